@@ -1,0 +1,1 @@
+# cli/*.c is the mvpctl program.

@@ -1,0 +1,32 @@
+/* Android boot images, header version 4 (AOSP bootimg.h): what a bootloader starts the hypervisor from, and what the vault starts a persona
+ * from. */
+#ifndef IMAGEGEN_BOOTIMG_H
+#define IMAGEGEN_BOOTIMG_H
+
+#include "imagegen/base/base.h"
+
+struct bootimg_parts {
+	const uint8_t *kernel;
+	size_t kernel_len;
+	const uint8_t *ramdisk; /* may be NULL with length 0 */
+	size_t ramdisk_len;
+	const char *cmdline; /* at most 1535 bytes */
+};
+
+/* ret_img: an image in memory that owns copies of the parts. */
+MUST_USE int bootimg_compose(const struct bootimg_parts *parts, struct image **ret_img, struct diag *d);
+
+/* Reading: offsets of the sections in the image, all checked against its length. */
+struct bootimg_info {
+	uint32_t version;
+	uint64_t kernel_at, kernel_len;
+	uint64_t ramdisk_at, ramdisk_len;
+	char cmdline[1536];
+};
+MUST_USE int bootimg_read(const struct image *img, const char *label, struct bootimg_info *ret_info, struct diag *d);
+
+/* Checks the arm64 Image header (Documentation/arm64/booting.rst) of a kernel and reports what is wrong; gzip kernels are unpacked first.
+ * *data is replaced (malloc'd) when it had to be unpacked. */
+MUST_USE int kernel_check(uint8_t **data, size_t *len, const char *label, struct diag *d);
+
+#endif

@@ -1,0 +1,33 @@
+/* GUID partition tables (UEFI 2.10, section 5): 512-byte sectors, 128 entries, primary and backup. */
+#ifndef IMAGEGEN_GPT_H
+#define IMAGEGEN_GPT_H
+
+#include "imagegen/base/base.h"
+#include "imagegen/base/diag.h"
+
+struct gpt_part {
+	const char *name; /* ASCII, at most 36 characters */
+	uint8_t type[16]; /* RFC 4122 byte order; gpt_type_linux for most */
+	uint8_t uuid[16];
+	uint64_t len; /* bytes of the partition, 0: that of img; rounded up to 1 MiB */
+	struct image *img; /* borrowed; NULL or shorter than len: the rest is a hole */
+	struct loc loc; /* what to blame if it does not fit */
+	uint64_t at; /* set by gpt_compose: byte offset in the disk */
+};
+
+extern const uint8_t gpt_type_linux[16]; /* 0FC63DAF-8483-4772-8E79-3D69D8477DE4 */
+
+/* Partitions in the given order, each at a multiple of 1 MiB. disk_len 0: as large as needed. */
+MUST_USE int gpt_compose(struct gpt_part *parts, size_t parts_count, const uint8_t disk_uuid[16], uint64_t disk_len, struct image **ret_img,
+                         struct diag *d);
+
+/* Reading: the partitions of an image, header CRCs checked. ret_parts malloc'd (name malloc'd in each, free with gpt_parts_free). */
+struct gpt_entry {
+	char name[37]; /* non-ASCII characters as '?' */
+	uint8_t type[16], uuid[16];
+	uint64_t at, len;
+	uint64_t attributes;
+};
+MUST_USE int gpt_read(const struct image *img, const char *label, struct gpt_entry **ret_entries, size_t *ret_count, struct diag *d);
+
+#endif

@@ -1,0 +1,40 @@
+/* mvpctl build: manifest -> hypervisor, persona disks, work container, partitions, bundles. */
+#ifndef IMAGEGEN_BUILD_H
+#define IMAGEGEN_BUILD_H
+
+#include "imagegen/bundle/packer.h"
+#include "imagegen/hyp/hyp.h"
+#include "imagegen/manifest/manifest.h"
+
+struct build_opts {
+	const char *out_dir; /* made if missing */
+	unsigned jobs; /* 0: one per CPU */
+	int64_t epoch; /* SOURCE_DATE_EPOCH, or a fixed default; never the clock */
+	const char *const *formats; /* packers by name; NULL: those of the OEM profile (disk and fastboot) */
+	size_t formats_count;
+	progress_fn progress;
+	void *progress_ctx;
+};
+
+struct build_result {
+	struct layout layout;
+	uint64_t core_text, core_image, vault_image;
+	struct {
+		char name[37];
+		uint64_t len, data_len;
+		bool encrypted;
+	} parts[16];
+	size_t parts_count;
+	struct bundle_output *outputs;
+	size_t outputs_count;
+	char **inputs; /* every file read, for the depfile */
+	size_t inputs_count;
+};
+
+MUST_USE int build_run(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d);
+void build_result_fini(struct build_result *r);
+
+/* Folder with templates/, vmm/ and guest/: $MVP_DATADIR, else beside the program's source tree, else the installed one. */
+const char *datadir(void);
+
+#endif

@@ -1,0 +1,36 @@
+/* The hypervisor for one handset: physical memory layout, device trees, configuration objects, compilation. */
+#ifndef IMAGEGEN_HYP_H
+#define IMAGEGEN_HYP_H
+
+#include "imagegen/base/base.h"
+#include "imagegen/manifest/manifest.h"
+
+/* templates/boards/NAME.yaml */
+struct board;
+MUST_USE int board_load(const struct manifest *m, struct board **ret_board, struct diag *d);
+void board_free(struct board *b);
+DEFINE_FREEP(struct board, board_free)
+
+/* Physical memory, decided at build time. */
+struct layout_region {
+	const char *name; /* "core", "vault", "personal", ... */
+	uint64_t pa, size;
+};
+struct layout {
+	struct layout_region regions[8];
+	size_t regions_count;
+	uint64_t ram_pa, ram_size;
+};
+MUST_USE int layout_plan(const struct board *b, const struct manifest *m, struct layout *ret_layout, struct diag *d);
+
+struct hyp_result {
+	uint8_t *image; /* flat, starts with an arm64 Linux Image header; malloc'd */
+	size_t image_len;
+	uint64_t core_text, core_image, vault_image; /* bytes; what the size budget counts */
+};
+/* Compiles core and vault in tmp_dir with jobs compilers at once. */
+MUST_USE int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const char *tmp_dir, unsigned jobs,
+                       struct hyp_result *ret, struct diag *d);
+void hyp_result_fini(struct hyp_result *r);
+
+#endif

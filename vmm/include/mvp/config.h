@@ -1,0 +1,80 @@
+/* The configuration compiled into the hypervisor: two const objects that mvpctl writes for the board and the manifest. */
+#ifndef MVP_CONFIG_H
+#define MVP_CONFIG_H
+
+#include <stdint.h>
+
+#include "mvp/machine.h"
+
+#define MVP_CONFIG_REVISION 1 /* of the layout of these structures; core and vault check it at start */
+
+#define MVP_MAX_VAULT_MMIO 8
+#define MVP_MAX_VAULT_IRQS 64
+
+struct mvp_core_persona {
+	uint64_t ram_pa, ram_size; /* multiples of MVP_BLOCK_SIZE */
+	uint32_t vcpus;
+	uint32_t weight_fg, weight_bg; /* scheduler weights on the screen and behind it, 1..1000 */
+};
+
+struct mvp_core_config {
+	uint32_t revision;
+	uint32_t personas;
+	uint64_t gicd_pa, gicr_pa, gicr_size; /* physical GICv3 */
+	uint64_t debug_uart_pa; /* PL011, debug putc only */
+	uint64_t cpu_mpidr[MVP_MAX_CPUS]; /* affinities that may exist; absent ones refuse PSCI CPU_ON. [0] is the boot CPU */
+	uint32_t cpus;
+	uint32_t slice_us;
+	uint64_t vault_pa, vault_size; /* multiples of MVP_BLOCK_SIZE */
+	uint32_t vault_mmio_count;
+	uint32_t vault_irqs_count;
+	struct {
+		uint64_t pa, size; /* multiples of 4096; mapped at IPA = PA in the vault */
+	} vault_mmio[MVP_MAX_VAULT_MMIO];
+	struct {
+		uint16_t intid; /* physical */
+		uint8_t edge; /* 1: edge triggered */
+		uint8_t reserved;
+	} vault_irqs[MVP_MAX_VAULT_IRQS];
+	struct mvp_core_persona persona[MVP_MAX_PERSONAS];
+};
+
+extern const struct mvp_core_config mvp_core_config;
+
+enum mvp_console { MVP_CONSOLE_MUX = 0, MVP_CONSOLE_PREFIXED = 1 };
+
+struct mvp_vault_persona {
+	char name[16]; /* NUL terminated; also its partition's name in the handset's GPT */
+	uint64_t ram_pa, ram_size;
+	uint32_t vcpus;
+	uint32_t encrypted; /* 1: the partition is a LUKS2 container */
+	uint32_t passcode_tries; /* wrong passcodes until a delay of minutes; 0: no limit */
+	uint32_t color; /* 0x00RRGGBB, its colour in the trusted bar */
+	/* Its device tree, complete but for these properties, which have room and whose bytes start at these offsets of dtb: */
+	const uint8_t *dtb;
+	uint32_t dtb_len;
+	uint32_t dtb_bootargs_at, dtb_bootargs_len; /* NUL-padded string; the vault writes boot.img's command line, NUL-terminated */
+	uint32_t dtb_initrd_start_at, dtb_initrd_end_at; /* 64-bit big-endian IPAs; both 0 without an initrd */
+	uint32_t dtb_kaslr_at; /* 8 random bytes */
+	uint32_t dtb_rng_at, dtb_rng_len; /* random bytes */
+};
+
+struct mvp_vault_config {
+	uint32_t revision;
+	uint32_t personas;
+	uint64_t vault_pa, vault_size; /* where MVP_VAULT_BASE lies physically, for DMA */
+	uint64_t uart_pa; /* PL011 */
+	uint32_t uart_intid;
+	uint64_t rtc_pa; /* PL031 */
+	uint64_t virtio_pa; /* virtio-mmio transports, version 2 */
+	uint32_t virtio_stride, virtio_count;
+	uint32_t virtio_intid; /* of transport 0 */
+	uint32_t console; /* enum mvp_console */
+	uint32_t switch_key; /* byte on the console that switches personas */
+	const char *product; /* manifest name and version, for the greeting */
+	struct mvp_vault_persona persona[MVP_MAX_PERSONAS];
+};
+
+extern const struct mvp_vault_config mvp_vault_config;
+
+#endif
