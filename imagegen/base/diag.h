@@ -45,7 +45,7 @@ struct diag_item {
 	enum diag_severity severity;
 	struct loc loc; /* file owned by the diag */
 	char *message;
-	char *hint; /* how to mend it, or NULL */
+	char *hint;   /* how to mend it, or NULL */
 	char **notes; /* context added while unwinding */
 	size_t notes_count;
 };
@@ -67,7 +67,7 @@ void diag_hint_nearest(struct diag *d, const char *word, const char *const *cand
 size_t diag_count(const struct diag *d);
 const struct diag_item *diag_get(const struct diag *d, size_t i);
 size_t diag_errors(const struct diag *d);
-enum exit_status diag_exit_status(const struct diag *d); /* of the first error; EXIT_OK without one */
+enum exit_status diag_exit_status(const struct diag *d);  /* of the first error; EXIT_OK without one */
 void diag_merge(struct diag *d, struct diag *from TAKES); /* appends from's items */
 
 /* What the code list says of a code; NULL for a number that is no code. */

@@ -7,7 +7,7 @@
 
 struct extent {
 	uint64_t at, len; /* bytes */
-	bool data; /* false: a hole */
+	bool data;        /* false: a hole */
 };
 
 /* A kind of image. ctx is the kind's own; read() gets ranges inside one data extent or spanning several, always inside the image. */
@@ -24,14 +24,15 @@ MUST_USE int image_read(const struct image *img, uint64_t at, void *buf, size_t 
 struct extent image_extent(const struct image *img, uint64_t at);
 
 struct image *image_ref(struct image *img); /* returns img */
-void image_free(struct image *img); /* drops a reference; NULL is fine */
+void image_free(struct image *img);         /* drops a reference; NULL is fine */
 DEFINE_FREEP(struct image, image_free)
 
 struct image *image_new(const struct image_ops *ops, void *ctx TAKES, uint64_t len);
 struct image *image_hole(uint64_t len);
 /* buf was got from malloc and is freed with the image. */
 struct image *image_mem(void *buf TAKES, size_t len);
-/* fd holds len bytes; extents (malloc'd, ascending, data ones only; gaps are holes) say what is written. label names it in diagnostics (copied). */
+/* fd holds len bytes; extents (malloc'd, ascending, data ones only; gaps are holes) say what is written. label names it in diagnostics
+ * (copied). */
 struct image *image_fd(int fd TAKES, uint64_t len, struct extent *extents TAKES, size_t extents_count, const char *label);
 
 /* Pieces placed at ascending, non-overlapping byte offsets; gaps are holes. Takes a reference of each piece's image itself. */

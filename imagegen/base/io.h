@@ -1,0 +1,16 @@
+/* Whole reads and writes: short transfers and EINTR are retried. All return 0 or -errno. */
+#ifndef IMAGEGEN_IO_H
+#define IMAGEGEN_IO_H
+
+#include "imagegen/base/base.h"
+
+/* The whole file, malloc'd and followed by a NUL that ret_len does not count. -EFBIG if it is longer than max, -EISDIR for a folder. Works
+ * for pipes and for files that grow while they are read. */
+MUST_USE int io_read_file(const char *path, size_t max, uint8_t **ret_data, size_t *ret_len);
+MUST_USE int io_read_fd(int fd, size_t max, uint8_t **ret_data, size_t *ret_len);
+
+MUST_USE int io_write_all(int fd, const void *data, size_t len);
+MUST_USE int io_pwrite_all(int fd, const void *data, size_t len, uint64_t at);
+MUST_USE int io_pread_all(int fd, void *data, size_t len, uint64_t at); /* -ENODATA if the file ends before */
+
+#endif

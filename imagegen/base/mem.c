@@ -1,0 +1,71 @@
+#include "imagegen/base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+NORETURN static void out_of_memory(void)
+{
+	static const char text[] = "mvpctl: out of memory\n";
+	fputs(text, stderr);
+	abort();
+}
+
+void *mem_zeroed(size_t count, size_t size)
+{
+	void *p = calloc(count ? count : 1, size ? size : 1);
+	if (!p)
+		out_of_memory();
+	return p;
+}
+
+char *mem_strdup(const char *s)
+{
+	return s ? mem_strndup(s, strlen(s)) : NULL;
+}
+
+char *mem_strndup(const char *s, size_t len)
+{
+	size_t n = strnlen(s, len);
+	char *r = mem_zeroed(n + 1, 1);
+	memcpy(r, s, n);
+	return r;
+}
+
+char *mem_vprintf(const char *fmt, va_list ap)
+{
+	char *s = NULL;
+	if (vasprintf(&s, fmt, ap) < 0)
+		out_of_memory();
+	return s;
+}
+
+char *mem_printf(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	char *s = mem_vprintf(fmt, ap);
+	va_end(ap);
+	return s;
+}
+
+void mem_grow(void *pointer_to_array, size_t count, size_t *capacity, size_t size)
+{
+	if (count < *capacity)
+		return;
+	size_t want = *capacity ? *capacity : 8, bytes;
+	if (__builtin_mul_overflow(want, *capacity ? 2 : 1, &want) || __builtin_mul_overflow(want, size, &bytes))
+		out_of_memory();
+	void *old;
+	memcpy(&old, pointer_to_array, sizeof(old));
+	void *p = realloc(old, bytes);
+	if (!p)
+		out_of_memory();
+	memset((char *)p + count * size, 0, bytes - count * size);
+	memcpy(pointer_to_array, &p, sizeof(p));
+	*capacity = want;
+}
+
+void *mem_try(size_t count, size_t size)
+{
+	return calloc(count ? count : 1, size ? size : 1); /* calloc checks the product */
+}
