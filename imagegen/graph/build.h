@@ -34,7 +34,4 @@ struct build_result {
 MUST_USE int build_run(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d);
 void build_result_fini(struct build_result *r);
 
-/* Folder with templates/, vmm/ and guest/: $MVP_DATADIR, else beside the program's source tree, else the installed one. */
-const char *datadir(void);
-
 #endif

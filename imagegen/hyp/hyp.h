@@ -30,7 +30,11 @@ struct hyp_result {
 };
 /* Compiles core and vault in tmp_dir with jobs compilers at once. */
 MUST_USE int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const char *tmp_dir, unsigned jobs,
-                       struct hyp_result *ret, struct diag *d);
+		       struct hyp_result *ret, struct diag *d);
 void hyp_result_fini(struct hyp_result *r);
+
+/* Folder with templates/, vmm/ and guest/: $MVP_DATADIR, else share/mvp beside the program, else the source tree the program was built
+ * in, else the installed one. Borrowed, never NULL, the same for the whole run. */
+const char *datadir(void);
 
 #endif

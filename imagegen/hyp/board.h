@@ -1,0 +1,33 @@
+/* What a board description (templates/boards/NAME.yaml) says; mvp-board(5) documents the keys. */
+#ifndef IMAGEGEN_BOARD_H
+#define IMAGEGEN_BOARD_H
+
+#include "imagegen/hyp/hyp.h"
+#include "imagegen/hyp/profile.h"
+
+struct board {
+	char *path; /* of the description; locs name it */
+	struct mstr name, summary;
+	struct mnum ram_base, ram_size;
+	struct profile_ranges ram_reserved; /* by the firmware, at run time */
+	struct profile_nums cpus;           /* MPIDR affinities; the first is the boot CPU */
+	struct mnum gicd, gicr, gicr_size;  /* GICv3 */
+	struct mnum uart, uart_intid;       /* PL011 */
+	struct mnum rtc, rtc_intid;         /* PL031 */
+	struct mnum virtio, virtio_stride, virtio_count, virtio_intid;
+	struct mstr virtio_trigger; /* "edge" or "level" */
+	struct mnum fw_cfg;
+	struct mnum load; /* where the bootloader puts the hypervisor */
+	struct {
+		struct mstr machine, cpu;
+		struct mnum smp;
+		struct mstrs args;
+	} qemu; /* machine.s NULL: the board is not one QEMU has */
+};
+
+/* Checks that reach across keys; profile_load has done those of single ones. */
+MUST_USE int board_check(const struct board *b, struct diag *d);
+/* Reads one description file. */
+MUST_USE int board_read(char *path TAKES, struct board **ret_board, struct diag *d);
+
+#endif

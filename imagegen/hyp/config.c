@@ -1,0 +1,172 @@
+/* Writes the two const objects that are compiled into core and vault. */
+#include "imagegen/hyp/config.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "imagegen/base/num.h"
+#include "imagegen/hyp/fdt.h"
+#include "mvp/config.h"
+
+enum { SLICE_US = 5000, PAGE = 4096 };
+
+/* Colours of the trusted bar. */
+static const uint32_t colors[PERSONA_MAX] = { 0x2e7d32, 0x1565c0 };
+
+static const struct layout_region *region(const struct layout *l, const char *name)
+{
+	static const struct layout_region none = { .name = "" };
+	for (size_t i = 0; i < l->regions_count; i++) {
+		if (!strcmp(l->regions[i].name, name))
+			return &l->regions[i];
+	}
+	return &none;
+}
+
+/* "ctrl-]", "ctrl-a" or one character: the byte a terminal sends for it, or -1. */
+static int key_byte(const char *s)
+{
+	if (!strncmp(s, "ctrl-", 5) && s[5] && !s[6]) {
+		int c = toupper((unsigned char)s[5]);
+		return c >= '@' && c <= '_' ? c & 0x1f : -1;
+	}
+	return s[0] && !s[1] && (unsigned char)s[0] < 0x80 ? s[0] : -1;
+}
+
+static void vault_mmio(struct buf *out, const struct board *b)
+{
+	const struct {
+		const struct mnum *base;
+		uint64_t size;
+	} devices[] = {
+		{ &b->uart, PAGE },
+		{ &b->rtc, PAGE },
+		{ &b->fw_cfg, PAGE },
+		{ &b->virtio, align_up(b->virtio_stride.v * b->virtio_count.v, PAGE) },
+	};
+	unsigned count = 0;
+	_Static_assert(ARRAY_LEN(devices) <= MVP_MAX_VAULT_MMIO, "vault_mmio");
+	(void)buf_puts(out, "\t.vault_mmio = {\n");
+	for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
+		if (devices[i].base->given) {
+			(void)buf_printf(out, "\t\t{ 0x%" PRIx64 ", 0x%" PRIx64 " },\n", devices[i].base->v, devices[i].size);
+			count++;
+		}
+	}
+	(void)buf_printf(out, "\t},\n\t.vault_mmio_count = %u,\n", count);
+}
+
+static void vault_irqs(struct buf *out, const struct board *b)
+{
+	bool edge = !strcmp(b->virtio_trigger.s, "edge");
+	(void)buf_puts(out, "\t.vault_irqs = {\n");
+	(void)buf_printf(out, "\t\t{ %" PRIu64 ", 0, 0 },\n\t\t{ %" PRIu64 ", 0, 0 },\n", b->uart_intid.v, b->rtc_intid.v);
+	for (uint64_t i = 0; i < b->virtio_count.v; i++)
+		(void)buf_printf(out, "\t\t{ %" PRIu64 ", %d, 0 },\n", b->virtio_intid.v + i, edge);
+	(void)buf_printf(out, "\t},\n\t.vault_irqs_count = %" PRIu64 ",\n", 2 + b->virtio_count.v);
+}
+
+int config_core(const struct board *b, const struct manifest *m, const struct layout *l, struct buf *ret, struct diag *d)
+{
+	const struct layout_region *vault = region(l, "vault");
+	uint64_t share = m->hypervisor.foreground_share.v;
+	(void)buf_puts(ret, "#include \"mvp/config.h\"\n\nconst struct mvp_core_config mvp_core_config = {\n");
+	(void)buf_printf(ret, "\t.revision = %d,\n\t.personas = %d,\n", MVP_CONFIG_REVISION, PERSONA_MAX);
+	(void)buf_printf(ret, "\t.gicd_pa = 0x%" PRIx64 ",\n\t.gicr_pa = 0x%" PRIx64 ",\n\t.gicr_size = 0x%" PRIx64 ",\n", b->gicd.v,
+			 b->gicr.v, b->gicr_size.v);
+	(void)buf_printf(ret, "\t.debug_uart_pa = 0x%" PRIx64 ",\n\t.cpus = %zu,\n\t.cpu_mpidr = {", b->uart.v, b->cpus.count);
+	for (size_t i = 0; i < b->cpus.count; i++)
+		(void)buf_printf(ret, " 0x%" PRIx64 ",", b->cpus.v[i].v);
+	(void)buf_printf(ret, " },\n\t.slice_us = %d,\n", SLICE_US);
+	(void)buf_printf(ret, "\t.vault_pa = 0x%" PRIx64 ",\n\t.vault_size = 0x%" PRIx64 ",\n", vault->pa, vault->size);
+	vault_mmio(ret, b);
+	vault_irqs(ret, b);
+	(void)buf_puts(ret, "\t.persona = {\n");
+	for (size_t i = 0; i < PERSONA_MAX; i++) {
+		const struct persona *p = &m->personas[i];
+		const struct layout_region *ram = region(l, p->name);
+		if (p->cpus.v < 1 || p->cpus.v > MVP_MAX_VCPUS)
+			return diag_fail(d, MVP0711, &p->cpus.loc, "'%s' has %" PRIu64 " CPUs, expected 1 to %d", p->name, p->cpus.v,
+					 MVP_MAX_VCPUS);
+		(void)buf_printf(ret,
+				 "\t\t{ .ram_pa = 0x%" PRIx64 ", .ram_size = 0x%" PRIx64 ", .vcpus = %" PRIu64 ", .weight_fg = %" PRIu64
+				 ", .weight_bg = %" PRIu64 " },\n",
+				 ram->pa, ram->size, p->cpus.v, share, 100 - share);
+	}
+	(void)buf_puts(ret, "\t},\n};\n");
+	return buf_error(ret) ? diag_fail(d, MVP0001, NULL, "the configuration is too long") : 0;
+}
+
+static void dtb_bytes(struct buf *out, const char *name, const struct guest_fdt *f)
+{
+	(void)buf_printf(out, "static const uint8_t %s_dtb[] __attribute__((aligned(8))) = {", name);
+	for (uint32_t i = 0; i < f->len; i++)
+		(void)buf_printf(out, "%s%u,", i % 32 ? "" : "\n\t", f->data[i]);
+	(void)buf_puts(out, "\n};\n\n");
+}
+
+/* A string literal: what could end it or start an escape is written as octal. */
+static void c_string(struct buf *out, const char *s)
+{
+	(void)buf_putc(out, '"');
+	for (; *s; s++) {
+		if (isalnum((unsigned char)*s) || strchr(" .-_+", *s))
+			(void)buf_putc(out, *s);
+		else
+			(void)buf_printf(out, "\\%03o", (unsigned char)*s);
+	}
+	(void)buf_putc(out, '"');
+}
+
+static void persona_config(struct buf *out, const struct persona *p, uint32_t color, const struct layout_region *ram,
+			   const struct guest_fdt *f)
+{
+	(void)buf_printf(out, "\t\t{\n\t\t\t.name = \"%s\",\n\t\t\t.ram_pa = 0x%" PRIx64 ",\n\t\t\t.ram_size = 0x%" PRIx64 ",\n", p->name,
+			 ram->pa, ram->size);
+	(void)buf_printf(
+		out, "\t\t\t.vcpus = %" PRIu64 ",\n\t\t\t.encrypted = %d,\n\t\t\t.passcode_tries = %" PRIu64 ",\n\t\t\t.color = 0x%06x,\n",
+		p->cpus.v, p->encryption.on, p->encryption.on ? num_min(p->encryption.tries.v, UINT32_MAX) : 0, color);
+	(void)buf_printf(out, "\t\t\t.dtb = %s_dtb,\n\t\t\t.dtb_len = sizeof(%s_dtb),\n", p->name, p->name);
+	(void)buf_printf(out, "\t\t\t.dtb_bootargs_at = %u,\n\t\t\t.dtb_bootargs_len = %u,\n", f->bootargs_at, f->bootargs_len);
+	(void)buf_printf(out, "\t\t\t.dtb_initrd_start_at = %u,\n\t\t\t.dtb_initrd_end_at = %u,\n", f->initrd_start_at, f->initrd_end_at);
+	(void)buf_printf(out, "\t\t\t.dtb_kaslr_at = %u,\n\t\t\t.dtb_rng_at = %u,\n\t\t\t.dtb_rng_len = %u,\n\t\t},\n", f->kaslr_at,
+			 f->rng_at, f->rng_len);
+}
+
+int config_vault(const struct board *b, const struct manifest *m, const struct layout *l, struct buf *ret, struct diag *d)
+{
+	const struct layout_region *vault = region(l, "vault");
+	struct guest_fdt trees[PERSONA_MAX] = { 0 };
+	int key = key_byte(m->hypervisor.switch_key.s), rc = 0;
+	if (key < 0)
+		return diag_fail(d, MVP0711, &m->hypervisor.switch_key.loc, "'%s' is no key of the console, expected one like 'ctrl-]'",
+				 m->hypervisor.switch_key.s);
+	(void)buf_puts(ret, "#include \"mvp/config.h\"\n\n");
+	for (size_t i = 0; i < PERSONA_MAX && !rc; i++) {
+		rc = guest_fdt_build(&m->personas[i], &trees[i], d);
+		if (!rc)
+			dtb_bytes(ret, m->personas[i].name, &trees[i]);
+	}
+	(void)buf_puts(ret, "const struct mvp_vault_config mvp_vault_config = {\n");
+	(void)buf_printf(ret, "\t.revision = %d,\n\t.personas = %d,\n", MVP_CONFIG_REVISION, PERSONA_MAX);
+	(void)buf_printf(ret, "\t.vault_pa = 0x%" PRIx64 ",\n\t.vault_size = 0x%" PRIx64 ",\n", vault->pa, vault->size);
+	(void)buf_printf(ret, "\t.uart_pa = 0x%" PRIx64 ",\n\t.uart_intid = %" PRIu64 ",\n\t.rtc_pa = 0x%" PRIx64 ",\n", b->uart.v,
+			 b->uart_intid.v, b->rtc.v);
+	(void)buf_printf(ret, "\t.virtio_pa = 0x%" PRIx64 ",\n\t.virtio_stride = %" PRIu64 ",\n\t.virtio_count = %" PRIu64 ",\n",
+			 b->virtio.v, b->virtio_stride.v, b->virtio_count.v);
+	(void)buf_printf(ret, "\t.virtio_intid = %" PRIu64 ",\n\t.console = %s,\n\t.switch_key = %d,\n\t.product = ", b->virtio_intid.v,
+			 !strcmp(m->hypervisor.console.s, "prefixed") ? "MVP_CONSOLE_PREFIXED" : "MVP_CONSOLE_MUX", key);
+	c_string(ret, m->name.s);
+	(void)buf_puts(ret, " \" \" ");
+	c_string(ret, m->version.s);
+	(void)buf_puts(ret, ",\n\t.persona = {\n");
+	for (size_t i = 0; i < PERSONA_MAX && !rc; i++)
+		persona_config(ret, &m->personas[i], colors[i], region(l, m->personas[i].name), &trees[i]);
+	(void)buf_puts(ret, "\t},\n};\n");
+	for (size_t i = 0; i < PERSONA_MAX; i++)
+		guest_fdt_fini(&trees[i]);
+	if (!rc && buf_error(ret))
+		rc = diag_fail(d, MVP0001, NULL, "the configuration is too long");
+	return rc;
+}

@@ -1,0 +1,360 @@
+/* Compiles the hypervisor: every source of vault and core, the vault linked and flattened, then the core around it. Nothing of the host's
+ * paths or clock gets into the result, and sources are linked in the order of their lists. */
+#include "imagegen/hyp/hyp.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "imagegen/base/io.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/num.h"
+#include "imagegen/base/text.h"
+#include "imagegen/hyp/config.h"
+#include "imagegen/hyp/elf.h"
+#include "imagegen/hyp/sources.h"
+#include "mvp/abi.h"
+
+enum { TEXT_MAX = 1 << 20, BINARY_MAX = 64 << 20 };
+#define GENERAL_ONLY "-mgeneral-regs-only"
+#define SIMD_ARCH "-march=armv8-a+crypto"
+#define COMPILER_PACKAGE "gcc-aarch64-linux-gnu"
+#define BEARSSL_PACKAGE "libbearssl-dev:arm64"
+#define BEARSSL_FALLBACK "/usr/lib/aarch64-linux-gnu/libbearssl.a"
+
+struct job {
+	struct args args;
+	char *object; /* path of what it makes */
+	struct buf output;
+	int status;
+};
+
+struct compile {
+	const char *tmp; /* work folder */
+	char *vmm;       /* folder of the sources */
+	char *cross;     /* prefix of the tools */
+	char *bearssl;   /* libbearssl.a */
+	char *cflags;    /* text of vmm/cflags */
+	unsigned jobs_at_once;
+	struct job *jobs;
+	size_t count, cap;
+	atomic_size_t next;
+};
+
+static void compile_fini(struct compile *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		args_fini(&c->jobs[i].args);
+		free(c->jobs[i].object);
+		buf_fini(&c->jobs[i].output);
+	}
+	free(c->jobs);
+	free(c->vmm);
+	free(c->cross);
+	free(c->bearssl);
+	free(c->cflags);
+}
+
+static int read_text(const char *path, char **ret, struct diag *d)
+{
+	uint8_t *data;
+	size_t len;
+	struct loc loc = LOC_FILE(path);
+	int rc = io_read_file(path, TEXT_MAX, &data, &len);
+	if (rc) {
+		(void)diag_fail(d, MVP0705, &loc, "cannot read: %s", strerror(-rc));
+		diag_hint(d, "MVP_DATADIR can name the folder that has the hypervisor's sources in vmm/");
+		return -1;
+	}
+	*ret = (char *)data;
+	return 0;
+}
+
+/* Runs one tool to success; its name stands in args->v[0]. */
+static int run_tool(const struct args *a, const char *what, struct buf *output, struct diag *d)
+{
+	int status = tool_run((const char *const *)a->v, output);
+	if (status == 0)
+		return 0;
+	if (status == -ENOENT) {
+		(void)diag_fail(d, MVP0701, NULL, "'%s' was not found: the hypervisor cannot be compiled", a->v[0]);
+		diag_hint(d, "install the Debian package " COMPILER_PACKAGE ", or let MVP_CROSS be the prefix of another AArch64 GCC");
+		return -1;
+	}
+	if (status < 0)
+		return diag_fail(d, MVP0701, NULL, "'%s' could not be started: %s", a->v[0], strerror(-status));
+	(void)diag_fail(d, MVP0702, NULL, "%s failed (%s, status %d)", what, a->v[0], status);
+	tool_notes(d, output);
+	return -1;
+}
+
+static int find_bearssl(struct compile *c, struct diag *d)
+{
+	struct args a CLEANUP(args_fini) = { 0 };
+	struct buf output CLEANUP(buf_fini) = BUF_INIT;
+	args_addf(&a, "%sgcc", c->cross);
+	args_add(&a, "-print-file-name=libbearssl.a");
+	if (run_tool(&a, "asking the compiler for its libraries", &output, d))
+		return -1;
+	c->bearssl = mem_strndup(buf_str(&output), strcspn(buf_str(&output), "\n"));
+	if (c->bearssl[0] == '/' && !access(c->bearssl, R_OK))
+		return 0;
+	free(c->bearssl);
+	c->bearssl = mem_strdup(BEARSSL_FALLBACK);
+	if (!access(c->bearssl, R_OK))
+		return 0;
+	(void)diag_fail(d, MVP0703, NULL, "libbearssl.a for arm64 was not found: the vault cannot be linked");
+	diag_hint(d, "install the Debian package " BEARSSL_PACKAGE " (dpkg --add-architecture arm64 first)");
+	return -1;
+}
+
+static struct job *add_job(struct compile *c)
+{
+	mem_grow((void **)&c->jobs, c->count, &c->cap, sizeof(*c->jobs));
+	c->jobs[c->count] = (struct job){ .output = BUF_INIT };
+	return &c->jobs[c->count++];
+}
+
+/* What every call of the compiler gets. */
+static void add_flags(const struct compile *c, const char *part, bool simd, struct args *a)
+{
+	args_addf(a, "%sgcc", c->cross);
+	sources_flags(c->cflags, simd ? GENERAL_ONLY : NULL, a);
+	if (simd)
+		args_add(a, SIMD_ARCH);
+	args_addf(a, "-I%s/include", c->vmm);
+	args_addf(a, "-I%s/%s", c->vmm, part);
+	/* Debug information and assertions name the same files wherever the tree lies. */
+	args_addf(a, "-ffile-prefix-map=%s=vmm", c->vmm);
+	args_addf(a, "-ffile-prefix-map=%s=config", c->tmp);
+}
+
+static void add_compile(struct compile *c, const char *part, const char *source, bool simd, const char *define)
+{
+	struct job *j = add_job(c);
+	char *flat CLEANUP_FREE = mem_strdup(strrchr(source, '/') ? strrchr(source, '/') + 1 : source);
+	j->object = mem_printf("%s/%s-%zu-%s.o", c->tmp, part, c->count, flat);
+	add_flags(c, part, simd, &j->args);
+	if (define)
+		args_add(&j->args, define);
+	args_add(&j->args, "-c");
+	args_add(&j->args, "-o");
+	args_add(&j->args, j->object);
+	args_add(&j->args, source);
+}
+
+static void *worker(void *ctx)
+{
+	struct compile *c = ctx;
+	size_t i;
+	while ((i = atomic_fetch_add(&c->next, 1)) < c->count) {
+		struct job *j = &c->jobs[i];
+		j->status = tool_run((const char *const *)j->args.v, &j->output);
+	}
+	return NULL;
+}
+
+/* Runs the jobs from c->next on. */
+static int run_jobs(struct compile *c, struct diag *d)
+{
+	size_t first = c->next, failed = 0;
+	pthread_t threads[64];
+	unsigned count = 0;
+	while (count + 1 < c->jobs_at_once && count < ARRAY_LEN(threads) && !pthread_create(&threads[count], NULL, worker, c))
+		count++;
+	(void)worker(c);
+	while (count)
+		(void)pthread_join(threads[--count], NULL);
+	c->next = c->count;
+	for (size_t i = first; i < c->count; i++) {
+		const struct job *j = &c->jobs[i];
+		const char *source = j->args.v[j->args.count - 1];
+		if (!j->status)
+			continue;
+		failed++;
+		if (j->status < 0)
+			(void)diag_fail(d, MVP0701, NULL, "'%s' could not be started: %s", j->args.v[0], strerror(-j->status));
+		else
+			(void)diag_fail(d, MVP0702, &LOC_FILE(source), "does not compile (status %d)", j->status);
+		tool_notes(d, &j->output);
+	}
+	return failed ? -1 : 0;
+}
+
+static int write_config(const struct compile *c, const char *name, const struct buf *text, char **ret_path, struct diag *d)
+{
+	char *path CLEANUP_FREE = mem_printf("%s/%s.c", c->tmp, name);
+	struct loc loc = LOC_FILE(path);
+	FILE *out = fopen(path, "we");
+	bool ok = out && fwrite(text->data, 1, text->len, out) == text->len;
+	if (out && fclose(out))
+		ok = false;
+	if (!ok)
+		return diag_fail(d, MVP0820, &loc, "cannot write: %s", strerror(errno));
+	*ret_path = TAKE(path);
+	return 0;
+}
+
+/* Jobs for the sources of one part; assembler (which may include the vault's image) only or the rest only. */
+static int add_sources(struct compile *c, const char *part, bool assembler, const char *define, struct diag *d)
+{
+	char *list CLEANUP_FREE = mem_printf("%s/%s.sources", c->vmm, part), *text CLEANUP_FREE = NULL;
+	struct sources s CLEANUP(sources_fini) = { 0 };
+	if (read_text(list, &text, d) || sources_parse(text, list, &s, d))
+		return -1;
+	for (size_t i = 0; i < s.count; i++) {
+		char *path CLEANUP_FREE = mem_printf("%s/%s", c->vmm, s.v[i].path);
+		if (s.v[i].assembler == assembler)
+			add_compile(c, part, path, s.v[i].simd, define);
+	}
+	return 0;
+}
+
+static int link_part(struct compile *c, const char *part, const char *extra, size_t first, size_t end, struct diag *d)
+{
+	static const char *const flags[] = { "-nostdlib",
+					     "-static",
+					     "-Wl,--gc-sections",
+					     "-Wl,--build-id=none",
+					     "-Wl,--fatal-warnings",
+					     "-Wl,-z,max-page-size=4096",
+					     "-Wl,-z,noexecstack" };
+	struct args link CLEANUP(args_fini) = { 0 }, flatten CLEANUP(args_fini) = { 0 };
+	struct buf output CLEANUP(buf_fini) = BUF_INIT;
+	char *what CLEANUP_FREE = mem_printf("linking the %s", part);
+	args_addf(&link, "%sgcc", c->cross);
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		args_add(&link, flags[i]);
+	args_add(&link, "-T");
+	args_addf(&link, "%s/%s/%s.ld", c->vmm, part, part);
+	args_add(&link, "-o");
+	args_addf(&link, "%s/%s.elf", c->tmp, part);
+	for (size_t i = first; i < end; i++)
+		args_add(&link, c->jobs[i].object);
+	args_add(&link, extra);
+	if (run_tool(&link, what, &output, d))
+		return -1;
+	args_addf(&flatten, "%sobjcopy", c->cross);
+	args_add(&flatten, "-O");
+	args_add(&flatten, "binary");
+	args_addf(&flatten, "%s/%s.elf", c->tmp, part);
+	args_addf(&flatten, "%s/%s.bin", c->tmp, part);
+	return run_tool(&flatten, what, &output, d);
+}
+
+static int read_made(const struct compile *c, const char *name, uint8_t **ret, size_t *ret_len, struct diag *d)
+{
+	char *path CLEANUP_FREE = mem_printf("%s/%s", c->tmp, name);
+	struct loc loc = LOC_FILE(path);
+	int rc = io_read_file(path, BINARY_MAX, ret, ret_len);
+	return rc ? diag_fail(d, MVP0702, &loc, "cannot read what was linked: %s", strerror(-rc)) : 0;
+}
+
+/* Does the linked program lie at base and fit into room bytes there? */
+static int check_elf(const struct compile *c, const char *part, uint64_t base, uint64_t room, uint64_t *ret_text, struct diag *d)
+{
+	char *name CLEANUP_FREE = mem_printf("%s.elf", part), need[TEXT_SIZE_LEN], has[TEXT_SIZE_LEN];
+	uint8_t *data CLEANUP_FREE = NULL;
+	struct elf_sizes sizes;
+	size_t len;
+	if (read_made(c, name, &data, &len, d))
+		return -1;
+	if (!elf_read_sizes(data, len, &sizes))
+		return diag_fail(d, MVP0702, NULL, "the linker made no ELF program of the %s", part);
+	if (sizes.start != base)
+		return diag_fail(d, MVP0702, NULL, "the %s was linked at 0x%" PRIx64 " instead of 0x%" PRIx64, part, sizes.start, base);
+	if (sizes.end - sizes.start > room)
+		return diag_fail(d, MVP0704, NULL, "the %s needs %s of memory, its place has %s", part,
+				 text_size(sizes.end - sizes.start, need), text_size(room, has));
+	*ret_text = sizes.text_len;
+	return 0;
+}
+
+static const struct layout_region *region(const struct layout *l, const char *name)
+{
+	for (size_t i = 0; i < l->regions_count; i++) {
+		if (!strcmp(l->regions[i].name, name))
+			return &l->regions[i];
+	}
+	return &l->regions[0];
+}
+
+static int build_vault(struct compile *c, size_t first, size_t end, const struct layout *l, struct diag *d)
+{
+	uint64_t text;
+	if (link_part(c, "vault", c->bearssl, first, end, d))
+		return -1;
+	return check_elf(c, "vault", MVP_VAULT_BASE, region(l, "vault")->size, &text, d);
+}
+
+static int build_core(struct compile *c, size_t first, const struct layout *l, struct hyp_result *ret, struct diag *d)
+{
+	const struct layout_region *core = region(l, "core");
+	char *load CLEANUP_FREE = mem_printf("-Wl,--defsym,LOAD_PA=0x%" PRIx64, core->pa);
+	char *blob CLEANUP_FREE = mem_printf("-DMVP_VAULT_BLOB=\"%s/vault.bin\"", c->tmp);
+	uint8_t *vault CLEANUP_FREE = NULL, *image CLEANUP_FREE = NULL;
+	size_t vault_len, image_len;
+	if (add_sources(c, "core", true, blob, d) || run_jobs(c, d) || link_part(c, "core", load, first, c->count, d) ||
+	    check_elf(c, "core", core->pa, core->size, &ret->core_text, d))
+		return -1;
+	if (read_made(c, "vault.bin", &vault, &vault_len, d) || read_made(c, "core.bin", &image, &image_len, d))
+		return -1;
+	if (image_len < vault_len)
+		return diag_fail(d, MVP0702, NULL, "the hypervisor's image does not hold the vault");
+	ret->core_image = image_len - vault_len;
+	ret->vault_image = vault_len;
+	ret->image = TAKE(image);
+	ret->image_len = image_len;
+	return 0;
+}
+
+static int prepare(struct compile *c, struct diag *d)
+{
+	const char *cross = getenv("MVP_CROSS");
+	char *cflags CLEANUP_FREE = NULL;
+	c->vmm = mem_printf("%s/vmm", datadir());
+	c->cross = mem_strdup(cross && *cross ? cross : "aarch64-linux-gnu-");
+	cflags = mem_printf("%s/cflags", c->vmm);
+	return read_text(cflags, &c->cflags, d) || find_bearssl(c, d) ? -1 : 0;
+}
+
+static int add_config(struct compile *c, const char *part,
+		      int (*write)(const struct board *, const struct manifest *, const struct layout *, struct buf *, struct diag *),
+		      const struct board *b, const struct manifest *m, const struct layout *l, struct diag *d)
+{
+	struct buf text CLEANUP(buf_fini) = BUF_INIT;
+	char *name CLEANUP_FREE = mem_printf("config_%s", part), *path CLEANUP_FREE = NULL;
+	if (write(b, m, l, &text, d) || write_config(c, name, &text, &path, d))
+		return -1;
+	add_compile(c, part, path, false, NULL);
+	return 0;
+}
+
+int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const char *tmp_dir, unsigned jobs,
+	      struct hyp_result *ret, struct diag *d)
+{
+	struct compile c CLEANUP(compile_fini) = { .tmp = tmp_dir, .jobs_at_once = jobs ? jobs : 1 };
+	struct hyp_result result = { 0 };
+	size_t core_first;
+	if (prepare(&c, d) || add_config(&c, "vault", config_vault, b, m, l, d) || add_sources(&c, "vault", false, NULL, d) ||
+	    add_sources(&c, "vault", true, NULL, d))
+		return -1;
+	core_first = c.count;
+	if (add_config(&c, "core", config_core, b, m, l, d) || add_sources(&c, "core", false, NULL, d) || run_jobs(&c, d))
+		return -1;
+	if (build_vault(&c, 0, core_first, l, d) || build_core(&c, core_first, l, &result, d))
+		return -1;
+	*ret = result;
+	return 0;
+}
+
+void hyp_result_fini(struct hyp_result *r)
+{
+	free(r->image);
+	*r = (struct hyp_result){ 0 };
+}

@@ -1,0 +1,391 @@
+/* Description files read by a table. libyaml's document API, because its nodes keep their marks. */
+#include "imagegen/hyp/profile.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "imagegen/base/foreign.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/hyp/hyp.h"
+
+enum { MAX_KEYS = 64, MAX_ITEMS = 1024 };
+
+struct reader {
+	const char *path;
+	const struct profile_field *fields;
+	size_t fields_count;
+	char *obj;
+	yaml_document_t *doc;
+	struct diag *d;
+};
+
+static struct loc node_loc(const struct reader *r, const yaml_node_t *n)
+{
+	return (struct loc){ .file = r->path, .line = (uint32_t)n->start_mark.line + 1, .col = (uint32_t)n->start_mark.column + 1 };
+}
+
+bool profile_parse_size(const char *s, uint64_t *ret)
+{
+	static const struct {
+		const char *name;
+		uint64_t factor;
+	} units[] = { { "", 1 }, { "B", 1 }, { "KiB", KIB }, { "MiB", MIB }, { "GiB", GIB } };
+	char *end;
+	uint64_t v;
+	if (s[0] < '0' || s[0] > '9')
+		return false;
+	errno = 0;
+	v = strtoull(s, &end, s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10);
+	if (errno)
+		return false;
+	while (*end == ' ')
+		end++;
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		if (!strcmp(end, units[i].name))
+			return !__builtin_mul_overflow(v, units[i].factor, ret);
+	}
+	return false;
+}
+
+/* The text of a scalar, or NULL after reporting that it is none. */
+static const char *scalar(struct reader *r, const yaml_node_t *n, const char *key)
+{
+	struct loc loc = node_loc(r, n);
+	if (n->type == YAML_SCALAR_NODE && strlen((const char *)n->data.scalar.value) == n->data.scalar.length)
+		return (const char *)n->data.scalar.value;
+	(void)diag_fail(r->d, MVP0709, &loc, "'%s' must be a single value, not a %s", key,
+			n->type == YAML_SEQUENCE_NODE  ? "list"
+			: n->type == YAML_MAPPING_NODE ? "mapping"
+						       : "text with a NUL in it");
+	return NULL;
+}
+
+static int read_num(struct reader *r, const struct profile_field *f, const yaml_node_t *n, struct mnum *ret)
+{
+	struct loc loc = node_loc(r, n);
+	const char *s = scalar(r, n, f->key);
+	uint64_t v;
+	if (!s)
+		return -1;
+	if (!profile_parse_size(s, &v))
+		return diag_fail(r->d, MVP0709, &loc, "'%s' is no %s for '%s'", s,
+				 f->type == PROFILE_SIZE ? "size (a number with KiB, MiB or GiB)" : "number", f->key);
+	if (v < f->min || (f->max && v > f->max))
+		return diag_fail(r->d, MVP0709, &loc, "'%s' is %s, expected %" PRIu64 " to %" PRIu64, f->key, s, f->min,
+				 f->max ? f->max : UINT64_MAX);
+	*ret = (struct mnum){ .v = v, .loc = loc, .given = true };
+	return 0;
+}
+
+static int read_str(struct reader *r, const struct profile_field *f, const yaml_node_t *n, struct mstr *ret)
+{
+	struct loc loc = node_loc(r, n);
+	const char *s = scalar(r, n, f->key);
+	if (!s)
+		return -1;
+	if (f->choices) {
+		size_t count = 0;
+		bool found = false;
+		for (; f->choices[count]; count++)
+			found |= !strcmp(s, f->choices[count]);
+		if (!found) {
+			(void)diag_fail(r->d, MVP0709, &loc, "'%s' cannot be '%s', expected '%s'", f->key, s, f->choices[0]);
+			diag_hint_nearest(r->d, s, f->choices, count);
+			return -1;
+		}
+	}
+	*ret = (struct mstr){ .s = mem_strdup(s), .loc = loc, .given = true };
+	return 0;
+}
+
+static int read_range(struct reader *r, const struct profile_field *f, const yaml_node_t *n, struct profile_range *ret)
+{
+	struct loc loc = node_loc(r, n);
+	const char *s = scalar(r, n, f->key), *plus;
+	char base[32];
+	uint64_t end;
+	if (!s)
+		return -1;
+	plus = strchr(s, '+');
+	if (!plus || (size_t)(plus - s) >= sizeof(base))
+		return diag_fail(r->d, MVP0709, &loc, "'%s' in '%s' must be written BASE+SIZE, e.g. 0x48000000+1 MiB", s, f->key);
+	memcpy(base, s, (size_t)(plus - s));
+	base[plus - s] = '\0';
+	ret->loc = loc;
+	if (!profile_parse_size(base, &ret->at) || !profile_parse_size(plus + 1, &ret->len) ||
+	    __builtin_add_overflow(ret->at, ret->len, &end))
+		return diag_fail(r->d, MVP0709, &loc, "'%s' in '%s' must be written BASE+SIZE, e.g. 0x48000000+1 MiB", s, f->key);
+	return 0;
+}
+
+static int read_item(struct reader *r, const struct profile_field *f, const yaml_node_t *n, void *items, size_t i)
+{
+	if (f->type == PROFILE_STRS)
+		return read_str(r, f, n, (struct mstr *)items + i);
+	if (f->type == PROFILE_NUMS)
+		return read_num(r, f, n, (struct mnum *)items + i);
+	return read_range(r, f, n, (struct profile_range *)items + i);
+}
+
+/* The list types have their pointer and count as first members; a list of another type is written through the right struct. */
+static void set_list(const struct profile_field *f, void *member, void *items, size_t count, const struct loc *loc)
+{
+	if (f->type == PROFILE_STRS)
+		*(struct mstrs *)member = (struct mstrs){ .v = items, .count = count, .loc = *loc };
+	else if (f->type == PROFILE_NUMS)
+		*(struct profile_nums *)member = (struct profile_nums){ .v = items, .count = count };
+	else
+		*(struct profile_ranges *)member = (struct profile_ranges){ .v = items, .count = count };
+}
+
+static int read_list(struct reader *r, const struct profile_field *f, const yaml_node_t *n, void *member)
+{
+	struct loc loc = node_loc(r, n);
+	size_t item_len = f->type == PROFILE_STRS   ? sizeof(struct mstr)
+			  : f->type == PROFILE_NUMS ? sizeof(struct mnum)
+						    : sizeof(struct profile_range);
+	size_t count;
+	void *items;
+	int rc = 0;
+	if (n->type != YAML_SEQUENCE_NODE)
+		return diag_fail(r->d, MVP0709, &loc, "'%s' must be a list", f->key);
+	count = (size_t)(n->data.sequence.items.top - n->data.sequence.items.start);
+	if (count > MAX_ITEMS)
+		return diag_fail(r->d, MVP0709, &loc, "'%s' has %zu items, at most %d are taken", f->key, count, MAX_ITEMS);
+	items = mem_zeroed(count, item_len);
+	for (size_t i = 0; i < count; i++) {
+		yaml_node_t *item = yaml_document_get_node(r->doc, n->data.sequence.items.start[i]);
+		if (read_item(r, f, item, items, i))
+			rc = -1;
+	}
+	set_list(f, member, items, count, &loc);
+	return rc;
+}
+
+static int read_value(struct reader *r, const struct profile_field *f, const yaml_node_t *n)
+{
+	void *member = r->obj + f->offset;
+	switch (f->type) {
+	case PROFILE_NUM:
+	case PROFILE_SIZE:
+		return read_num(r, f, n, member);
+	case PROFILE_STR:
+		return read_str(r, f, n, member);
+	case PROFILE_STRS:
+	case PROFILE_NUMS:
+	case PROFILE_RANGES:
+		break;
+	}
+	return read_list(r, f, n, member);
+}
+
+/* Keys of the table below prefix ("" or "gic."), each component once; what an unknown key could have meant. */
+static size_t keys_below(const struct reader *r, const char *prefix, char (*names)[64], const char **ret)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < r->fields_count && count < MAX_KEYS; i++) {
+		const char *key = r->fields[i].key, *dot;
+		bool seen = false;
+		if (strncmp(key, prefix, strlen(prefix)))
+			continue;
+		key += strlen(prefix);
+		dot = strchr(key, '.');
+		(void)snprintf(names[count], 64, "%.*s", dot ? (int)(dot - key) : 63, key);
+		for (size_t k = 0; k < count; k++)
+			seen |= !strcmp(names[k], names[count]);
+		if (!seen) {
+			ret[count] = names[count];
+			count++;
+		}
+	}
+	return count;
+}
+
+static int unknown_key(struct reader *r, const char *prefix, const char *key, const struct loc *loc)
+{
+	char names[MAX_KEYS][64];
+	const char *near[MAX_KEYS];
+	(void)diag_fail(r->d, MVP0708, loc, "unknown key '%s%s'", prefix, key);
+	diag_hint_nearest(r->d, key, near, keys_below(r, prefix, names, near));
+	return -1;
+}
+
+struct frame {
+	yaml_node_t *map;
+	size_t next; /* pair */
+	char prefix[128];
+};
+
+/* One key of a mapping: 0 or -1, or 1 when it opens a mapping, whose frame is then filled in. */
+static int read_pair(struct reader *r, const struct frame *f, const yaml_node_pair_t *pair, bool *seen, struct frame *ret_inner)
+{
+	yaml_node_t *key = yaml_document_get_node(r->doc, pair->key), *value = yaml_document_get_node(r->doc, pair->value);
+	struct loc loc = node_loc(r, key);
+	const char *name = scalar(r, key, "a key");
+	char full[128];
+	if (!name)
+		return -1;
+	if (strchr(name, '.') || (size_t)snprintf(full, sizeof(full), "%s%s.", f->prefix, name) >= sizeof(full))
+		return unknown_key(r, f->prefix, name, &loc);
+	for (size_t i = 0; i < r->fields_count; i++) {
+		const struct profile_field *field = &r->fields[i];
+		if (!strncmp(field->key, full, strlen(full))) {
+			struct loc at = node_loc(r, value);
+			if (value->type != YAML_MAPPING_NODE)
+				return diag_fail(r->d, MVP0709, &at, "'%s%s' must be a mapping", f->prefix, name);
+			*ret_inner = (struct frame){ .map = value };
+			memcpy(ret_inner->prefix, full, sizeof(full));
+			return 1;
+		}
+		if (strncmp(field->key, full, strlen(full) - 1) || strlen(field->key) != strlen(full) - 1)
+			continue;
+		if (seen[i])
+			return diag_fail(r->d, MVP0709, &loc, "'%s' is given twice", field->key);
+		seen[i] = true;
+		return read_value(r, field, value);
+	}
+	return unknown_key(r, f->prefix, name, &loc);
+}
+
+static int read_document(struct reader *r, yaml_node_t *root)
+{
+	bool seen[MAX_KEYS] = { false };
+	struct frame stack[4] = { { .map = root } };
+	size_t depth = 1;
+	int rc = 0;
+	while (depth > 0) {
+		struct frame *f = &stack[depth - 1];
+		yaml_node_pair_t *pair = f->map->data.mapping.pairs.start + f->next++;
+		struct frame inner;
+		int got;
+		if (pair >= f->map->data.mapping.pairs.top) {
+			depth--;
+			continue;
+		}
+		got = read_pair(r, f, pair, seen, &inner);
+		/* The tables nest two mappings at most; an alias to an outer mapping has no key in the table and ends there. */
+		if (got > 0 && depth < ARRAY_LEN(stack))
+			stack[depth++] = inner;
+		else if (got)
+			rc = -1;
+	}
+	for (size_t i = 0; i < r->fields_count; i++) {
+		if (r->fields[i].required && !seen[i]) {
+			struct loc loc = LOC_FILE(r->path);
+			rc = diag_fail(r->d, MVP0709, &loc, "'%s' is missing", r->fields[i].key);
+		}
+	}
+	return rc;
+}
+
+static int parse_error(const yaml_parser_t *p, const char *path, struct diag *d)
+{
+	struct loc loc = { .file = path, .line = (uint32_t)p->problem_mark.line + 1, .col = (uint32_t)p->problem_mark.column + 1 };
+	return diag_fail(d, MVP0707, &loc, "not valid YAML: %s", p->problem ? p->problem : "unreadable");
+}
+
+static int load_stream(FILE *in, struct reader *r)
+{
+	yaml_parser_t parser;
+	yaml_document_t doc;
+	struct loc loc = LOC_FILE(r->path);
+	int rc;
+	if (!yaml_parser_initialize(&parser))
+		return diag_fail(r->d, MVP0001, NULL, "out of memory");
+	yaml_parser_set_input_file(&parser, in);
+	if (!yaml_parser_load(&parser, &doc)) {
+		rc = parse_error(&parser, r->path, r->d);
+	} else {
+		yaml_node_t *root = yaml_document_get_root_node(&doc);
+		r->doc = &doc;
+		if (!root || root->type != YAML_MAPPING_NODE)
+			rc = diag_fail(r->d, MVP0707, &loc, "expected a mapping of keys to values");
+		else
+			rc = read_document(r, root);
+		yaml_document_delete(&doc);
+	}
+	yaml_parser_delete(&parser);
+	return rc;
+}
+
+int profile_load(const char *path, const struct profile_field *fields, size_t fields_count, void *obj, struct diag *d)
+{
+	struct reader r = { .path = path, .fields = fields, .fields_count = fields_count, .obj = obj, .d = d };
+	struct loc loc = LOC_FILE(path);
+	FILE *in CLEANUP(file_closep) = NULL;
+	if (fields_count > MAX_KEYS)
+		return diag_fail(d, MVP0001, NULL, "a description has more than %d keys", MAX_KEYS);
+	in = fopen(path, "re");
+	if (!in)
+		return diag_fail(d, MVP0707, &loc, "cannot open: %s", strerror(errno));
+	return load_stream(in, &r);
+}
+
+void profile_fini(const struct profile_field *fields, size_t fields_count, void *obj)
+{
+	for (size_t i = 0; i < fields_count; i++) {
+		void *member = (char *)obj + fields[i].offset;
+		struct mstrs *strs = member;
+		switch (fields[i].type) {
+		case PROFILE_STR:
+			free(((struct mstr *)member)->s);
+			break;
+		case PROFILE_STRS:
+			for (size_t k = 0; k < strs->count; k++)
+				free(strs->v[k].s);
+			free(strs->v);
+			break;
+		case PROFILE_NUMS:
+			free(((struct profile_nums *)member)->v);
+			break;
+		case PROFILE_RANGES:
+			free(((struct profile_ranges *)member)->v);
+			break;
+		case PROFILE_NUM:
+		case PROFILE_SIZE:
+			break;
+		}
+	}
+}
+
+/* Names of the descriptions there are, for the nearest one; malloc'd strings. */
+static size_t list_names(const char *folder, char **names, size_t max)
+{
+	DIR *dir CLEANUP(dir_closep) = opendir(folder);
+	size_t count = 0;
+	struct dirent *e;
+	while (dir && count < max && (e = readdir(dir))) {
+		if (!fnmatch("*.yaml", e->d_name, FNM_PERIOD))
+			names[count++] = mem_strndup(e->d_name, strlen(e->d_name) - strlen(".yaml"));
+	}
+	return count;
+}
+
+int profile_find(const struct manifest *m, const char *kind, const struct mstr *name, enum diag_code code, char **ret_path, struct diag *d)
+{
+	bool own = strchr(name->s, '/') || !fnmatch("*.yaml", name->s, 0);
+	char *folder CLEANUP_FREE = mem_printf("%s/templates/%s", datadir(), kind);
+	char *path CLEANUP_FREE = own ? manifest_path(m, name->s) : mem_printf("%s/%s.yaml", folder, name->s);
+	char *names[MAX_KEYS];
+	size_t count;
+	if (!access(path, R_OK)) {
+		*ret_path = TAKE(path);
+		return 0;
+	}
+	if (own)
+		return diag_fail(d, code, &name->loc, "cannot read '%s': %s", path, strerror(errno));
+	count = list_names(folder, names, ARRAY_LEN(names));
+	(void)diag_fail(d, code, &name->loc, "there is no '%s' in %s", name->s, folder);
+	diag_hint_nearest(d, name->s, (const char *const *)names, count);
+	if (!count)
+		diag_note(d, "no description at all was found there; MVP_DATADIR can name the folder that has templates/");
+	while (count)
+		free(names[--count]);
+	return -1;
+}

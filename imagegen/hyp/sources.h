@@ -1,0 +1,24 @@
+/* The lists in vmm/ that say what core and vault are made of. */
+#ifndef IMAGEGEN_SOURCES_H
+#define IMAGEGEN_SOURCES_H
+
+#include "imagegen/hyp/tool.h"
+
+struct source {
+	char *path; /* relative to vmm/ */
+	bool simd;  /* may use FP and SIMD registers */
+	bool assembler;
+};
+struct sources {
+	struct source *v;
+	size_t count;
+};
+
+/* One source a line, `#` comments, an optional word `simd`. text is NUL-terminated; label names it in diagnostics. */
+MUST_USE int sources_parse(const char *text, const char *label, struct sources *ret, struct diag *d);
+void sources_fini(struct sources *s);
+
+/* The words of a compiler response file, without quoting (vmm/cflags has none), except those equal to drop (NULL: all). */
+void sources_flags(const char *text, const char *drop, struct args *a);
+
+#endif

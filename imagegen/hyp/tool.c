@@ -1,0 +1,100 @@
+/* posix_spawn, not fork: the program has threads and may hold keys in memory. */
+#include "imagegen/hyp/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "imagegen/base/diag.h"
+#include "imagegen/base/foreign.h"
+#include "imagegen/base/io.h"
+#include "imagegen/base/mem.h"
+
+enum { OUTPUT_MAX = 1 << 20, NOTES_MAX = 30 };
+
+extern char **environ;
+
+static int spawn(const char *const *argv, int out_fd, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t actions;
+	int rc = posix_spawn_file_actions_init(&actions);
+	if (rc)
+		return -rc;
+	rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (!rc)
+		rc = posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
+	if (!rc)
+		rc = posix_spawn_file_actions_adddup2(&actions, out_fd, STDERR_FILENO);
+	if (!rc)
+		rc = posix_spawnp(ret_pid, argv[0], &actions, NULL, (char *const *)argv, environ);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	return -rc;
+}
+
+int tool_run(const char *const *argv, struct buf *ret_output)
+{
+	int fd CLEANUP(fd_closep) = memfd_create("tool", MFD_CLOEXEC), status, rc;
+	uint8_t *data CLEANUP_FREE = NULL;
+	size_t len = 0;
+	pid_t pid;
+	if (fd < 0)
+		return -errno;
+	rc = spawn(argv, fd, &pid);
+	if (rc)
+		return rc;
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	/* Output beyond the ceiling is a symptom, not the result: the exit status still counts. */
+	if (!io_read_fd(fd, OUTPUT_MAX, &data, &len))
+		(void)buf_append(ret_output, data, len);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void push(struct args *a, char *s TAKES)
+{
+	mem_grow((void **)&a->v, a->count + 1, &a->cap, sizeof(*a->v));
+	a->v[a->count++] = s;
+	a->v[a->count] = NULL;
+}
+
+void args_add(struct args *a, const char *s)
+{
+	push(a, mem_strdup(s));
+}
+
+void args_addf(struct args *a, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	push(a, mem_vprintf(fmt, ap));
+	va_end(ap);
+}
+
+void args_fini(struct args *a)
+{
+	for (size_t i = 0; i < a->count; i++)
+		free(a->v[i]);
+	free(a->v);
+	*a = (struct args){ 0 };
+}
+
+void tool_notes(struct diag *d, const struct buf *output)
+{
+	const char *line = buf_str(output);
+	for (int i = 0; *line && i < NOTES_MAX; i++) {
+		size_t len = strcspn(line, "\n");
+		diag_note(d, "%.*s", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+	if (*line)
+		diag_note(d, "(more follows)");
+}
