@@ -8,8 +8,11 @@
 
 struct tree;
 
-/* Reads and merges the persona's layers. tmp_dir is borrowed for the call. */
-MUST_USE int tree_load(const struct manifest *m, const struct persona *p, const char *tmp_dir, struct tree **ret_tree, struct diag *d);
+/* Reads and merges the persona's layers. tmp_dir is borrowed for the call. Times after epoch (seconds) are set to it, so that a fresh
+ * checkout of the same sources makes the same tree. The folders a persona cannot do without (/data /dev /proc /run /sys /tmp) are added
+ * when no layer has them. */
+MUST_USE int tree_load(const struct manifest *m, const struct persona *p, int64_t epoch, const char *tmp_dir, struct tree **ret_tree,
+		       struct diag *d);
 void tree_free(struct tree *t);
 DEFINE_FREEP(struct tree, tree_free)
 
@@ -18,8 +21,8 @@ void tree_digest(const struct tree *t, uint8_t ret_digest[32]);
 
 /* Content of the regular file at path, an absolute path that may hold glob patterns (fnmatch, no '/' crossing; exactly one match is
  * wanted); symlinks are followed inside the tree. loc is where the manifest asked for it. ret_data is malloc'd. ret_path may be NULL. */
-MUST_USE int tree_read_file(const struct tree *t, const char *path, const struct loc *loc, uint8_t **ret_data, size_t *ret_len, char **ret_path,
-                            struct diag *d);
+MUST_USE int tree_read_file(const struct tree *t, const char *path, const struct loc *loc, uint8_t **ret_data, size_t *ret_len,
+			    char **ret_path, struct diag *d);
 
 /* Input files that were read, for the depfile. */
 const char *const *tree_inputs(const struct tree *t, size_t *ret_count);

@@ -1,0 +1,37 @@
+/* What tree.c and merge.c share; of no concern to others. */
+#ifndef IMAGEGEN_LAYER_STATE_H
+#define IMAGEGEN_LAYER_STATE_H
+
+#include "imagegen/layer/merge.h"
+
+#define TREE_NODES_MAX ((uint32_t)1 << 22) /* names in a tree */
+
+struct tree {
+	struct node *root;
+	int64_t epoch;
+	struct spool *spool;    /* while layers are read */
+	struct image *contents; /* afterwards */
+	/* Names by (folder, name): open addressing, a power of two of slots. Nothing is ever removed: an entry replaced keeps its node. */
+	struct node **slots;
+	size_t slots_count;
+	uint32_t nodes_count, inodes_count;
+	char **inputs;
+	size_t inputs_count, inputs_cap;
+};
+
+void inode_unref(struct inode *i); /* drops a name; frees with the last one */
+struct node *tree_child(const struct tree *t, const struct node *folder, const char *name, size_t len); /* NULL if there is none */
+
+enum walk_result { WALK_FOUND, WALK_MISSING, WALK_LOOP, WALK_NOT_DIR, WALK_TOO_LONG };
+
+/* Where a path leads, from folder on. Links on the way are followed inside the tree, the last component too if follow_last. */
+struct spot {
+	struct node *folder;          /* WALK_FOUND, WALK_MISSING: holds the last component; the root's is the root */
+	struct node *node;            /* WALK_FOUND; WALK_NOT_DIR: what is no folder */
+	char name[NODE_NAME_MAX + 1]; /* the last component */
+};
+/* make: called for each missing folder above the last component; NULL: WALK_MISSING with folder NULL. */
+enum walk_result tree_walk(const struct tree *t, struct node *folder, const char *path, bool follow_last,
+			   struct node *(*make)(void *ctx, struct node *folder, const char *name), void *make_ctx, struct spot *ret);
+
+#endif
