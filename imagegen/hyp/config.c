@@ -7,6 +7,7 @@
 
 #include "imagegen/base/num.h"
 #include "imagegen/hyp/fdt.h"
+#include "imagegen/manifest/value.h"
 #include "mvp/config.h"
 
 enum { SLICE_US = 5000, PAGE = 4096 };
@@ -22,16 +23,6 @@ static const struct layout_region *region(const struct layout *l, const char *na
 			return &l->regions[i];
 	}
 	return &none;
-}
-
-/* "ctrl-]", "ctrl-a" or one character: the byte a terminal sends for it, or -1. */
-static int key_byte(const char *s)
-{
-	if (!strncmp(s, "ctrl-", 5) && s[5] && !s[6]) {
-		int c = toupper((unsigned char)s[5]);
-		return c >= '@' && c <= '_' ? c & 0x1f : -1;
-	}
-	return s[0] && !s[1] && (unsigned char)s[0] < 0x80 ? s[0] : -1;
 }
 
 static void vault_mmio(struct buf *out, const struct board *b)
@@ -138,8 +129,9 @@ int config_vault(const struct board *b, const struct manifest *m, const struct l
 {
 	const struct layout_region *vault = region(l, "vault");
 	struct guest_fdt trees[PERSONA_MAX] = { 0 };
-	int key = key_byte(m->hypervisor.switch_key.s), rc = 0;
-	if (key < 0)
+	uint8_t key;
+	int rc = 0;
+	if (value_console_key(m->hypervisor.switch_key.s, &key))
 		return diag_fail(d, MVP0711, &m->hypervisor.switch_key.loc, "'%s' is no key of the console, expected one like 'ctrl-]'",
 				 m->hypervisor.switch_key.s);
 	(void)buf_puts(ret, "#include \"mvp/config.h\"\n\n");

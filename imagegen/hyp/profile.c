@@ -1,4 +1,4 @@
-/* Description files read by a table. libyaml's document API, because its nodes keep their marks. */
+/* Description files read by a table. */
 #include "imagegen/hyp/profile.h"
 
 #include <dirent.h>
@@ -11,24 +11,19 @@
 #include <unistd.h>
 
 #include "imagegen/base/foreign.h"
+#include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/hyp/hyp.h"
+#include "imagegen/manifest/ynode.h"
 
 enum { MAX_KEYS = 64, MAX_ITEMS = 1024 };
 
 struct reader {
-	const char *path;
 	const struct profile_field *fields;
 	size_t fields_count;
 	char *obj;
-	yaml_document_t *doc;
 	struct diag *d;
 };
-
-static struct loc node_loc(const struct reader *r, const yaml_node_t *n)
-{
-	return (struct loc){ .file = r->path, .line = (uint32_t)n->start_mark.line + 1, .col = (uint32_t)n->start_mark.column + 1 };
-}
 
 bool profile_parse_size(const char *s, uint64_t *ret)
 {
@@ -54,38 +49,32 @@ bool profile_parse_size(const char *s, uint64_t *ret)
 }
 
 /* The text of a scalar, or NULL after reporting that it is none. */
-static const char *scalar(struct reader *r, const yaml_node_t *n, const char *key)
+static const char *scalar(struct reader *r, const struct ynode *n, const char *key)
 {
-	struct loc loc = node_loc(r, n);
-	if (n->type == YAML_SCALAR_NODE && strlen((const char *)n->data.scalar.value) == n->data.scalar.length)
-		return (const char *)n->data.scalar.value;
-	(void)diag_fail(r->d, MVP0709, &loc, "'%s' must be a single value, not a %s", key,
-			n->type == YAML_SEQUENCE_NODE  ? "list"
-			: n->type == YAML_MAPPING_NODE ? "mapping"
-						       : "text with a NUL in it");
+	if (n->kind == YNODE_SCALAR && !ynode_empty(n))
+		return n->text;
+	(void)diag_fail(r->d, MVP0709, &n->loc, "'%s' must be a single value, not %s", key, ynode_kind_name(n));
 	return NULL;
 }
 
-static int read_num(struct reader *r, const struct profile_field *f, const yaml_node_t *n, struct mnum *ret)
+static int read_num(struct reader *r, const struct profile_field *f, const struct ynode *n, struct mnum *ret)
 {
-	struct loc loc = node_loc(r, n);
 	const char *s = scalar(r, n, f->key);
 	uint64_t v;
 	if (!s)
 		return -1;
 	if (!profile_parse_size(s, &v))
-		return diag_fail(r->d, MVP0709, &loc, "'%s' is no %s for '%s'", s,
+		return diag_fail(r->d, MVP0709, &n->loc, "'%s' is no %s for '%s'", s,
 				 f->type == PROFILE_SIZE ? "size (a number with KiB, MiB or GiB)" : "number", f->key);
 	if (v < f->min || (f->max && v > f->max))
-		return diag_fail(r->d, MVP0709, &loc, "'%s' is %s, expected %" PRIu64 " to %" PRIu64, f->key, s, f->min,
+		return diag_fail(r->d, MVP0709, &n->loc, "'%s' is %s, expected %" PRIu64 " to %" PRIu64, f->key, s, f->min,
 				 f->max ? f->max : UINT64_MAX);
-	*ret = (struct mnum){ .v = v, .loc = loc, .given = true };
+	*ret = (struct mnum){ .v = v, .loc = n->loc, .given = true };
 	return 0;
 }
 
-static int read_str(struct reader *r, const struct profile_field *f, const yaml_node_t *n, struct mstr *ret)
+static int read_str(struct reader *r, const struct profile_field *f, const struct ynode *n, struct mstr *ret)
 {
-	struct loc loc = node_loc(r, n);
 	const char *s = scalar(r, n, f->key);
 	if (!s)
 		return -1;
@@ -95,18 +84,17 @@ static int read_str(struct reader *r, const struct profile_field *f, const yaml_
 		for (; f->choices[count]; count++)
 			found |= !strcmp(s, f->choices[count]);
 		if (!found) {
-			(void)diag_fail(r->d, MVP0709, &loc, "'%s' cannot be '%s', expected '%s'", f->key, s, f->choices[0]);
+			(void)diag_fail(r->d, MVP0709, &n->loc, "'%s' cannot be '%s', expected '%s'", f->key, s, f->choices[0]);
 			diag_hint_nearest(r->d, s, f->choices, count);
 			return -1;
 		}
 	}
-	*ret = (struct mstr){ .s = mem_strdup(s), .loc = loc, .given = true };
+	*ret = (struct mstr){ .s = mem_strdup(s), .loc = n->loc, .given = true };
 	return 0;
 }
 
-static int read_range(struct reader *r, const struct profile_field *f, const yaml_node_t *n, struct profile_range *ret)
+static int read_range(struct reader *r, const struct profile_field *f, const struct ynode *n, struct profile_range *ret)
 {
-	struct loc loc = node_loc(r, n);
 	const char *s = scalar(r, n, f->key), *plus;
 	char base[32];
 	uint64_t end;
@@ -114,17 +102,17 @@ static int read_range(struct reader *r, const struct profile_field *f, const yam
 		return -1;
 	plus = strchr(s, '+');
 	if (!plus || (size_t)(plus - s) >= sizeof(base))
-		return diag_fail(r->d, MVP0709, &loc, "'%s' in '%s' must be written BASE+SIZE, e.g. 0x48000000+1 MiB", s, f->key);
+		return diag_fail(r->d, MVP0709, &n->loc, "'%s' in '%s' must be written BASE+SIZE, e.g. 0x48000000+1 MiB", s, f->key);
 	memcpy(base, s, (size_t)(plus - s));
 	base[plus - s] = '\0';
-	ret->loc = loc;
+	ret->loc = n->loc;
 	if (!profile_parse_size(base, &ret->at) || !profile_parse_size(plus + 1, &ret->len) ||
 	    __builtin_add_overflow(ret->at, ret->len, &end))
-		return diag_fail(r->d, MVP0709, &loc, "'%s' in '%s' must be written BASE+SIZE, e.g. 0x48000000+1 MiB", s, f->key);
+		return diag_fail(r->d, MVP0709, &n->loc, "'%s' in '%s' must be written BASE+SIZE, e.g. 0x48000000+1 MiB", s, f->key);
 	return 0;
 }
 
-static int read_item(struct reader *r, const struct profile_field *f, const yaml_node_t *n, void *items, size_t i)
+static int read_item(struct reader *r, const struct profile_field *f, const struct ynode *n, void *items, size_t i)
 {
 	if (f->type == PROFILE_STRS)
 		return read_str(r, f, n, (struct mstr *)items + i);
@@ -144,31 +132,28 @@ static void set_list(const struct profile_field *f, void *member, void *items, s
 		*(struct profile_ranges *)member = (struct profile_ranges){ .v = items, .count = count };
 }
 
-static int read_list(struct reader *r, const struct profile_field *f, const yaml_node_t *n, void *member)
+static int read_list(struct reader *r, const struct profile_field *f, const struct ynode *n, void *member)
 {
-	struct loc loc = node_loc(r, n);
 	size_t item_len = f->type == PROFILE_STRS   ? sizeof(struct mstr)
 			  : f->type == PROFILE_NUMS ? sizeof(struct mnum)
 						    : sizeof(struct profile_range);
-	size_t count;
+	size_t count = n->count;
 	void *items;
 	int rc = 0;
-	if (n->type != YAML_SEQUENCE_NODE)
-		return diag_fail(r->d, MVP0709, &loc, "'%s' must be a list", f->key);
-	count = (size_t)(n->data.sequence.items.top - n->data.sequence.items.start);
+	if (n->kind != YNODE_LIST)
+		return diag_fail(r->d, MVP0709, &n->loc, "'%s' must be a list", f->key);
 	if (count > MAX_ITEMS)
-		return diag_fail(r->d, MVP0709, &loc, "'%s' has %zu items, at most %d are taken", f->key, count, MAX_ITEMS);
+		return diag_fail(r->d, MVP0709, &n->loc, "'%s' has %zu items, at most %d are taken", f->key, count, MAX_ITEMS);
 	items = mem_zeroed(count, item_len);
 	for (size_t i = 0; i < count; i++) {
-		yaml_node_t *item = yaml_document_get_node(r->doc, n->data.sequence.items.start[i]);
-		if (read_item(r, f, item, items, i))
+		if (read_item(r, f, &n->items[i], items, i))
 			rc = -1;
 	}
-	set_list(f, member, items, count, &loc);
+	set_list(f, member, items, count, &n->loc);
 	return rc;
 }
 
-static int read_value(struct reader *r, const struct profile_field *f, const yaml_node_t *n)
+static int read_value(struct reader *r, const struct profile_field *f, const struct ynode *n)
 {
 	void *member = r->obj + f->offset;
 	switch (f->type) {
@@ -217,114 +202,78 @@ static int unknown_key(struct reader *r, const char *prefix, const char *key, co
 }
 
 struct frame {
-	yaml_node_t *map;
-	size_t next; /* pair */
+	const struct ynode *map;
+	size_t next; /* value */
 	char prefix[128];
 };
 
-/* One key of a mapping: 0 or -1, or 1 when it opens a mapping, whose frame is then filled in. */
-static int read_pair(struct reader *r, const struct frame *f, const yaml_node_pair_t *pair, bool *seen, struct frame *ret_inner)
+/* One value of a mapping: 0 or -1, or 1 when it opens a mapping, whose frame is then filled in. */
+static int read_member(struct reader *r, const struct frame *f, const struct ynode *value, bool *seen, struct frame *ret_inner)
 {
-	yaml_node_t *key = yaml_document_get_node(r->doc, pair->key), *value = yaml_document_get_node(r->doc, pair->value);
-	struct loc loc = node_loc(r, key);
-	const char *name = scalar(r, key, "a key");
 	char full[128];
-	if (!name)
-		return -1;
-	if (strchr(name, '.') || (size_t)snprintf(full, sizeof(full), "%s%s.", f->prefix, name) >= sizeof(full))
-		return unknown_key(r, f->prefix, name, &loc);
+	if (strchr(value->key, '.') || (size_t)snprintf(full, sizeof(full), "%s%s.", f->prefix, value->key) >= sizeof(full))
+		return unknown_key(r, f->prefix, value->key, &value->key_loc);
 	for (size_t i = 0; i < r->fields_count; i++) {
 		const struct profile_field *field = &r->fields[i];
 		if (!strncmp(field->key, full, strlen(full))) {
-			struct loc at = node_loc(r, value);
-			if (value->type != YAML_MAPPING_NODE)
-				return diag_fail(r->d, MVP0709, &at, "'%s%s' must be a mapping", f->prefix, name);
+			if (value->kind != YNODE_MAP)
+				return diag_fail(r->d, MVP0709, &value->loc, "'%s%s' must be a mapping, not %s", f->prefix, value->key,
+						 ynode_kind_name(value));
 			*ret_inner = (struct frame){ .map = value };
 			memcpy(ret_inner->prefix, full, sizeof(full));
 			return 1;
 		}
-		if (strncmp(field->key, full, strlen(full) - 1) || strlen(field->key) != strlen(full) - 1)
-			continue;
-		if (seen[i])
-			return diag_fail(r->d, MVP0709, &loc, "'%s' is given twice", field->key);
-		seen[i] = true;
-		return read_value(r, field, value);
+		if (!strncmp(field->key, full, strlen(full) - 1) && strlen(field->key) == strlen(full) - 1) {
+			seen[i] = true;
+			return read_value(r, field, value);
+		}
 	}
-	return unknown_key(r, f->prefix, name, &loc);
+	return unknown_key(r, f->prefix, value->key, &value->key_loc);
 }
 
-static int read_document(struct reader *r, yaml_node_t *root)
+static int read_document(struct reader *r, const struct ynode *root)
 {
 	bool seen[MAX_KEYS] = { false };
 	struct frame stack[4] = { { .map = root } };
 	size_t depth = 1;
 	int rc = 0;
 	while (depth > 0) {
-		struct frame *f = &stack[depth - 1];
-		yaml_node_pair_t *pair = f->map->data.mapping.pairs.start + f->next++;
-		struct frame inner;
+		struct frame *f = &stack[depth - 1], inner;
 		int got;
-		if (pair >= f->map->data.mapping.pairs.top) {
+		if (f->next >= f->map->count) {
 			depth--;
 			continue;
 		}
-		got = read_pair(r, f, pair, seen, &inner);
-		/* The tables nest two mappings at most; an alias to an outer mapping has no key in the table and ends there. */
+		got = read_member(r, f, &f->map->items[f->next++], seen, &inner);
+		/* Only prefixes of the table's keys open a frame, so the table bounds the depth. */
 		if (got > 0 && depth < ARRAY_LEN(stack))
 			stack[depth++] = inner;
 		else if (got)
 			rc = -1;
 	}
 	for (size_t i = 0; i < r->fields_count; i++) {
-		if (r->fields[i].required && !seen[i]) {
-			struct loc loc = LOC_FILE(r->path);
-			rc = diag_fail(r->d, MVP0709, &loc, "'%s' is missing", r->fields[i].key);
-		}
+		if (r->fields[i].required && !seen[i])
+			rc = diag_fail(r->d, MVP0709, &root->loc, "'%s' is missing", r->fields[i].key);
 	}
-	return rc;
-}
-
-static int parse_error(const yaml_parser_t *p, const char *path, struct diag *d)
-{
-	struct loc loc = { .file = path, .line = (uint32_t)p->problem_mark.line + 1, .col = (uint32_t)p->problem_mark.column + 1 };
-	return diag_fail(d, MVP0707, &loc, "not valid YAML: %s", p->problem ? p->problem : "unreadable");
-}
-
-static int load_stream(FILE *in, struct reader *r)
-{
-	yaml_parser_t parser;
-	yaml_document_t doc;
-	struct loc loc = LOC_FILE(r->path);
-	int rc;
-	if (!yaml_parser_initialize(&parser))
-		return diag_fail(r->d, MVP0001, NULL, "out of memory");
-	yaml_parser_set_input_file(&parser, in);
-	if (!yaml_parser_load(&parser, &doc)) {
-		rc = parse_error(&parser, r->path, r->d);
-	} else {
-		yaml_node_t *root = yaml_document_get_root_node(&doc);
-		r->doc = &doc;
-		if (!root || root->type != YAML_MAPPING_NODE)
-			rc = diag_fail(r->d, MVP0707, &loc, "expected a mapping of keys to values");
-		else
-			rc = read_document(r, root);
-		yaml_document_delete(&doc);
-	}
-	yaml_parser_delete(&parser);
 	return rc;
 }
 
 int profile_load(const char *path, const struct profile_field *fields, size_t fields_count, void *obj, struct diag *d)
 {
-	struct reader r = { .path = path, .fields = fields, .fields_count = fields_count, .obj = obj, .d = d };
-	struct loc loc = LOC_FILE(path);
-	FILE *in CLEANUP(file_closep) = NULL;
+	struct reader r = { .fields = fields, .fields_count = fields_count, .obj = obj, .d = d };
+	struct ynode *root CLEANUP(ynode_freep) = NULL;
+	uint8_t *data CLEANUP_FREE = NULL;
+	size_t len;
+	int rc = io_read_file(path, YNODE_LEN_MAX, &data, &len);
+	if (rc)
+		return diag_fail(d, MVP0707, &LOC_FILE(path), "cannot read: %s", strerror(-rc));
 	if (fields_count > MAX_KEYS)
 		return diag_fail(d, MVP0001, NULL, "a description has more than %d keys", MAX_KEYS);
-	in = fopen(path, "re");
-	if (!in)
-		return diag_fail(d, MVP0707, &loc, "cannot open: %s", strerror(errno));
-	return load_stream(in, &r);
+	if (ynode_parse(path, data, len, &root, d))
+		return -1;
+	if (root->kind != YNODE_MAP)
+		return diag_fail(d, MVP0707, &root->loc, "expected a mapping of keys to values, not %s", ynode_kind_name(root));
+	return read_document(&r, root);
 }
 
 void profile_fini(const struct profile_field *fields, size_t fields_count, void *obj)
