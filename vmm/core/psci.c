@@ -1,0 +1,153 @@
+/* PSCI 1.1 (Arm DEN 0022) and SMCCC 1.1 discovery (DEN 0028) for personas, answered here: no call of a persona reaches the firmware. */
+#include "arch.h"
+#include "cpu.h"
+
+enum {
+	PSCI_SUCCESS = 0,
+	PSCI_NOT_SUPPORTED = -1,
+	PSCI_INVALID_PARAMETERS = -2,
+	PSCI_ALREADY_ON = -4,
+	PSCI_ON_PENDING = -5,
+	PSCI_INVALID_ADDRESS = -9,
+	AFFINITY_ON = 0,
+	AFFINITY_OFF = 1,
+	AFFINITY_PENDING = 2,
+	MIGRATE_NOT_NEEDED = 2,
+};
+
+#define FN_VERSION 0x84000000u
+#define FN_CPU_SUSPEND 0x84000001u
+#define FN_CPU_OFF 0x84000002u
+#define FN_CPU_ON 0x84000003u
+#define FN_AFFINITY_INFO 0x84000004u
+#define FN_MIGRATE_INFO_TYPE 0x84000006u
+#define FN_SYSTEM_OFF 0x84000008u
+#define FN_SYSTEM_RESET 0x84000009u
+#define FN_FEATURES 0x8400000au
+#define FN_SMCCC_VERSION 0x80000000u
+#define FN_SMCCC_ARCH_FEATURES 0x80000001u
+#define FN_64 0x40000000u /* the 64-bit variant of a call */
+
+#define PSCI_VERSION_1_1 0x10001
+#define SMCCC_VERSION_1_1 0x10001
+
+/* MPIDR affinity fields -> vCPU; NULL if there is none. */
+static struct vcpu *target_of(struct vm *vm, uint64_t mpidr)
+{
+	return mpidr < vm->vcpus ? &vm->vcpu[mpidr] : NULL;
+}
+
+static int64_t cpu_on(struct vm *vm, uint64_t mpidr, uint64_t entry, uint64_t context)
+{
+	struct vcpu *t = target_of(vm, mpidr);
+	uint32_t state = VCPU_OFF;
+
+	if (!t)
+		return PSCI_INVALID_PARAMETERS;
+	if ((entry & 3) || entry < MVP_GUEST_RAM || entry - MVP_GUEST_RAM >= vm->ram_size)
+		return PSCI_INVALID_ADDRESS;
+	/* Two callers may race: one wins the claim and writes the arguments, then hands over to the home CPU. */
+	if (!__atomic_compare_exchange_n(&t->state, &state, VCPU_CLAIMED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return state == VCPU_CLAIMED || state == VCPU_ON_PENDING ? PSCI_ON_PENDING : PSCI_ALREADY_ON;
+	t->on_entry = entry;
+	t->on_context = context;
+	__atomic_add_fetch(&vm->live, 1, __ATOMIC_ACQ_REL);
+	__atomic_store_n(&t->state, VCPU_ON_PENDING, __ATOMIC_RELEASE);
+	ring(t->home);
+	return PSCI_SUCCESS;
+}
+
+static int64_t affinity_info(struct vm *vm, uint64_t mpidr, uint64_t level)
+{
+	struct vcpu *t = target_of(vm, mpidr);
+
+	if (!t || level)
+		return PSCI_INVALID_PARAMETERS;
+	switch (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE)) {
+	case VCPU_OFF:
+		return AFFINITY_OFF;
+	case VCPU_CLAIMED:
+	case VCPU_ON_PENDING:
+		return AFFINITY_PENDING;
+	default:
+		return AFFINITY_ON;
+	}
+}
+
+static int64_t features(uint32_t fn)
+{
+	switch (fn) {
+	case FN_VERSION:
+	case FN_CPU_SUSPEND:
+	case FN_CPU_SUSPEND | FN_64:
+	case FN_CPU_OFF:
+	case FN_CPU_ON:
+	case FN_CPU_ON | FN_64:
+	case FN_AFFINITY_INFO:
+	case FN_AFFINITY_INFO | FN_64:
+	case FN_MIGRATE_INFO_TYPE:
+	case FN_SYSTEM_OFF:
+	case FN_SYSTEM_RESET:
+	case FN_FEATURES:
+	case FN_SMCCC_VERSION:
+		return PSCI_SUCCESS;
+	default:
+		return PSCI_NOT_SUPPORTED;
+	}
+}
+
+bool psci_call(struct pcpu *p, struct vcpu *v)
+{
+	uint64_t *x = v->regs.x;
+	uint32_t fn = (uint32_t)x[0];
+	bool wide = fn & FN_64;
+	uint64_t a1 = wide ? x[1] : (uint32_t)x[1];
+	uint64_t a2 = wide ? x[2] : (uint32_t)x[2];
+	uint64_t a3 = wide ? x[3] : (uint32_t)x[3];
+	int64_t r = PSCI_NOT_SUPPORTED;
+
+	(void)p;
+	switch (fn) {
+	case FN_VERSION:
+		r = PSCI_VERSION_1_1;
+		break;
+	case FN_FEATURES:
+		r = features((uint32_t)a1);
+		break;
+	case FN_SMCCC_VERSION:
+		r = SMCCC_VERSION_1_1;
+		break;
+	case FN_SMCCC_ARCH_FEATURES:
+		r = a1 == FN_SMCCC_VERSION || a1 == FN_SMCCC_ARCH_FEATURES ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
+		break;
+	case FN_MIGRATE_INFO_TYPE:
+		r = MIGRATE_NOT_NEEDED;
+		break;
+	case FN_CPU_ON:
+	case FN_CPU_ON | FN_64:
+		r = cpu_on(v->vm, a1, a2, a3);
+		break;
+	case FN_AFFINITY_INFO:
+	case FN_AFFINITY_INFO | FN_64:
+		r = affinity_info(v->vm, a1, a2);
+		break;
+	case FN_CPU_SUSPEND:
+	case FN_CPU_SUSPEND | FN_64: /* every state is a standby: returns at the next interrupt */
+		x[0] = PSCI_SUCCESS;
+		vcpu_block(v);
+		return false;
+	case FN_CPU_OFF:
+		vcpu_off(v);
+		return false;
+	case FN_SYSTEM_OFF:
+		vm_request_stop(v->vm, STOP_OFF);
+		return false;
+	case FN_SYSTEM_RESET:
+		vm_request_stop(v->vm, STOP_RESET);
+		return false;
+	default:
+		break;
+	}
+	x[0] = (uint64_t)r;
+	return true;
+}

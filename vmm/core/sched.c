@@ -1,0 +1,217 @@
+/* Scheduling of the vCPUs at home on one CPU: weighted fair time by virtual run time. The vault's background work takes part as one more
+ * entity; its answers to events do not wait for anybody. */
+#include "arch.h"
+#include "cpu.h"
+#include "hcr.h"
+
+enum { WEIGHT_SCALE = 1024, WEIGHT_WORK = 100, CNT_ENABLE = 1 };
+
+static uint64_t now(void)
+{
+	isb(); /* the counter is not read ahead of what was done before */
+	return sysreg_read(cntpct_el0);
+}
+
+static uint64_t slice_ticks(void)
+{
+	return sysreg_read(cntfrq_el0) / 1000000 * mvp_core_config.slice_us;
+}
+
+void ring(struct pcpu *p)
+{
+	if (p == this_cpu())
+		p->resched = true;
+	else if (__atomic_load_n(&p->online, __ATOMIC_ACQUIRE))
+		irq_send_kick(p);
+}
+
+void sched_wake(struct vcpu *v)
+{
+	uint32_t blocked = VCPU_BLOCKED;
+
+	if (__atomic_compare_exchange_n(&v->state, &blocked, VCPU_READY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) || v->home != this_cpu())
+		ring(v->home);
+}
+
+void sched_kicked(struct vm *vm)
+{
+	uint32_t kick = __atomic_exchange_n(&vm->gic.kick, 0, __ATOMIC_ACQ_REL);
+
+	for (; kick; kick &= kick - 1)
+		sched_wake(&vm->vcpu[__builtin_ctz(kick)]);
+}
+
+void vm_request_stop(struct vm *vm, enum vm_stop why)
+{
+	uint32_t none = STOP_NONE;
+
+	/* The first reason stays. */
+	__atomic_compare_exchange_n(&vm->stopping, &none, (uint32_t)why, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < vm->vcpus; i++)
+		ring(vm->vcpu[i].home);
+}
+
+/* Takes a vCPU of an ending persona, or one that turned itself off, from its CPU for good. */
+static void retire(struct pcpu *p, struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+
+	if (p->loaded == v)
+		load_persona(p, NULL);
+	fp_drop(p, v);
+	__atomic_store_n(&v->state, VCPU_OFF, __ATOMIC_RELEASE);
+	if (__atomic_sub_fetch(&vm->live, 1, __ATOMIC_ACQ_REL))
+		return;
+	uint32_t why = __atomic_load_n(&vm->stopping, __ATOMIC_ACQUIRE);
+	if (why != STOP_VAULT) /* a persona whose vCPUs all turned off is off, too */
+		p->persona_event[vm->id] = why == STOP_RESET ? STOP_RESET : STOP_OFF;
+}
+
+void vcpu_block(struct vcpu *v)
+{
+	__atomic_store_n(&v->state, VCPU_BLOCKED, __ATOMIC_SEQ_CST);
+	/* Whoever makes an interrupt pending does so before he looks at the state: it is seen here, or he sees BLOCKED. */
+	vgic_save(v);
+	if (vgic_has_work(&v->vm->gic, v->index))
+		__atomic_store_n(&v->state, VCPU_READY, __ATOMIC_RELEASE);
+}
+
+void vcpu_off(struct vcpu *v)
+{
+	retire(v->home, v);
+}
+
+static void account(struct pcpu *p, uint64_t t)
+{
+	uint64_t used = t - p->charged_since;
+
+	p->charged_since = t;
+	if (p->charged)
+		p->charged->vruntime += used * WEIGHT_SCALE / __atomic_load_n(&p->charged->vm->weight, __ATOMIC_RELAXED);
+	else if (p->charged_work)
+		p->vault_vruntime += used * WEIGHT_SCALE / WEIGHT_WORK;
+}
+
+static uint64_t max64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Brings the states of the CPU's vCPUs up to date; returns the READY one that is furthest behind, NULL without; counts the READY ones. */
+static struct vcpu *pick(struct pcpu *p, uint64_t t, uint32_t *ret_ready)
+{
+	struct vcpu *best = NULL;
+
+	*ret_ready = 0;
+	for (uint32_t i = 0; i < p->run_count; i++) {
+		struct vcpu *v = p->run[i];
+		uint32_t state = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
+
+		if (state == VCPU_OFF || state == VCPU_CLAIMED || state == VCPU_IOREQ)
+			continue;
+		if (__atomic_load_n(&v->vm->stopping, __ATOMIC_ACQUIRE)) {
+			retire(p, v);
+			continue;
+		}
+		if (state == VCPU_ON_PENDING) {
+			vcpu_reset(v, v->on_entry, v->on_context);
+			v->vruntime = p->min_vruntime;
+			__atomic_store_n(&v->state, VCPU_READY, __ATOMIC_RELEASE);
+		} else if (state == VCPU_BLOCKED) {
+			if (p->loaded == v || !timer_due(v, t))
+				continue;
+			__atomic_store_n(&v->state, VCPU_READY, __ATOMIC_RELEASE);
+		}
+		/* A sleeper comes back with at most a slice of credit. */
+		v->vruntime = max64(v->vruntime, p->min_vruntime > slice_ticks() ? p->min_vruntime - slice_ticks() : 0);
+		++*ret_ready;
+		if (!best || v->vruntime < best->vruntime)
+			best = v;
+	}
+	if (best)
+		p->min_vruntime = max64(p->min_vruntime, best->vruntime);
+	return best;
+}
+
+void sched_arm(struct pcpu *p)
+{
+	uint64_t at = p->slice_end ? p->slice_end : UINT64_MAX;
+
+	if (p->vault_timer && p->vault_timer < at)
+		at = p->vault_timer;
+	for (uint32_t i = 0; i < p->run_count; i++) {
+		const struct vcpu *v = p->run[i];
+
+		if (__atomic_load_n(&v->state, __ATOMIC_RELAXED) == VCPU_BLOCKED && v != p->loaded && timer_due(v, UINT64_MAX) && v->cntv_cval < at)
+			at = v->cntv_cval;
+	}
+	if (at == UINT64_MAX) {
+		sysreg_write(cnthp_ctl_el2, 0);
+		return;
+	}
+	sysreg_write(cnthp_cval_el2, at);
+	sysreg_write(cnthp_ctl_el2, CNT_ENABLE);
+}
+
+void sched_tick(struct pcpu *p)
+{
+	sysreg_write(cnthp_ctl_el2, 0);
+	isb(); /* the level is gone before its interrupt is deactivated */
+	if (p->vault_timer && now() >= p->vault_timer) {
+		p->vault_timer = 0;
+		p->vault_timer_due = true;
+	}
+	p->resched = true;
+}
+
+static void set_twi(struct pcpu *p, bool on)
+{
+	if (p->twi == on)
+		return;
+	p->twi = on;
+	sysreg_write(hcr_el2, on ? HCR_GUEST | HCR_TWI : HCR_GUEST);
+}
+
+struct vcpu *sched_next(struct pcpu *p)
+{
+	for (;;) {
+		uint64_t t = now();
+		uint32_t ready;
+
+		account(p, t);
+		p->charged = NULL;
+		p->charged_work = false;
+		p->resched = false;
+		if (!p->vault_started && __atomic_load_n(&vault_ready, __ATOMIC_ACQUIRE)) {
+			p->vault_started = true;
+			switch_to(p, p->vault);
+			return p->vault;
+		}
+		struct vcpu *v = pick(p, t, &ready);
+		bool work = p->vault_waiting && p->vault_work;
+		p->slice_end = ready > 1 || (work && ready) ? t + slice_ticks() : 0;
+		if (p->vault_waiting && vault_pending(p)) {
+			sched_arm(p);
+			return vault_deliver(p);
+		}
+		p->vault_vruntime = max64(p->vault_vruntime, p->min_vruntime > slice_ticks() ? p->min_vruntime - slice_ticks() : 0);
+		if (work && (!v || p->vault_vruntime < v->vruntime)) {
+			p->charged_work = true;
+			sched_arm(p);
+			return vault_background(p);
+		}
+		if (v) {
+			p->charged = v;
+			load_persona(p, v);
+			switch_to(p, v);
+			set_twi(p, ready > 1 || work);
+			sched_arm(p);
+			vgic_sync(v);
+			return v;
+		}
+		sched_arm(p);
+		dsb(sy);
+		wfi(); /* wakes on a pending interrupt though they are masked here */
+		irq_handle(p);
+	}
+}
