@@ -2,6 +2,74 @@
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/unit/%)
 
-$(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libimagegen.a
+$(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libimagegen.a | $(O)/deps/test
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(O)/libimagegen.a $(LIBS) -lcmocka
+
+# Fuzz targets: tests/fuzz/fuzz_<module>.c; seeds in tests/fuzz/seeds/<module>/ where there are any.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/fuzz/%)
+
+$(O)/fuzz/%: $(O)/obj/tests/fuzz/%.o $(O)/libimagegen.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libimagegen.a $(LIBS)
+
+# Programs that scripts in tests/e2e run.
+E2E_BIN := $(patsubst tests/e2e/%.c,$(O)/e2e/%,$(wildcard tests/e2e/*.c))
+$(O)/e2e/%: $(O)/obj/tests/e2e/%.o $(O)/libimagegen.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(O)/libimagegen.a $(LIBS)
+
+# Logic of core and vault, compiled for the host: appends to UNIT_BIN and FUZZ_BIN.
+-include tests/vmm.mk
+
+-include $(patsubst %.c,$(O)/obj/%.d,$(UNIT_SRC) $(FUZZ_SRC) $(wildcard tests/e2e/*.c))
+
+# Every suite ends in a line `N passed, M failed` and fails if anything did; check runs them all, whatever fails, and adds up.
+# T=word runs only what has the word in its name: make unit T=luks2, make e2e T=first_light
+T ?=
+SUITES := lint unit cli fuzz e2e
+
+.PHONY: check $(SUITES) soak
+check: $(O)/deps/build $(O)/deps/run $(O)/deps/test
+	@scripts/check $(MAKE) O=$(O) -- $(SUITES)
+
+.PHONY: format
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+format: $(O)/deps/test
+	clang-format -i $(C_FILES)
+
+lint: $(O)/deps/build $(O)/deps/test
+	@O=$(O) CROSS=$(CROSS) IMAGEGEN_DIRS='$(IMAGEGEN_DIRS)' scripts/lint '$(T)'
+
+# Unit tests run under the sanitizers.
+.PHONY: unit-build unit-run
+unit: $(O)/deps/test
+	+@$(MAKE) --no-print-directory O=$(O)/asan SAN=1 unit-run
+unit-build: $(UNIT_BIN)
+unit-run: unit-build
+	@scripts/unit '$(T)' $(UNIT_BIN)
+
+# The commands, as a user types them, by the program built with sanitizers.
+.PHONY: cli-run
+cli: $(O)/deps/test
+	+@$(MAKE) --no-print-directory O=$(O)/asan SAN=1 cli-run
+cli-run: all
+	@MVPCTL=$(abspath $(O)/mvpctl) O=$(abspath $(O)) tests/cli/run '$(T)'
+
+# Seconds for each fuzz target: a smoke run in check, a long one in soak.
+FUZZ_SECONDS ?= 6
+.PHONY: fuzz-build fuzz-run
+fuzz: $(O)/deps/test
+	+@$(MAKE) --no-print-directory O=$(O)/clang FUZZ=1 fuzz-run
+fuzz-build: $(FUZZ_BIN)
+fuzz-run: fuzz-build
+	@O=$(O) scripts/fuzz $(FUZZ_SECONDS) '$(T)' $(FUZZ_BIN)
+
+# The whole product with foreign tools and QEMU.
+e2e: all demo-manifest $(E2E_BIN) $(O)/deps/run $(O)/deps/test
+	@O=$(abspath $(O)) python3 tests/e2e/run.py $(T)
+
+SOAK_SECONDS ?= 1800
+soak: $(O)/deps/test
+	+@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)

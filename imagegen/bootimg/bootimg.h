@@ -10,7 +10,8 @@ struct bootimg_parts {
 	size_t kernel_len;
 	const uint8_t *ramdisk; /* may be NULL with length 0 */
 	size_t ramdisk_len;
-	const char *cmdline; /* at most 1535 bytes */
+	const char *cmdline; /* at most 1535 bytes; NULL is empty */
+	uint32_t os_version; /* packed as mvp/bootimg.h says; 0: none */
 };
 
 /* ret_img: an image in memory that owns copies of the parts. */
@@ -18,7 +19,8 @@ MUST_USE int bootimg_compose(const struct bootimg_parts *parts, struct image **r
 
 /* Reading: offsets of the sections in the image, all checked against its length. */
 struct bootimg_info {
-	uint32_t version;
+	uint32_t version; /* 3 or 4 */
+	uint32_t os_version;
 	uint64_t kernel_at, kernel_len;
 	uint64_t ramdisk_at, ramdisk_len;
 	char cmdline[1536];
@@ -26,7 +28,7 @@ struct bootimg_info {
 MUST_USE int bootimg_read(const struct image *img, const char *label, struct bootimg_info *ret_info, struct diag *d);
 
 /* Checks the arm64 Image header (Documentation/arm64/booting.rst) of a kernel and reports what is wrong; gzip kernels are unpacked first.
- * *data is replaced (malloc'd) when it had to be unpacked. */
+ * *data is malloc'd; when it had to be unpacked it is freed and replaced. */
 MUST_USE int kernel_check(uint8_t **data, size_t *len, const char *label, struct diag *d);
 
 #endif

@@ -9,19 +9,20 @@ struct gpt_part {
 	const char *name; /* ASCII, at most 36 characters */
 	uint8_t type[16]; /* RFC 4122 byte order; gpt_type_linux for most */
 	uint8_t uuid[16];
-	uint64_t len; /* bytes of the partition, 0: that of img; rounded up to 1 MiB */
+	uint64_t len;      /* bytes of the partition, 0: that of img; rounded up to 1 MiB */
 	struct image *img; /* borrowed; NULL or shorter than len: the rest is a hole */
-	struct loc loc; /* what to blame if it does not fit */
-	uint64_t at; /* set by gpt_compose: byte offset in the disk */
+	struct loc loc;    /* what to blame if it does not fit */
+	uint64_t at;       /* set by gpt_compose: byte offset in the disk */
 };
 
 extern const uint8_t gpt_type_linux[16]; /* 0FC63DAF-8483-4772-8E79-3D69D8477DE4 */
 
-/* Partitions in the given order, each at a multiple of 1 MiB. disk_len 0: as large as needed. */
+/* Partitions in the given order, each at a multiple of 1 MiB. disk_len 0: as large as needed. A hole of a partition stays a hole. */
 MUST_USE int gpt_compose(struct gpt_part *parts, size_t parts_count, const uint8_t disk_uuid[16], uint64_t disk_len, struct image **ret_img,
-                         struct diag *d);
+			 struct diag *d);
 
-/* Reading: the partitions of an image, header CRCs checked. ret_parts malloc'd (name malloc'd in each, free with gpt_parts_free). */
+/* Reading: the used entries of an image in table order, CRCs checked, none outside the disk or over another one. The backup is read when
+ * the primary is damaged (a warning in d says so). ret_entries is malloc'd. */
 struct gpt_entry {
 	char name[37]; /* non-ASCII characters as '?' */
 	uint8_t type[16], uuid[16];
