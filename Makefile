@@ -1,5 +1,6 @@
 # mvpctl: `make` builds, `make check` tests, `make demo` builds and boots the example handset, `make deps` installs what they need.
-# Everything made lands below $(O); nothing recursive. Lists of folders are in */files.mk; a new .c file in a listed folder is picked up.
+# Everything made lands below $(O); one makefile, no recursion into folders. Lists of folders are in */files.mk; a new .c file in a listed
+# folder is picked up. A build with other flags is the same makefile with another O: see SAN and FUZZ.
 
 O ?= build
 prefix ?= /usr/local
@@ -16,19 +17,24 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 CROSS ?= aarch64-linux-gnu-
-PKG_CONFIG ?= pkg-config
 
-# SAN=1: AddressSanitizer and UBSan; keep it in its own folder: make O=build/asan SAN=1
-SAN ?= 0
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) -fvisibility=hidden -fstack-protector-strong -pthread -I. -Ivmm/include \
 	-DMVP_VERSION='"$(VERSION)"' -DMVP_DATADIR='"$(prefix)/share/mvp"'
+
+# SAN=1: AddressSanitizer and UBSan; keep it in its own folder: make O=build/asan SAN=1
+SAN ?= 0
 ifeq ($(SAN),1)
 ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
+# FUZZ=1: the same with libFuzzer's coverage, by clang; in its own folder: make O=build/fuzz FUZZ=1 fuzz-build
+FUZZ ?= 0
+ifeq ($(FUZZ),1)
+CC := clang
+ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
 
-PKGS := libarchive yaml-0.1 libcrypto ext2fs com_err libfdt jansson libisal
 LIBS := -larchive -lyaml -lcrypto -lext2fs -lcom_err -lfdt -ljansson -lisal -lpthread
 
 include imagegen/files.mk cli/files.mk vmm/files.mk tests/files.mk
@@ -38,8 +44,12 @@ CLI_SRC := $(wildcard cli/*.c)
 IMAGEGEN_OBJ := $(IMAGEGEN_SRC:%.c=$(O)/obj/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(O)/obj/%.o)
 
+# The program finds what it reads beside itself: the source tree's folders, and what was compiled for the personas.
+DATA_DIRS := templates manifests vmm
+DATA_LINKS := $(DATA_DIRS:%=$(O)/share/mvp/%)
+
 .PHONY: all
-all: $(O)/mvpctl $(GUEST_FILES)
+all: $(O)/mvpctl $(GUEST_FILES) $(DATA_LINKS)
 
 # Objects depend on the flags they were made with.
 FLAGS_STAMP := $(O)/obj/flags
@@ -49,7 +59,7 @@ $(FLAGS_STAMP): FORCE
 .PHONY: FORCE
 FORCE:
 
-$(O)/obj/%.o: %.c $(FLAGS_STAMP)
+$(O)/obj/%.o: %.c $(FLAGS_STAMP) | $(O)/deps/build
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -60,7 +70,47 @@ $(O)/libimagegen.a: $(IMAGEGEN_OBJ)
 $(O)/mvpctl: $(CLI_OBJ) $(O)/libimagegen.a
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) $(O)/libimagegen.a $(LIBS)
 
+$(GUEST_FILES): | $(O)/deps/build
+
+$(DATA_LINKS): $(O)/share/mvp/%:
+	@mkdir -p $(@D)
+	ln -sfn $(CURDIR)/$* $@
+
 -include $(patsubst %.o,%.d,$(IMAGEGEN_OBJ) $(CLI_OBJ))
+
+# What the machine must have: scripts/packages. Whatever needs something missing installs it (as root) or says what to type.
+.PHONY: deps
+deps:
+	scripts/deps install build run test
+
+$(O)/deps/%: scripts/packages
+	@mkdir -p $(@D)
+	@scripts/deps ensure $*
+	@touch $@
+
+# Debian packages that the demo personas and the tests are made of, fetched by apt.
+.PHONY: inputs
+inputs: $(O)/inputs/complete
+$(O)/inputs/complete: manifests/inputs.list scripts/inputs
+	scripts/inputs $(@D)
+	@touch $@
+
+# The example handset, from nothing to both consoles: interactive on a terminal, else a short scripted session.
+.PHONY: demo demo-manifest
+demo: all demo-manifest $(O)/deps/run $(O)/deps/test
+	@scripts/demo $(O)
+
+# A folder like the one a user of manifests/demo.yaml would make: the manifest, its inputs, personas and keys.
+demo-manifest: all $(O)/inputs/complete
+	@scripts/demo-folder $(O)
+
+.PHONY: install uninstall
+dest = $(DESTDIR)$(prefix)
+install: all
+	scripts/install add $(O) '$(dest)' $(DATA_DIRS)
+
+uninstall:
+	scripts/install remove $(O) '$(dest)' $(DATA_DIRS)
 
 .PHONY: clean
 clean:
