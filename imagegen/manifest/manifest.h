@@ -29,17 +29,17 @@ enum layer_kind { LAYER_TAR, LAYER_DEB, LAYER_DIR, LAYER_FILES };
 
 /* files: inline entries. */
 struct layer_file {
-	struct mstr path; /* absolute path in the persona */
+	struct mstr path;    /* absolute path in the persona */
 	struct mstr content; /* text for a regular file; NULL if link is set */
-	struct mstr link; /* symlink target; s NULL if not a link */
-	uint32_t mode; /* permission bits, default 0644 */
+	struct mstr link;    /* symlink target; s NULL if not a link */
+	uint32_t mode;       /* permission bits, default 0644 */
 	uint32_t uid, gid;
 	struct loc loc;
 };
 
 struct layer {
 	enum layer_kind kind;
-	struct mstrs paths; /* tar: one; dir: one; deb: one or more, glob patterns allowed; relative to the manifest's folder */
+	struct mstrs paths;       /* tar: one; dir: one; deb: one or more, glob patterns allowed; relative to the manifest's folder */
 	struct layer_file *files; /* LAYER_FILES */
 	size_t files_count;
 	struct loc loc;
@@ -52,8 +52,8 @@ struct persona {
 	struct mnum cpus;
 	struct mnum security_version;
 	struct {
-		struct mstr kernel; /* "file:PATH" on the host, else an absolute path or glob in the layers */
-		struct mstr initrd; /* "generate" (default), "none", "file:PATH" or a path in the layers */
+		struct mstr kernel;  /* "file:PATH" on the host, else an absolute path or glob in the layers */
+		struct mstr initrd;  /* "generate" (default), "none", "file:PATH" or a path in the layers */
 		struct mstr cmdline; /* added to what mvpctl gives (root, console) */
 	} boot;
 	struct {
@@ -69,18 +69,18 @@ struct persona {
 	} userdata;
 	struct mstr network; /* "nat" (default) or "none" */
 	struct {
-		bool on; /* work only */
+		bool on;                   /* work only */
 		struct mstr passcode_file; /* relative to the manifest's folder */
 		struct mnum tries;
 		struct mnum iterations; /* PBKDF2 iterations of the key slot */
-		struct mstr holes; /* "fill" (default) or "keep" */
+		struct mstr holes;      /* "fill" (default) or "keep" */
 		struct loc loc;
 	} encryption;
 };
 
 struct manifest {
-	char *path; /* as given by the user; locs name it */
-	char *dir; /* folder that relative paths start from */
+	char *path;         /* as given by the user; locs name it */
+	char *dir;          /* folder that relative paths start from */
 	struct mnum format; /* mvp: 1 */
 	struct mstr name, version, board, carrier;
 	struct mstrs oem;
@@ -89,14 +89,25 @@ struct manifest {
 	} keys;
 	struct {
 		struct mnum foreground_share; /* percent, 1..99 */
-		struct mstr switch_key; /* a console key: ctrl-] and the like */
-		struct mstr console; /* "mux" or "prefixed" */
+		struct mstr switch_key;       /* of the console: "ctrl-]" and the like; value_console_key() tells the byte */
+		struct mstr switch_combo;     /* of a keyboard: "leftmeta+tab"; s NULL if the manifest names none */
+		struct mstr console;          /* "mux" or "prefixed" */
 	} hypervisor;
 	struct persona personas[PERSONA_MAX];
+	struct {
+		struct {
+			struct mstr work_to_personal, personal_to_work; /* "full", "title", "count" or "none" */
+		} notifications;
+		struct mstr clipboard; /* "none", "personal-to-work", "work-to-personal" or "both" */
+		struct {
+			struct mnum lock_after, wipe_after; /* seconds without contact; 0: never */
+		} lease;
+	} policy;
 	struct mstrs includes; /* files read besides path, for the depfile */
 };
 
-/* Reads and checks the file. All mistakes are reported at once; -1 if there was an error (ret_m unset). */
+/* Reads and checks the file; what it says but nothing acts on yet becomes a warning. All mistakes are reported at once; -1 if there was an
+ * error (ret_m unset). */
 MUST_USE int manifest_load(const char *path, struct manifest **ret_m, struct diag *d);
 void manifest_free(struct manifest *m);
 DEFINE_FREEP(struct manifest, manifest_free)

@@ -1,0 +1,280 @@
+#include "imagegen/manifest/checks.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imagegen/base/buf.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/manifest/value.h"
+
+/* A check runs only if all it needs was given and well formed: a wrong value is reported once, where it is read. */
+struct need {
+	bool number;
+	size_t at;
+};
+#define NEED_TEXT(type, member) \
+	{ \
+		false, _Generic(&((type *)0)->member, struct mstr * : offsetof(type, member)) \
+	}
+#define NEED_NUMBER(type, member) \
+	{ \
+		true, _Generic(&((type *)0)->member, struct mnum * : offsetof(type, member)) \
+	}
+
+struct context {
+	const struct manifest *m;
+	const struct persona *p; /* for checks of personas */
+	struct diag *d;
+};
+
+struct check {
+	const char *name;
+	struct need needs[3];
+	size_t needs_count;
+	void (*run)(const struct context *c);
+};
+
+static bool needs_met(const struct check *check, const void *obj)
+{
+	for (size_t i = 0; i < check->needs_count; i++) {
+		const char *at = (const char *)obj + check->needs[i].at;
+		if (check->needs[i].number ? !((const struct mnum *)at)->given : !((const struct mstr *)at)->s)
+			return false;
+	}
+	return true;
+}
+
+/* Files of the host. */
+
+static void want_file(const struct context *c, const char *what, const char *name, const struct loc *loc, bool folder)
+{
+	char *path CLEANUP_FREE = manifest_path(c->m, name);
+	struct stat st;
+	if (stat(path, &st) < 0) {
+		diag_fail(c->d, MVP0210, loc, "%s '%s': %s", what, path, strerror(errno));
+		if (errno == ENOENT && name[0] != '/')
+			diag_hint(c->d, "relative paths start from the manifest's folder, '%s'", c->m->dir);
+		return;
+	}
+	if (folder != (S_ISDIR(st.st_mode) != 0))
+		diag_fail(c->d, MVP0210, loc, "%s '%s' is %s", what, path, folder ? "not a folder" : "a folder");
+	else if (access(path, folder ? R_OK | X_OK : R_OK) < 0)
+		diag_fail(c->d, MVP0210, loc, "%s '%s': %s", what, path, strerror(errno));
+}
+
+static void key_file(const struct context *c, const char *what, const struct mstr *s)
+{
+	static const char pkcs11[] = "pkcs11:";
+	if (s->s && strncmp(s->s, pkcs11, strlen(pkcs11)) != 0)
+		want_file(c, what, s->s, &s->loc, false);
+}
+
+static void check_signing_keys(const struct context *c)
+{
+	key_file(c, "OEM key", &c->m->keys.oem);
+	key_file(c, "enterprise key", &c->m->keys.enterprise);
+	key_file(c, "order key", &c->m->keys.orders);
+	key_file(c, "escrow certificate", &c->m->keys.escrow);
+}
+
+static void check_master_key(const struct context *c)
+{
+	const struct mstr *s = &c->m->keys.master;
+	if (strncmp(s->s, "pkcs11:", 7) == 0) {
+		diag_fail(c->d, MVP0213, &s->loc,
+			  "the master key has to be a file: keys are derived from its bytes, which a token does not give out");
+		return;
+	}
+	want_file(c, "master key", s->s, &s->loc, false);
+	if (diag_count(c->d) && diag_get(c->d, diag_count(c->d) - 1)->loc.line == s->loc.line)
+		diag_hint(c->d, "`mvpctl keys init DIR` makes a set of keys");
+}
+
+static void check_passcode_file(const struct context *c)
+{
+	want_file(c, "passcode file", c->p->encryption.passcode_file.s, &c->p->encryption.passcode_file.loc, false);
+}
+
+static void boot_file(const struct context *c, const char *what, const struct mstr *s)
+{
+	if (strncmp(s->s, "file:", 5) == 0) {
+		want_file(c, what, s->s + 5, &s->loc, false);
+	} else if (s->s[0] == '/' && !c->p->has_system) {
+		diag_fail(c->d, MVP0213, &s->loc, "%s '%s' is looked for in the layers, but %s has no 'system'", what, s->s, c->p->name);
+		diag_hint(c->d, "for a file of this machine write 'file:%s'", s->s);
+	}
+}
+
+static void check_kernel(const struct context *c)
+{
+	boot_file(c, "kernel", &c->p->boot.kernel);
+}
+
+static void check_initrd(const struct context *c)
+{
+	const struct mstr *s = &c->p->boot.initrd;
+	boot_file(c, "initrd", s);
+	if (strcmp(s->s, "generate") == 0 && !c->p->has_system)
+		diag_fail(c->d, MVP0213, &s->loc, "an initrd is generated from the layers, but %s has no 'system'", c->p->name);
+}
+
+/* An initrd is generated for the release that the kernel's path in the layers names. */
+static void check_generated_initrd(const struct context *c)
+{
+	if (strcmp(c->p->boot.initrd.s, "generate") != 0 || strncmp(c->p->boot.kernel.s, "file:", 5) != 0 || !c->p->has_system)
+		return;
+	diag_fail(c->d, MVP0213, &c->p->boot.initrd.loc, "an initrd can be generated only for a kernel of the layers, not for '%s'",
+		  c->p->boot.kernel.s);
+	diag_hint(c->d, "give 'initrd' as file:PATH or none");
+}
+
+/* Bootloaders take 1535 characters; what mvpctl adds (console, root) needs less than 512 of them. */
+#define CMDLINE_MAX ((size_t)1023)
+
+static void check_cmdline(const struct context *c)
+{
+	const struct mstr *s = &c->p->boot.cmdline;
+	if (strlen(s->s) > CMDLINE_MAX)
+		diag_fail(c->d, MVP0208, &s->loc, "the command line has %zu characters; at most %zu are allowed", strlen(s->s),
+			  CMDLINE_MAX);
+}
+
+static char *glob_pattern(const struct manifest *m, const char *pattern)
+{
+	if (pattern[0] == '/' || strcmp(m->dir, ".") == 0)
+		return mem_strdup(pattern);
+	/* Only the manifest's own words are a pattern, not the folder it lies in. */
+	struct buf b CLEANUP(buf_fini) = BUF_INIT;
+	for (const char *p = m->dir; *p; p++) {
+		if (strchr("*?[]\\", *p))
+			buf_putc(&b, '\\');
+		buf_putc(&b, *p);
+	}
+	buf_printf(&b, "/%s", pattern);
+	return mem_strdup(buf_str(&b));
+}
+
+static void check_deb(const struct context *c, const struct mstr *s)
+{
+	if (!value_is_glob(s->s)) {
+		want_file(c, "package", s->s, &s->loc, false);
+		return;
+	}
+	char *pattern CLEANUP_FREE = glob_pattern(c->m, s->s);
+	glob_t g = { 0 };
+	int r = glob(pattern, GLOB_ERR | GLOB_NOSORT, NULL, &g);
+	globfree(&g);
+	if (r == 0)
+		return;
+	diag_fail(c->d, MVP0212, &s->loc, "'%s' %s", s->s,
+		  r == GLOB_NOMATCH ? "matches no file" : "cannot be searched: a folder on its way cannot be read");
+	if (s->s[0] != '/')
+		diag_hint(c->d, "relative patterns start from the manifest's folder, '%s'", c->m->dir);
+}
+
+static void check_layers(const struct context *c)
+{
+	for (size_t i = 0; i < c->p->system.layers_count; i++) {
+		const struct layer *l = &c->p->system.layers[i];
+		for (size_t k = 0; k < l->paths.count; k++) {
+			const struct mstr *s = &l->paths.v[k];
+			if (l->kind == LAYER_DEB)
+				check_deb(c, s);
+			else
+				want_file(c, l->kind == LAYER_TAR ? "archive" : "folder", s->s, &s->loc, l->kind == LAYER_DIR);
+		}
+	}
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+	const struct layer_file *const *x = a, *const *y = b;
+	int r = strcmp((*x)->path.s, (*y)->path.s);
+	return r ? r : (*x > *y) - (*x < *y);
+}
+
+/* One layer naming a path twice is a mistake; a later layer replacing it is what layers are for. */
+static void check_inline_files(const struct context *c)
+{
+	for (size_t i = 0; i < c->p->system.layers_count; i++) {
+		const struct layer *l = &c->p->system.layers[i];
+		const struct layer_file **sorted CLEANUP_FREE = mem_array(const struct layer_file *, l->files_count);
+		size_t count = 0;
+		for (size_t k = 0; k < l->files_count; k++) {
+			if (l->files[k].path.s)
+				sorted[count++] = &l->files[k];
+		}
+		qsort(sorted, count, sizeof(const struct layer_file *), compare_paths);
+		for (size_t k = 1; k < count; k++) {
+			if (strcmp(sorted[k - 1]->path.s, sorted[k]->path.s) != 0)
+				continue;
+			diag_fail(c->d, MVP0214, &sorted[k]->path.loc, "'%s' is given twice in one layer", sorted[k]->path.s);
+			diag_note(c->d, "it was given first in line %u", sorted[k - 1]->path.loc.line);
+		}
+	}
+}
+
+/* Policy. */
+
+static void check_lease(const struct context *c)
+{
+	const struct mnum *lock = &c->m->policy.lease.lock_after, *wipe = &c->m->policy.lease.wipe_after;
+	if (lock->v >= wipe->v) {
+		diag_fail(c->d, MVP0213, &wipe->loc, "'wipe-after' has to be longer than 'lock-after'");
+		diag_note(c->d, "'lock-after' is in line %u", lock->loc.line);
+	}
+}
+
+static void check_oem(const struct context *c)
+{
+	for (size_t i = 0; i < c->m->oem.count; i++) {
+		const struct mstr *s = &c->m->oem.v[i];
+		if (strcmp(s->s, "google") != 0)
+			diag_warn(c->d, MVP0290, &s->loc, "'oem: %s' has no effect yet: the bundles of that OEM are not made", s->s);
+	}
+}
+
+static const struct check manifest_checks[] = {
+	{ "oem", { { 0 } }, 0, check_oem },
+	{ "signing-keys", { { 0 } }, 0, check_signing_keys },
+	{ "master-key", { NEED_TEXT(struct manifest, keys.master) }, 1, check_master_key },
+	{ "lease",
+	  { NEED_NUMBER(struct manifest, policy.lease.lock_after), NEED_NUMBER(struct manifest, policy.lease.wipe_after) },
+	  2,
+	  check_lease },
+};
+
+static const struct check persona_checks[] = {
+	{ "kernel", { NEED_TEXT(struct persona, boot.kernel) }, 1, check_kernel },
+	{ "initrd", { NEED_TEXT(struct persona, boot.initrd) }, 1, check_initrd },
+	{ "generated-initrd",
+	  { NEED_TEXT(struct persona, boot.initrd), NEED_TEXT(struct persona, boot.kernel) },
+	  2,
+	  check_generated_initrd },
+	{ "cmdline", { NEED_TEXT(struct persona, boot.cmdline) }, 1, check_cmdline },
+	{ "layers", { { 0 } }, 0, check_layers },
+	{ "inline-files", { { 0 } }, 0, check_inline_files },
+	{ "passcode-file", { NEED_TEXT(struct persona, encryption.passcode_file) }, 1, check_passcode_file },
+};
+
+static void run_checks(const struct check *checks, size_t checks_count, const void *obj, const struct context *c)
+{
+	for (size_t i = 0; i < checks_count; i++) {
+		if (needs_met(&checks[i], obj))
+			checks[i].run(c);
+	}
+}
+
+void manifest_check(const struct manifest *m, struct diag *d)
+{
+	struct context c = { .m = m, .d = d };
+	run_checks(manifest_checks, ARRAY_LEN(manifest_checks), m, &c);
+	for (size_t i = 0; i < PERSONA_MAX; i++) {
+		c.p = &m->personas[i];
+		run_checks(persona_checks, ARRAY_LEN(persona_checks), c.p, &c);
+	}
+}

@@ -1,0 +1,167 @@
+#include "imagegen/manifest/value.h"
+
+#include <string.h>
+
+#include "imagegen/base/num.h"
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+/* The digits at *text, which is moved behind them. */
+static enum value_error digits(const char **text, uint64_t *ret_v)
+{
+	const char *p = *text;
+	uint64_t v = 0;
+	if (*p < '0' || *p > '9')
+		return VALUE_MALFORMED;
+	for (; *p >= '0' && *p <= '9'; p++) {
+		if (!num_mul(v, 10, &v) || !num_add(v, (uint64_t)(*p - '0'), &v))
+			return VALUE_TOO_LARGE;
+	}
+	*text = p;
+	*ret_v = v;
+	return VALUE_OK;
+}
+
+static enum value_error with_unit(const char *text, const struct unit *units, size_t units_count, uint64_t *ret_v)
+{
+	uint64_t v;
+	enum value_error e = digits(&text, &v);
+	if (e != VALUE_OK)
+		return e;
+	while (*text == ' ')
+		text++;
+	if (!*text)
+		return VALUE_NO_UNIT;
+	for (size_t i = 0; i < units_count; i++) {
+		if (strcmp(text, units[i].name) == 0)
+			return num_mul(v, units[i].factor, ret_v) ? VALUE_OK : VALUE_TOO_LARGE;
+	}
+	return strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ%", *text) ? VALUE_BAD_UNIT : VALUE_MALFORMED;
+}
+
+enum value_error value_size(const char *text, uint64_t *ret_bytes)
+{
+	static const struct unit units[] = { { "B", 1 }, { "KiB", KIB }, { "MiB", MIB }, { "GiB", GIB }, { "TiB", 1024 * GIB } };
+	return with_unit(text, units, ARRAY_LEN(units), ret_bytes);
+}
+
+enum value_error value_percent(const char *text, uint64_t *ret_percent)
+{
+	static const struct unit units[] = { { "%", 1 } };
+	return with_unit(text, units, ARRAY_LEN(units), ret_percent);
+}
+
+enum value_error value_duration(const char *text, uint64_t *ret_seconds)
+{
+	static const struct unit units[] = {
+		{ "second", 1 },   { "seconds", 1 }, { "minute", 60 },  { "minutes", 60 },  { "hour", 3600 },
+		{ "hours", 3600 }, { "day", 86400 }, { "days", 86400 }, { "week", 604800 }, { "weeks", 604800 }
+	};
+	return with_unit(text, units, ARRAY_LEN(units), ret_seconds);
+}
+
+enum value_error value_count(const char *text, uint64_t *ret_v)
+{
+	uint64_t v;
+	enum value_error e = digits(&text, &v);
+	if (e != VALUE_OK)
+		return e;
+	if (*text)
+		return VALUE_MALFORMED;
+	*ret_v = v;
+	return VALUE_OK;
+}
+
+enum value_error value_mode(const char *text, uint32_t *ret_mode)
+{
+	size_t len = strlen(text);
+	if (len < 3 || len > 4 || strspn(text, "01234567") != len)
+		return VALUE_MALFORMED;
+	uint32_t v = 0;
+	for (; *text; text++)
+		v = v * 8 + (uint32_t)(*text - '0');
+	*ret_mode = v;
+	return VALUE_OK;
+}
+
+enum value_error value_console_key(const char *text, uint8_t *ret_byte)
+{
+	static const char prefix[] = "ctrl-", unusable[] = "hijm["; /* Backspace, Tab, line feed, Enter, Escape */
+	if (strncmp(text, prefix, strlen(prefix)) != 0)
+		return VALUE_MALFORMED;
+	text += strlen(prefix);
+	if (!text[0] || text[1])
+		return VALUE_MALFORMED;
+	char c = *text;
+	if (!((c >= 'a' && c <= 'z') || (c >= '[' && c <= '_')) || strchr(unusable, c))
+		return VALUE_MALFORMED;
+	*ret_byte = (uint8_t)(c & 0x1f);
+	return VALUE_OK;
+}
+
+/* Is the word of len letters at t one of the list? */
+static bool is_word(const char *t, size_t len, const char *const *words, size_t words_count)
+{
+	for (size_t i = 0; i < words_count; i++) {
+		if (strlen(words[i]) == len && strncmp(t, words[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool value_key_combo(const char *text)
+{
+	/* Names of Linux's input-event-codes.h without KEY_. */
+	static const char *const modifiers[] = { "leftmeta", "rightmeta", "leftctrl",  "rightctrl",
+						 "leftalt",  "rightalt",  "leftshift", "rightshift" };
+	static const char *const keys[] = { "tab",  "space",  "enter", "esc",   "power", "volumeup", "volumedown", "home", "end",
+					    "menu", "insert", "pause", "sysrq", "up",    "down",     "left",       "right" };
+	for (unsigned parts = 1; parts <= 4; parts++) {
+		size_t len = strcspn(text, "+");
+		bool last = !text[len];
+		if (!last) {
+			if (!is_word(text, len, modifiers, ARRAY_LEN(modifiers)))
+				return false;
+			text += len + 1;
+			continue;
+		}
+		bool function = (len == 2 || len == 3) && text[0] == 'f' && text[1] >= '1' && text[1] <= '9' &&
+				(len == 2 || (text[2] >= '0' && text[2] <= '9'));
+		bool letter = len == 1 && ((*text >= 'a' && *text <= 'z') || (*text >= '0' && *text <= '9'));
+		/* A letter alone would be lost for typing. */
+		return is_word(text, len, keys, ARRAY_LEN(keys)) || function || (letter && parts > 1);
+	}
+	return false;
+}
+
+bool value_is_glob(const char *text)
+{
+	return strpbrk(text, "*?[") != NULL;
+}
+
+bool value_glob_ok(const char *pattern)
+{
+	for (const char *p = pattern; *p; p++) {
+		if (*p == '\\') {
+			if (!*++p)
+				return false;
+			continue;
+		}
+		if (*p != '[')
+			continue;
+		/* A ']' that comes first, or behind the negation, stands for itself (POSIX 2.13.1). */
+		p++;
+		if (*p == '!' || *p == '^')
+			p++;
+		if (*p)
+			p++;
+		while (*p && *p != ']')
+			p++;
+		if (!*p)
+			return false;
+	}
+	return true;
+}
