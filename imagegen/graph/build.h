@@ -7,9 +7,9 @@
 #include "imagegen/manifest/manifest.h"
 
 struct build_opts {
-	const char *out_dir; /* made if missing */
-	unsigned jobs; /* 0: one per CPU */
-	int64_t epoch; /* SOURCE_DATE_EPOCH, or a fixed default; never the clock */
+	const char *out_dir;        /* made if missing */
+	unsigned jobs;              /* 0: one per CPU */
+	int64_t epoch;              /* SOURCE_DATE_EPOCH, or a fixed default; never the clock */
 	const char *const *formats; /* packers by name; NULL: those of the OEM profile (disk and fastboot) */
 	size_t formats_count;
 	progress_fn progress;

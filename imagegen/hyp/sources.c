@@ -1,10 +1,12 @@
 #include "imagegen/hyp/sources.h"
 
+#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "imagegen/base/diag.h"
 #include "imagegen/base/mem.h"
+#include "imagegen/hyp/hyp.h"
 
 static const char blanks[] = " \t\r\n";
 
@@ -72,5 +74,27 @@ void sources_flags(const char *text, const char *drop, struct args *a)
 		if (!drop || strlen(drop) != len || memcmp(word, drop, len))
 			args_addf(a, "%.*s", (int)len, word);
 		word += len;
+	}
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+void sources_files(struct args *a)
+{
+	static const char *const parts[] = { "cflags", "core.sources", "vault.sources", "core", "include", "vault" };
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		char *path CLEANUP_FREE = mem_printf("%s/vmm/%s", datadir(), parts[i]);
+		char *roots[] = { path, NULL };
+		FTS *fts = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+		FTSENT *e;
+		while (fts && (e = fts_read(fts))) {
+			if (e->fts_info == FTS_F)
+				args_add(a, e->fts_path);
+		}
+		if (fts)
+			(void)fts_close(fts);
 	}
 }

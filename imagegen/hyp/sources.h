@@ -21,4 +21,7 @@ void sources_fini(struct sources *s);
 /* The words of a compiler response file, without quoting (vmm/cflags has none), except those equal to drop (NULL: all). */
 void sources_flags(const char *text, const char *drop, struct args *a);
 
+/* Adds every file the hypervisor is made of (sources, headers, lists, linker scripts), sorted. */
+void sources_files(struct args *a);
+
 #endif

@@ -1,0 +1,400 @@
+/* The whole line: board and memory first (they cost nothing and fail early), then hypervisor and both personas at once, then the
+ * partitions, read once and packed by all packers. */
+#include "imagegen/graph/build.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imagegen/base/image.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/num.h"
+#include "imagegen/base/secret.h"
+#include "imagegen/base/tmpfile.h"
+#include "imagegen/bootimg/bootimg.h"
+#include "imagegen/crypt/luks2.h"
+#include "imagegen/graph/digest.h"
+#include "imagegen/graph/oem.h"
+#include "imagegen/graph/persona.h"
+#include "imagegen/graph/secrets.h"
+#include "imagegen/hyp/board.h"
+#include "imagegen/hyp/sources.h"
+
+enum { OEM_MAX = 16, PARTS = 1 + PERSONA_MAX, PACKERS_MAX = 16 };
+
+/* One artifact made by a thread of its own, with diagnostics of its own. */
+struct task {
+	int (*run)(struct task *t);
+	struct build *b;
+	const struct persona *persona; /* NULL: the hypervisor */
+	struct persona_disk disk;
+	struct image *sealed;
+	struct diag *d;
+	int rc;
+	pthread_t thread;
+	bool started;
+};
+
+struct build {
+	const struct manifest *m;
+	const struct build_opts *opts;
+	struct diag *d;
+	unsigned jobs;
+	struct board *board;
+	struct oem *oems[OEM_MAX];
+	size_t oems_count;
+	const struct packer *packers[PACKERS_MAX];
+	size_t packers_count;
+	struct layout layout;
+	bool made_out_dir;
+	struct tmpdir *tmp;
+	uint8_t master[32];
+	struct persona_opts persona_opts;
+	struct task tasks[PARTS];
+	struct hyp_result hyp;
+	struct image *boot;
+};
+
+static void build_fini(struct build *b)
+{
+	board_free(b->board);
+	for (size_t i = 0; i < b->oems_count; i++)
+		oem_free(b->oems[i]);
+	for (size_t i = 0; i < PARTS; i++) {
+		persona_disk_fini(&b->tasks[i].disk);
+		image_free(b->tasks[i].sealed);
+		diag_free(b->tasks[i].d);
+	}
+	hyp_result_fini(&b->hyp);
+	image_free(b->boot);
+	secret_wipe(b->master, sizeof(b->master));
+	tmpdir_free(b->tmp);
+	/* A failed build leaves the folder as it found it; one that has files in it stays. */
+	if (b->made_out_dir)
+		(void)rmdir(b->opts->out_dir);
+}
+
+static int load_oems(struct build *b)
+{
+	static const struct mstr generic = { .s = (char *)(uintptr_t) "generic" };
+	const struct mstrs *names = &b->m->oem;
+	int rc = 0;
+	if (!names->count)
+		return oem_load(b->m, &generic, &b->oems[b->oems_count++], b->d);
+	for (size_t i = 0; i < names->count; i++) {
+		if (b->oems_count == OEM_MAX)
+			return diag_fail(b->d, MVP0550, &names->v[i].loc, "more than %d OEM profiles in one build", OEM_MAX);
+		if (oem_load(b->m, &names->v[i], &b->oems[b->oems_count], b->d))
+			rc = -1;
+		else
+			b->oems_count++;
+	}
+	return rc;
+}
+
+static int add_packer(struct build *b, const char *name, const struct loc *loc)
+{
+	const struct packer *p = packer_find(name);
+	if (!p) {
+		size_t count;
+		const struct packer *const *all = packer_all(&count);
+		const char *names[PACKERS_MAX];
+		for (size_t i = 0; i < count && i < PACKERS_MAX; i++)
+			names[i] = all[i]->name;
+		(void)diag_fail(b->d, MVP0551, loc, "there is no bundle format '%s'", name);
+		diag_hint_nearest(b->d, name, names, num_min(count, PACKERS_MAX));
+		return -1;
+	}
+	for (size_t i = 0; i < b->packers_count; i++) {
+		if (b->packers[i] == p)
+			return 0;
+	}
+	if (b->packers_count == PACKERS_MAX)
+		return diag_fail(b->d, MVP0551, loc, "more than %d bundle formats", PACKERS_MAX);
+	b->packers[b->packers_count++] = p;
+	return 0;
+}
+
+/* Those asked for, else those of all profiles together, each once. */
+static int choose_packers(struct build *b)
+{
+	int rc = 0;
+	for (size_t i = 0; i < b->opts->formats_count; i++)
+		rc |= add_packer(b, b->opts->formats[i], NULL);
+	if (b->opts->formats_count)
+		return rc;
+	for (size_t i = 0; i < b->oems_count; i++) {
+		for (size_t k = 0; k < b->oems[i]->bundles.count; k++)
+			rc |= add_packer(b, b->oems[i]->bundles.v[k].s, &b->oems[i]->bundles.v[k].loc);
+	}
+	return rc;
+}
+
+/* mkdir -p; remembers whether the last folder is new. */
+static int make_out_dir(struct build *b)
+{
+	char *path CLEANUP_FREE = mem_strdup(b->opts->out_dir);
+	struct loc loc = LOC_FILE(b->opts->out_dir);
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(path, 0777) && errno != EEXIST)
+			return diag_fail(b->d, MVP0821, &loc, "cannot make the folder '%s': %s", path, strerror(errno));
+		*slash = '/';
+	}
+	b->made_out_dir = !mkdir(path, 0777);
+	if (!b->made_out_dir && errno != EEXIST)
+		return diag_fail(b->d, MVP0821, &loc, "cannot make the folder: %s", strerror(errno));
+	return 0;
+}
+
+static int open_out_dir(struct build *b)
+{
+	struct loc loc = LOC_FILE(b->opts->out_dir);
+	int rc;
+	if (make_out_dir(b))
+		return -1;
+	(void)tmpfile_sweep(b->opts->out_dir);
+	rc = tmpdir_new(b->opts->out_dir, &b->tmp);
+	return rc ? diag_fail(b->d, MVP0821, &loc, "cannot make a work folder there: %s", strerror(-rc)) : 0;
+}
+
+static int run_hyp(struct task *t)
+{
+	struct build *b = t->b;
+	return hyp_build(b->board, b->m, &b->layout, tmpdir_path(b->tmp), b->jobs, &b->hyp, t->d);
+}
+
+static int run_persona(struct task *t)
+{
+	struct build *b = t->b;
+	if (persona_build(b->m, t->persona, &b->persona_opts, &t->disk, t->d))
+		return -1;
+	return persona_seal(b->m, t->persona, &b->persona_opts, &t->disk, &t->sealed, t->d);
+}
+
+static void *run_task(void *ctx)
+{
+	struct task *t = ctx;
+	t->rc = t->run(t);
+	return NULL;
+}
+
+static int step(struct build *b, const char *what, uint64_t done, uint64_t total)
+{
+	if (b->opts->progress && b->opts->progress(b->opts->progress_ctx, what, done, total))
+		return diag_fail(b->d, MVP0006, NULL, "interrupted");
+	return 0;
+}
+
+/* Hypervisor and personas; with more than one job at the same time. Diagnostics are merged in a fixed order. */
+static int run_tasks(struct build *b)
+{
+	int rc = step(b, "building", 0, 1);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < PARTS; i++) {
+		struct task *t = &b->tasks[i];
+		t->b = b;
+		t->d = diag_new();
+		t->persona = i ? &b->m->personas[i - 1] : NULL;
+		t->run = i ? run_persona : run_hyp;
+		t->started = b->jobs > 1 && !pthread_create(&t->thread, NULL, run_task, t);
+		if (!t->started)
+			(void)run_task(t);
+	}
+	for (size_t i = 0; i < PARTS; i++) {
+		struct task *t = &b->tasks[i];
+		if (t->started)
+			(void)pthread_join(t->thread, NULL);
+	}
+	/* A key press that interrupts us also ended the compilers: that is not their failure. */
+	if (step(b, "building", 1, 1))
+		return -1;
+	for (size_t i = 0; i < PARTS; i++) {
+		diag_merge(b->d, TAKE(b->tasks[i].d));
+		rc |= b->tasks[i].rc;
+	}
+	return rc;
+}
+
+static uint64_t data_len(const struct image *img)
+{
+	uint64_t total = 0;
+	for (uint64_t at = 0; at < image_len(img);) {
+		struct extent e = image_extent(img, at);
+		total += e.data ? e.len : 0;
+		at = e.at + e.len;
+	}
+	return total;
+}
+
+static uint64_t min_size(const struct build *b, size_t part)
+{
+	uint64_t size = 0;
+	for (size_t i = 0; i < b->oems_count; i++) {
+		const struct oem *o = b->oems[i];
+		const uint64_t sizes[PARTS] = { o->min_size.boot.v, o->min_size.personal.v, o->min_size.work.v };
+		size = num_max(size, sizes[part]);
+	}
+	return size;
+}
+
+/* Identifies the build: its disks, its hypervisor, its names. */
+static void build_digest(const struct build *b, uint8_t ret[32])
+{
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp handset 1");
+	digest_str(g, "name", b->m->name.s);
+	digest_str(g, "version", b->m->version.s);
+	digest_add(g, "hypervisor", b->hyp.image, b->hyp.image_len);
+	for (size_t i = 1; i < PARTS; i++)
+		digest_add(g, b->tasks[i].persona->name, b->tasks[i].disk.digest, sizeof(b->tasks[i].disk.digest));
+	digest_get(g, ret);
+}
+
+static int make_boot(struct build *b)
+{
+	struct bootimg_parts parts = { .kernel = b->hyp.image, .kernel_len = b->hyp.image_len };
+	return bootimg_compose(&parts, &b->boot, b->d);
+}
+
+static int plan_parts(struct build *b, struct bundle_part parts[PARTS], uint8_t ret_disk_uuid[16])
+{
+	uint8_t digest[32];
+	build_digest(b, digest);
+	derive_uuid(b->master, digest, "mvp handset disk uuid", ret_disk_uuid);
+	for (size_t i = 0; i < PARTS; i++) {
+		const struct persona *p = b->tasks[i].persona;
+		char *info CLEANUP_FREE = NULL;
+		parts[i] = (struct bundle_part){ .name = p ? p->name : "boot", .img = p ? b->tasks[i].sealed : b->boot };
+		parts[i].encrypted = p && p->encryption.on;
+		/* keep: the container's holes say which sectors are free, and the user preferred that to writing them. */
+		parts[i].fill = parts[i].encrypted && !(p->encryption.holes.s && !strcmp(p->encryption.holes.s, "keep"));
+		if (!num_align_up(num_max(image_len(parts[i].img), min_size(b, i)), MIB, &parts[i].len))
+			return diag_fail(b->d, MVP0551, NULL, "the partition '%s' is too large", parts[i].name);
+		info = mem_printf("mvp handset partition %s uuid", parts[i].name);
+		derive_uuid(b->master, digest, info, parts[i].uuid);
+	}
+	return 0;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Every file that was read, sorted, each once. */
+static void collect_inputs(struct build *b, struct build_result *r)
+{
+	const struct mstr *keys[] = { &b->m->keys.master, &b->m->personas[PERSONA_PERSONAL].encryption.passcode_file,
+				      &b->m->personas[PERSONA_WORK].encryption.passcode_file };
+	struct args all = { 0 };
+	size_t kept = 0;
+	args_add(&all, b->m->path);
+	for (size_t i = 0; i < b->m->includes.count; i++)
+		args_add(&all, b->m->includes.v[i].s);
+	args_add(&all, b->board->path);
+	for (size_t i = 0; i < b->oems_count; i++)
+		args_add(&all, b->oems[i]->path);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		char *path CLEANUP_FREE = keys[i]->s ? manifest_path(b->m, keys[i]->s) : NULL;
+		if (path)
+			args_add(&all, path);
+	}
+	for (size_t i = 1; i < PARTS; i++) {
+		for (size_t k = 0; k < b->tasks[i].disk.inputs.count; k++)
+			args_add(&all, b->tasks[i].disk.inputs.v[k]);
+	}
+	sources_files(&all);
+	qsort(all.v, all.count, sizeof(*all.v), by_path);
+	for (size_t i = 0; i < all.count; i++) {
+		if (kept && !strcmp(all.v[kept - 1], all.v[i]))
+			free(all.v[i]);
+		else
+			all.v[kept++] = all.v[i];
+	}
+	r->inputs = all.v;
+	r->inputs_count = kept;
+}
+
+static void report(struct build *b, const struct bundle_part parts[PARTS], struct build_result *r)
+{
+	r->layout = b->layout;
+	r->core_text = b->hyp.core_text;
+	r->core_image = b->hyp.core_image;
+	r->vault_image = b->hyp.vault_image;
+	for (size_t i = 0; i < PARTS; i++) {
+		(void)snprintf(r->parts[i].name, sizeof(r->parts[i].name), "%s", parts[i].name);
+		r->parts[i].len = parts[i].len;
+		r->parts[i].data_len = data_len(parts[i].img);
+		r->parts[i].encrypted = parts[i].encrypted;
+	}
+	r->parts_count = PARTS;
+	collect_inputs(b, r);
+}
+
+static int pack(struct build *b, struct build_result *r)
+{
+	struct bundle_part parts[PARTS];
+	struct bundle bundle = {
+		.product = b->m->name.s,
+		.version = b->m->version.s,
+		.board = b->board->name.s,
+		.parts = parts,
+		.parts_count = PARTS,
+		.epoch = b->opts->epoch,
+		.out_dir = b->opts->out_dir,
+	};
+	if (make_boot(b) || plan_parts(b, parts, bundle.disk_uuid))
+		return -1;
+	if (bundle_write(&bundle, b->packers, b->packers_count, b->jobs, b->opts->progress, b->opts->progress_ctx, &r->outputs, b->d))
+		return -1;
+	r->outputs_count = b->packers_count;
+	b->made_out_dir = false;
+	report(b, parts, r);
+	return 0;
+}
+
+/* What can be wrong without anything having been read or written: all of it is reported at once. */
+static int plan(struct build *b)
+{
+	int rc = board_load(b->m, &b->board, b->d);
+	if (!rc)
+		rc = layout_plan(b->board, b->m, &b->layout, b->d);
+	rc |= load_oems(b);
+	rc |= choose_packers(b);
+	rc |= secrets_master(b->m, b->master, b->d);
+	return rc ? -1 : 0;
+}
+
+int build_run(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d)
+{
+	struct build b CLEANUP(build_fini) = { .m = m, .opts = opts, .d = d, .jobs = opts->jobs };
+	struct build_result r = { 0 };
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	if (!b.jobs)
+		b.jobs = cpus > 0 ? (unsigned)num_min((uint64_t)cpus, 64) : 1;
+	if (plan(&b) || open_out_dir(&b))
+		return -1;
+	b.persona_opts = (struct persona_opts){ .master = b.master, .epoch = opts->epoch, .tmp_dir = tmpdir_path(b.tmp) };
+	if (run_tasks(&b) || pack(&b, &r)) {
+		build_result_fini(&r);
+		return -1;
+	}
+	*ret = r;
+	return 0;
+}
+
+void build_result_fini(struct build_result *r)
+{
+	for (size_t i = 0; i < r->outputs_count; i++)
+		free(r->outputs[i].path);
+	free(r->outputs);
+	for (size_t i = 0; i < r->inputs_count; i++)
+		free(r->inputs[i]);
+	free(r->inputs);
+	*r = (struct build_result){ 0 };
+}

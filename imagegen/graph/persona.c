@@ -1,0 +1,263 @@
+#include "imagegen/graph/persona.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "imagegen/base/image.h"
+#include "imagegen/base/io.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/num.h"
+#include "imagegen/bootimg/bootimg.h"
+#include "imagegen/crypt/luks2.h"
+#include "imagegen/fs/ext4.h"
+#include "imagegen/gpt/gpt.h"
+#include "imagegen/graph/digest.h"
+#include "imagegen/graph/secrets.h"
+#include "imagegen/hyp/hyp.h"
+#include "imagegen/initrd/initrd.h"
+
+enum { FILE_MAX = 256 << 20, FS_BLOCK = 4096, CMDLINE_MAX = 1535 };
+#define ON_HOST "file:"
+
+struct blob {
+	uint8_t *data;
+	size_t len;
+};
+
+static void blob_fini(struct blob *b)
+{
+	free(b->data);
+	*b = (struct blob){ 0 };
+}
+
+struct work {
+	const struct manifest *m;
+	const struct persona *p;
+	const struct persona_opts *opts;
+	struct tree *tree; /* NULL without a system */
+	struct blob kernel, initrd;
+	char *kernel_path; /* in the tree; NULL for a file of the host */
+	char *cmdline;
+	struct args *inputs;
+	uint8_t digest[32];
+	struct diag *d;
+};
+
+static void work_fini(struct work *w)
+{
+	tree_free(w->tree);
+	blob_fini(&w->kernel);
+	blob_fini(&w->initrd);
+	free(w->kernel_path);
+	free(w->cmdline);
+}
+
+/* "file:PATH" or a path in the layers. */
+static int read_part(struct work *w, const struct mstr *what, struct blob *ret, char **ret_path)
+{
+	char *path CLEANUP_FREE = NULL;
+	int rc;
+	if (strncmp(what->s, ON_HOST, strlen(ON_HOST))) {
+		if (w->tree)
+			return tree_read_file(w->tree, what->s, &what->loc, &ret->data, &ret->len, ret_path, w->d);
+		(void)diag_fail(w->d, MVP0350, &what->loc, "'%s' is a path in the layers, but '%s' has no 'system'", what->s, w->p->name);
+		diag_hint(w->d, "write file:PATH for a file of this machine, or add system layers");
+		return -1;
+	}
+	path = manifest_path(w->m, what->s + strlen(ON_HOST));
+	rc = io_read_file(path, FILE_MAX, &ret->data, &ret->len);
+	if (rc)
+		return diag_fail(w->d, MVP0351, &what->loc, "cannot read '%s': %s", path, strerror(-rc));
+	args_add(w->inputs, path);
+	return 0;
+}
+
+static int load_kernel(struct work *w)
+{
+	if (read_part(w, &w->p->boot.kernel, &w->kernel, &w->kernel_path))
+		return -1;
+	return kernel_check(&w->kernel.data, &w->kernel.len, w->kernel_path ? w->kernel_path : w->p->boot.kernel.s, w->d);
+}
+
+static int generate_initrd(struct work *w)
+{
+	char *init CLEANUP_FREE = mem_printf("%s/guest/init", datadir());
+	struct initrd_opts opts = { .kernel_path = w->kernel_path, .init_file = init, .epoch = w->opts->epoch };
+	if (!w->kernel_path) {
+		(void)diag_fail(w->d, MVP0352, &w->p->boot.initrd.loc,
+				"no initrd can be generated for '%s': its kernel is not one of the layers", w->p->name);
+		diag_hint(w->d, "the kernel's modules are looked for in the layers: name a kernel there, or write `initrd: none`");
+		return -1;
+	}
+	args_add(w->inputs, init);
+	return initrd_build(w->tree, &opts, &w->initrd.data, &w->initrd.len, w->d);
+}
+
+static int load_initrd(struct work *w)
+{
+	const struct mstr *initrd = &w->p->boot.initrd;
+	if (!initrd->s || !strcmp(initrd->s, "none"))
+		return 0;
+	if (!strcmp(initrd->s, "generate"))
+		return generate_initrd(w);
+	return read_part(w, initrd, &w->initrd, NULL);
+}
+
+/* What every persona's kernel is told, then the manifest's own words, which may override it. */
+static int make_cmdline(struct work *w)
+{
+	const struct mstr *own = &w->p->boot.cmdline;
+	bool direct = w->p->has_system && !w->initrd.data;
+	w->cmdline = mem_printf("console=ttyAMA0%s%s%s%s", direct ? " root=PARTLABEL=system ro" : "",
+				w->p->userdata.size.v ? " mvp.userdata=1" : "", own->s && *own->s ? " " : "", own->s ? own->s : "");
+	if (strlen(w->cmdline) > CMDLINE_MAX)
+		return diag_fail(w->d, MVP0353, &own->loc, "the kernel command line of '%s' has %zu characters, a boot image takes %d",
+				 w->p->name, strlen(w->cmdline), CMDLINE_MAX);
+	return 0;
+}
+
+static void make_digest(struct work *w)
+{
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp persona disk 1");
+	uint8_t tree[32] = { 0 };
+	if (w->tree)
+		tree_digest(w->tree, tree);
+	digest_str(g, "name", w->p->name);
+	digest_num(g, "has system", w->tree != NULL);
+	digest_add(g, "tree", tree, sizeof(tree));
+	digest_add(g, "kernel", w->kernel.data, w->kernel.len);
+	digest_add(g, "initrd", w->initrd.data, w->initrd.len);
+	digest_str(g, "cmdline", w->cmdline);
+	digest_num(g, "system size", w->p->system.size.v);
+	digest_num(g, "userdata size", w->p->userdata.size.v);
+	digest_num(g, "epoch", (uint64_t)w->opts->epoch);
+	digest_get(g, w->digest);
+}
+
+static void identify(const struct work *w, const char *what, uint8_t ret_uuid[16])
+{
+	char *info CLEANUP_FREE = mem_printf("mvp %s uuid", what);
+	derive_uuid(w->opts->master, w->digest, info, ret_uuid);
+}
+
+static int build_fs(struct work *w, const struct tree *tree, const char *label, uint64_t len, const struct loc *loc, struct image **ret)
+{
+	struct ext4_opts o = {
+		.label = label,
+		.len = len ? align_up(len, MIB) : 0,
+		.journal = !tree,
+		.read_only = tree != NULL,
+		.epoch = w->opts->epoch,
+		.tmp_dir = w->opts->tmp_dir,
+		.loc = *loc,
+	};
+	char *fs CLEANUP_FREE = mem_printf("%s file system", label), *seed CLEANUP_FREE = mem_printf("%s hash seed", label);
+	identify(w, fs, o.uuid);
+	identify(w, seed, o.hash_seed);
+	return ext4_build(tree, &o, ret, w->d);
+}
+
+static void add_part(struct work *w, struct gpt_part *parts, size_t *count, const char *name, struct image *img, const struct loc *loc)
+{
+	struct gpt_part *part = &parts[(*count)++];
+	char *what CLEANUP_FREE = mem_printf("%s partition", name);
+	*part = (struct gpt_part){ .name = name, .img = img, .loc = *loc };
+	memcpy(part->type, gpt_type_linux, sizeof(part->type));
+	identify(w, what, part->uuid);
+}
+
+static int compose(struct work *w, struct image **ret_disk)
+{
+	struct image *boot CLEANUP(image_freep) = NULL, *system CLEANUP(image_freep) = NULL, *userdata CLEANUP(image_freep) = NULL;
+	struct bootimg_parts bp = {
+		.kernel = w->kernel.data,
+		.kernel_len = w->kernel.len,
+		.ramdisk = w->initrd.data,
+		.ramdisk_len = w->initrd.len,
+		.cmdline = w->cmdline,
+	};
+	struct gpt_part parts[3];
+	size_t count = 0;
+	uint8_t uuid[16];
+	if (bootimg_compose(&bp, &boot, w->d))
+		return -1;
+	blob_fini(&w->kernel);
+	blob_fini(&w->initrd);
+	add_part(w, parts, &count, "boot", boot, &w->p->boot.kernel.loc);
+	if (w->tree) {
+		if (build_fs(w, w->tree, "system", w->p->system.size.v, &w->p->system.loc, &system))
+			return -1;
+		add_part(w, parts, &count, "system", system, &w->p->system.loc);
+	}
+	if (w->p->userdata.size.v) {
+		if (build_fs(w, NULL, "userdata", w->p->userdata.size.v, &w->p->userdata.size.loc, &userdata))
+			return -1;
+		add_part(w, parts, &count, "userdata", userdata, &w->p->userdata.size.loc);
+	}
+	identify(w, "disk", uuid);
+	return gpt_compose(parts, count, uuid, 0, ret_disk, w->d);
+}
+
+static void take_inputs(struct work *w)
+{
+	size_t count = 0;
+	const char *const *files = w->tree ? tree_inputs(w->tree, &count) : NULL;
+	for (size_t i = 0; i < count; i++)
+		args_add(w->inputs, files[i]);
+}
+
+int persona_build(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, struct persona_disk *ret,
+		  struct diag *d)
+{
+	struct persona_disk pd CLEANUP(persona_disk_fini) = { 0 };
+	struct work w CLEANUP(work_fini) = { .m = m, .p = p, .opts = opts, .inputs = &pd.inputs, .d = d };
+	if (p->has_system && tree_load(m, p, opts->epoch, opts->tmp_dir, &w.tree, d))
+		return -1;
+	take_inputs(&w);
+	if (load_kernel(&w) || load_initrd(&w) || make_cmdline(&w))
+		return -1;
+	make_digest(&w);
+	if (compose(&w, &pd.disk))
+		return -1;
+	memcpy(pd.digest, w.digest, sizeof(pd.digest));
+	*ret = pd;
+	pd = (struct persona_disk){ 0 };
+	return 0;
+}
+
+void persona_disk_fini(struct persona_disk *pd)
+{
+	image_free(pd->disk);
+	args_fini(&pd->inputs);
+	*pd = (struct persona_disk){ 0 };
+}
+
+int persona_seal(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, const struct persona_disk *pd,
+		 struct image **ret_img, struct diag *d)
+{
+	struct secret passcode CLEANUP(secret_fini) = SECRET_INIT;
+	struct digest *g CLEANUP(digest_freep) = NULL;
+	struct luks2_opts o = { .label = p->name, .keep_holes = p->encryption.holes.s && !strcmp(p->encryption.holes.s, "keep") };
+	int rc;
+	if (!p->encryption.on) {
+		*ret_img = image_ref(pd->disk);
+		return 0;
+	}
+	if (p->encryption.iterations.v > UINT32_MAX)
+		return diag_fail(d, MVP0622, &p->encryption.iterations.loc, "the iterations of '%s' are too many", p->name);
+	if (secrets_passcode(m, p, &passcode, d))
+		return -1;
+	o.secret = passcode.data;
+	o.secret_len = passcode.len;
+	o.iterations = (uint32_t)p->encryption.iterations.v;
+	memcpy(o.master, opts->master, sizeof(o.master));
+	/* The options that change what is written are part of what the keys derive from, too. */
+	g = digest_new("mvp work container 1");
+	digest_add(g, "disk", pd->digest, sizeof(pd->digest));
+	digest_num(g, "iterations", o.iterations);
+	digest_num(g, "keep holes", o.keep_holes);
+	digest_get(g, o.context);
+	rc = luks2_wrap(pd->disk, &o, ret_img, d);
+	secret_wipe(o.master, sizeof(o.master));
+	return rc;
+}

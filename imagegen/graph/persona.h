@@ -1,0 +1,28 @@
+/* One persona's disk: its layers, kernel and options made into a nested GPT disk image. */
+#ifndef IMAGEGEN_PERSONA_H
+#define IMAGEGEN_PERSONA_H
+
+#include "imagegen/hyp/tool.h"
+#include "imagegen/manifest/manifest.h"
+
+struct persona_opts {
+	const uint8_t *master; /* 32 bytes */
+	int64_t epoch;
+	const char *tmp_dir;
+};
+
+struct persona_disk {
+	struct image *disk; /* plaintext */
+	uint8_t digest[32]; /* of all it is made from */
+	struct args inputs; /* files read */
+};
+
+MUST_USE int persona_build(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, struct persona_disk *ret,
+			   struct diag *d);
+void persona_disk_fini(struct persona_disk *pd);
+
+/* What is put in the persona's partition: the disk itself, or the container around it. */
+MUST_USE int persona_seal(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, const struct persona_disk *pd,
+			  struct image **ret_img, struct diag *d);
+
+#endif
