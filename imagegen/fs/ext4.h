@@ -10,10 +10,10 @@ struct ext4_opts {
 	uint8_t hash_seed[16];
 	uint64_t len; /* bytes, a multiple of 4096; 0: content plus headroom, rounded up to 1 MiB */
 	bool journal;
-	bool read_only; /* a system partition: no reserved blocks, no lost+found growth room */
-	int64_t epoch; /* seconds: the file system's own times; files keep their mtime, clamped to it */
+	bool read_only;      /* a system partition: no reserved blocks, no lost+found growth room */
+	int64_t epoch;       /* seconds: the file system's own times; files keep their mtime, clamped to it */
 	const char *tmp_dir; /* for the unlinked backing file */
-	struct loc loc; /* where the manifest gave the size */
+	struct loc loc;      /* where the manifest gave the size */
 };
 
 /* tree may be NULL: an empty file system. The image's extents are the blocks in use (from the block bitmap), all else is a hole. */
