@@ -1,0 +1,251 @@
+/* Compiling the hypervisor: a small pair of programs in a data folder of the test's own, so that it is the driver that is tested. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "imagegen/base/diag.h"
+#include "imagegen/base/foreign.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/tmpfile.h"
+#include "imagegen/hyp/board.h"
+#include "imagegen/hyp/elf.h"
+#include "imagegen/hyp/sources.h"
+
+static struct tmpdir *data; /* what MVP_DATADIR names */
+
+static const char cflags[] = "-std=gnu17 -Os -g -ffreestanding -fno-pic -march=armv8-a\n-mgeneral-regs-only -Wall -Werror\n";
+
+static void put(const char *name, const char *text)
+{
+	char *path CLEANUP_FREE = mem_printf("%s/%s", tmpdir_path(data), name);
+	FILE *out CLEANUP(file_closep) = NULL;
+	for (char *slash = strchr(path + strlen(tmpdir_path(data)) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(path, 0777);
+		*slash = '/';
+	}
+	out = fopen(path, "we");
+	assert_non_null(out);
+	assert_int_equal(fwrite(text, 1, strlen(text), out), strlen(text));
+}
+
+/* The project's own header of the configuration, which the generated files include. */
+static void link_include(void)
+{
+	char *to CLEANUP_FREE = mem_printf("%s/vmm/include", tmpdir_path(data)), *from CLEANUP_FREE = realpath("vmm/include", NULL);
+	assert_non_null(from);
+	(void)unlink(to);
+	assert_int_equal(symlink(from, to), 0);
+}
+
+static void put_all(void)
+{
+	put("vmm/cflags", cflags);
+	put("vmm/vault.sources", "# vault\nvault/start.S\nvault/main.c simd\n");
+	put("vmm/core.sources", "core/start.S\ncore/main.c # one\n\ncore/blob.S\n");
+	put("vmm/vault/start.S", "\t.section .text.start, \"ax\"\n\t.global _start\n_start:\tb vault_main\n");
+	put("vmm/vault/main.c",
+	    "#include \"mvp/config.h\"\n#include <arm_neon.h>\nvoid vault_main(uint8_t *p);\n"
+	    "void vault_main(uint8_t *p)\n{\n\tvst1q_u8(p, vaeseq_u8(vld1q_u8(p), vdupq_n_u8((uint8_t)mvp_vault_config.personas)));\n}\n");
+	put("vmm/vault/vault.ld", "ENTRY(_start)\nPHDRS { code PT_LOAD FLAGS(5); all PT_LOAD FLAGS(6); }\nSECTIONS { . = 0x40000000; .text "
+				  ": { KEEP(*(.text.start)) *(.text*) *(.rodata*) } :code "
+				  ".data : { *(.data*) *(.bss*) } :all /DISCARD/ : { *(.comment) *(.eh_frame) *(.note*) } }\n");
+	put("vmm/core/start.S", "\t.section .head, \"ax\"\n\t.global head\nhead:\tb core_main\n");
+	put("vmm/core/main.c",
+	    "#include \"mvp/config.h\"\n#define FILE_NAME __FILE__\nextern const char *volatile core_name;\nconst char *volatile core_name "
+	    "= "
+	    "FILE_NAME;\nvoid core_main(void);\nvoid core_main(void)\n{\n\twhile (mvp_core_config.cpus)\n\t\tcore_name = 0;\n}\n");
+	put("vmm/core/blob.S", "\t.section .vault_blob, \"a\"\n\t.incbin MVP_VAULT_BLOB\n");
+	put("vmm/core/core.ld", "ENTRY(head)\nPHDRS { code PT_LOAD FLAGS(5); all PT_LOAD FLAGS(6); }\nSECTIONS { . = LOAD_PA; .text : { "
+				"KEEP(*(.head)) *(.text*) } :code "
+				".rodata : { *(.rodata*) KEEP(*(.vault_blob)) } :code .data : { *(.data*) *(.bss*) } :all "
+				"/DISCARD/ : { *(.comment) *(.eh_frame) *(.note*) } }\n");
+	link_include();
+}
+
+static struct manifest *manifest(void)
+{
+	static struct manifest m = {
+		.name = { .s = (char *)(uintptr_t) "test" },
+		.version = { .s = (char *)(uintptr_t) "1\"\\" },
+		.hypervisor = {
+			.foreground_share = { .v = 80 },
+			.switch_key = { .s = (char *)(uintptr_t) "ctrl-]" },
+			.console = { .s = (char *)(uintptr_t) "mux" },
+		},
+		.personas = {
+			{ .name = "personal", .memory = { .v = 256 * MIB }, .cpus = { .v = 2 } },
+			{ .name = "work", .memory = { .v = 256 * MIB }, .cpus = { .v = 1 }, .encryption = { .on = true, .tries = { .v = 10 } } },
+		},
+	};
+	return &m;
+}
+
+static struct board *board(struct diag *d)
+{
+	struct board *b = NULL;
+	assert_int_equal(board_read(mem_strdup("templates/boards/qemu-virt.yaml"), &b, d), 0);
+	return b;
+}
+
+static void show(const struct diag *d)
+{
+	for (size_t i = 0; i < diag_count(d); i++) {
+		const struct diag_item *item = diag_get(d, i);
+		print_message("MVP%04d %s\n", (int)item->code, item->message);
+		for (size_t k = 0; k < item->notes_count; k++)
+			print_message("  %s\n", item->notes[k]);
+	}
+}
+
+static int build(struct hyp_result *ret, struct diag *d)
+{
+	struct board *b CLEANUP(board_freep) = board(d);
+	struct tmpdir *work CLEANUP(tmpdir_freep) = NULL;
+	struct layout l;
+	assert_int_equal(tmpdir_new("/tmp", &work), 0);
+	int rc;
+	assert_int_equal(layout_plan(b, manifest(), &l, d), 0);
+	rc = hyp_build(b, manifest(), &l, tmpdir_path(work), 2, ret, d);
+	show(d);
+	return rc;
+}
+
+static void test_same_input_gives_same_image(void **state)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct hyp_result a = { 0 }, b = { 0 };
+	(void)state;
+	put_all();
+	assert_int_equal(build(&a, d), 0);
+	assert_int_equal(build(&b, d), 0);
+	assert_int_equal(a.image_len, b.image_len);
+	assert_memory_equal(a.image, b.image, a.image_len);
+	assert_true(a.core_text > 4 && a.core_text < a.core_image);
+	assert_int_equal(a.core_image + a.vault_image, a.image_len);
+	/* Neither the data folder nor the work folder is in what goes onto the handset. */
+	assert_null(memmem(a.image, a.image_len, "/tmp", 4));
+	assert_non_null(memmem(a.image, a.image_len, "vmm/core/main.c", 15));
+	assert_non_null(memmem(a.image, a.image_len, "test 1\"\\", 9));
+	hyp_result_fini(&a);
+	hyp_result_fini(&b);
+}
+
+static void expect_failure(enum diag_code code, const char *word)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct hyp_result r = { 0 };
+	const struct diag_item *item;
+	bool found = false;
+	assert_int_equal(build(&r, d), -1);
+	assert_null(r.image);
+	assert_int_equal(diag_errors(d), 1);
+	item = diag_get(d, 0);
+	assert_int_equal(item->code, code);
+	found = strstr(item->message, word) || (item->hint && strstr(item->hint, word));
+	for (size_t i = 0; i < item->notes_count; i++)
+		found |= strstr(item->notes[i], word) != NULL;
+	assert_true(found);
+}
+
+static void test_missing_compiler_names_its_package(void **state)
+{
+	(void)state;
+	put_all();
+	assert_int_equal(setenv("MVP_CROSS", "no-such-compiler-", 1), 0);
+	expect_failure(MVP0701, "gcc-aarch64-linux-gnu");
+	assert_int_equal(unsetenv("MVP_CROSS"), 0);
+}
+
+static void test_compiler_messages_are_shown(void **state)
+{
+	(void)state;
+	put_all();
+	put("vmm/core/main.c", "int core_main(void) { return mistake_here; }\n");
+	expect_failure(MVP0702, "mistake_here");
+}
+
+static void test_undefined_symbol_fails_the_link(void **state)
+{
+	(void)state;
+	put_all();
+	put("vmm/vault/start.S", "\t.section .text.start, \"ax\"\n\t.global _start\n_start:\tb nowhere\n");
+	expect_failure(MVP0702, "nowhere");
+}
+
+static void test_simd_is_only_where_it_is_listed(void **state)
+{
+	(void)state;
+	put_all();
+	put("vmm/vault.sources", "vault/start.S\nvault/main.c\n");
+	expect_failure(MVP0702, "general-regs-only");
+}
+
+static void test_too_large_core_does_not_fit(void **state)
+{
+	(void)state;
+	put_all();
+	put("vmm/core/main.c",
+	    "void core_main(void);\nvolatile char room[3 << 20];\nvoid core_main(void) { for (int i = 0;; i++) room[i] = 1; }\n");
+	expect_failure(MVP0704, "core");
+}
+
+static void test_damaged_list_is_reported_with_its_line(void **state)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct sources s = { 0 };
+	(void)state;
+	assert_int_equal(sources_parse("# c\ncore/a.c\ncore/b.c fast\n", "list", &s, d), -1);
+	assert_int_equal(diag_get(d, 0)->code, MVP0705);
+	assert_int_equal(diag_get(d, 0)->loc.line, 3);
+	assert_int_equal(sources_parse("core/a.o\n", "list", &s, d), -1);
+	assert_int_equal(sources_parse("\n#\n", "list", &s, d), -1);
+	assert_int_equal(diag_errors(d), 3);
+	assert_int_equal(sources_parse("  a.c\tsimd\r\nb.S#x", "list", &s, d), 0);
+	assert_int_equal(s.count, 2);
+	assert_true(s.v[0].simd && !s.v[0].assembler && !s.v[1].simd && s.v[1].assembler);
+	assert_string_equal(s.v[1].path, "b.S");
+	sources_fini(&s);
+}
+
+static void test_cut_elf_is_refused(void **state)
+{
+	uint8_t elf[256] = { 0x7f, 'E', 'L', 'F', 2, 1, 1 };
+	struct elf_sizes sizes;
+	(void)state;
+	elf[18] = 183; /* EM_AARCH64 */
+	assert_false(elf_read_sizes(elf, 10, &sizes));
+	assert_false(elf_read_sizes(elf, sizeof(elf), &sizes));
+	/* One program header far outside: e_phoff, e_phentsize, e_phnum. */
+	memset(elf + 32, 0xff, 8);
+	elf[54] = 56;
+	elf[56] = 1;
+	assert_false(elf_read_sizes(elf, sizeof(elf), &sizes));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_same_input_gives_same_image),
+		cmocka_unit_test(test_missing_compiler_names_its_package),
+		cmocka_unit_test(test_compiler_messages_are_shown),
+		cmocka_unit_test(test_undefined_symbol_fails_the_link),
+		cmocka_unit_test(test_simd_is_only_where_it_is_listed),
+		cmocka_unit_test(test_too_large_core_does_not_fit),
+		cmocka_unit_test(test_damaged_list_is_reported_with_its_line),
+		cmocka_unit_test(test_cut_elf_is_refused),
+	};
+	int rc;
+	if (tmpdir_new("/tmp", &data) || setenv("MVP_DATADIR", tmpdir_path(data), 1))
+		return 1;
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	tmpdir_free(data);
+	return rc;
+}
