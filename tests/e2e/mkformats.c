@@ -12,7 +12,11 @@
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
+#include "imagegen/bootimg/bootimg.h"
+#include "imagegen/bundle/packer.h"
 #include "imagegen/crypt/luks2.h"
+#include "imagegen/gpt/gpt.h"
+#include "imagegen/sparse/sparse.h"
 
 static struct diag *diag;
 static const char *out_dir;
@@ -73,21 +77,151 @@ static struct image *holey(uint64_t len, uint64_t seed)
 	return image_compose(len, pieces, ARRAY_LEN(pieces));
 }
 
-static void luks2_samples(struct image *plain)
+static struct image *luks2_of(struct image *plain, bool keep_holes)
 {
 	struct luks2_opts opts = { .secret = (const uint8_t *)"correct horse", .secret_len = 13, .iterations = 2000, .label = "acme work" };
+	struct image *img = NULL;
 	memset(opts.master, 0x11, sizeof(opts.master));
 	memset(opts.context, 0x22, sizeof(opts.context));
-	struct image *full CLEANUP(image_freep) = NULL;
-	struct image *sparse CLEANUP(image_freep) = NULL;
-	if (luks2_wrap(plain, &opts, &full, diag) < 0)
+	opts.keep_holes = keep_holes;
+	if (luks2_wrap(plain, &opts, &img, diag) < 0)
 		fail("luks2");
-	opts.keep_holes = true;
-	if (luks2_wrap(plain, &opts, &sparse, diag) < 0)
-		fail("luks2");
+	return img;
+}
+
+static void luks2_samples(struct image *plain)
+{
+	struct image *full CLEANUP(image_freep) = luks2_of(plain, false);
+	struct image *sparse CLEANUP(image_freep) = luks2_of(plain, true);
 	save("plain.img", plain);
 	save("luks2.img", full);
 	save("luks2-holes.img", sparse);
+	/* A file system as the plaintext, for readers that want to see one. */
+	struct stat st;
+	char *path CLEANUP_FREE = mem_printf("%s/ext4.img", out_dir);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) < 0)
+		fail(path);
+	struct extent *all = mem_array(struct extent, 1);
+	all[0] = (struct extent){ .at = 0, .len = (uint64_t)st.st_size, .data = true };
+	struct image *fs CLEANUP(image_freep) = image_fd(fd, (uint64_t)st.st_size, all, 1, path);
+	struct image *container CLEANUP(image_freep) = luks2_of(fs, false);
+	save("luks2-ext4.img", container);
+}
+
+static void gpt_sample(struct image *content)
+{
+	struct gpt_part parts[] = {
+		{ .name = "boot", .len = 3 * MIB, .uuid = { 1 } },
+		{ .name = "system", .uuid = { 2 }, .img = content },
+		{ .name = "a-name-of-exactly-thirty-six-letters", .len = 1, .uuid = { 3 } },
+	};
+	const uint8_t disk_uuid[16] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x46, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
+	struct image *disk CLEANUP(image_freep) = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		memcpy(parts[i].type, gpt_type_linux, sizeof(parts[i].type));
+	if (gpt_compose(parts, ARRAY_LEN(parts), disk_uuid, 0, &disk, diag) < 0)
+		fail("gpt");
+	save("disk.img", disk);
+}
+
+/* The inputs of the known answers. */
+static struct image *known_disk(void)
+{
+	uint8_t *p = mem_zeroed(300, 4096);
+	for (size_t i = 0; i < 300; i++)
+		memset(p + i * 4096, (int)(i % 251), 4096);
+	return image_mem(p, 300 * 4096);
+}
+
+static void bootimg_sample(void)
+{
+	uint8_t kernel[10240], ramdisk[5000];
+	struct image *img CLEANUP(image_freep) = NULL;
+	for (size_t i = 0; i < sizeof(kernel); i++)
+		kernel[i] = (uint8_t)i;
+	memset(ramdisk, 'R', sizeof(ramdisk));
+	struct bootimg_parts parts = { .kernel = kernel,
+				       .kernel_len = sizeof(kernel),
+				       .ramdisk = ramdisk,
+				       .ramdisk_len = sizeof(ramdisk),
+				       .cmdline = "console=ttyAMA0",
+				       .os_version = 14u << 25 | (2025 - 2000) << 4 | 8 };
+	if (bootimg_compose(&parts, &img, diag) < 0)
+		fail("bootimg");
+	save("boot.img", img);
+	struct image *k CLEANUP(image_freep) = image_mem(memcpy(mem_zeroed(1, sizeof(kernel)), kernel, sizeof(kernel)), sizeof(kernel));
+	struct image *r CLEANUP(image_freep) = image_mem(memcpy(mem_zeroed(1, sizeof(ramdisk)), ramdisk, sizeof(ramdisk)), sizeof(ramdisk));
+	save("kernel", k);
+	save("ramdisk", r);
+}
+
+static int file_write(void *ctx, const void *data, size_t len, struct diag *d)
+{
+	(void)d;
+	return io_write_all(*(int *)ctx, data, len) < 0 ? -1 : 0;
+}
+
+/* All pieces of img as NAME.0.simg, NAME.1.simg, ... */
+static void sparse_sample(const char *name, const struct image *img, const struct sparse_opts *opts)
+{
+	struct sparse_plan *plan CLEANUP(sparse_plan_freep) = NULL;
+	uint8_t *buf CLEANUP_FREE = mem_zeroed(1, MIB);
+	if (sparse_plan_new(img, opts, &plan, diag) < 0)
+		fail(name);
+	for (size_t i = 0; i < sparse_plan_pieces(plan); i++) {
+		char *file CLEANUP_FREE = mem_printf("%s.%zu.simg", name, i);
+		int fd = create(file);
+		const struct sparse_sink sink = { .write = file_write, .ctx = &fd };
+		struct sparse *s CLEANUP(sparse_freep) = sparse_new(plan, i, &sink);
+		for (uint64_t at = 0; at < image_len(img);) {
+			size_t n = (size_t)num_min(image_len(img) - at, MIB);
+			if (image_read(img, at, buf, n, diag) < 0 || sparse_add(s, buf, n, diag) < 0)
+				fail(file);
+			at += n;
+		}
+		if (sparse_add(s, NULL, opts->len - image_len(img), diag) < 0 || sparse_end(s, diag) < 0)
+			fail(file);
+		struct stat st;
+		if (fstat(fd, &st) < 0 || (uint64_t)st.st_size != sparse_plan_len(plan, i))
+			fail("a sparse image has another length than planned");
+		close(fd);
+	}
+}
+
+static void bundle_sample(struct image *personal, struct image *work_plain)
+{
+	struct image *work CLEANUP(image_freep) = luks2_of(work_plain, false);
+	struct image *boot CLEANUP(image_freep) = noise(100 * 1000 / 4096 * 4096, 7);
+	struct bundle_part parts[] = {
+		{ .name = "boot", .img = boot, .len = 2 * MIB, .uuid = { 1 } },
+		{ .name = "personal", .img = personal, .len = image_len(personal) + 3 * MIB, .uuid = { 2 }, .fill = true },
+		{ .name = "work", .img = work, .len = image_len(work), .uuid = { 3 }, .encrypted = true, .fill = true },
+	};
+	struct bundle b = { .product = "acme-one",
+			    .version = "2026.11.0",
+			    .board = "qemu-virt",
+			    .parts = parts,
+			    .parts_count = ARRAY_LEN(parts),
+			    .disk_uuid = { 9 },
+			    .epoch = 1700000001,
+			    .out_dir = out_dir };
+	size_t count;
+	const struct packer *const *packers = packer_all(&count);
+	struct bundle_output *outputs = NULL;
+	if (bundle_write(&b, packers, count, 2, NULL, NULL, &outputs, diag) < 0)
+		fail("bundle");
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < 32; k++)
+			printf("%02x", outputs[i].sha256[k]);
+		printf("  %s\n", outputs[i].path);
+	}
+	bundle_outputs_free(outputs, count);
+	save("part-boot.img", boot);
+	save("part-personal.img", personal);
+	save("part-work.img", work);
 }
 
 int main(int argc, char **argv)
@@ -100,6 +234,15 @@ int main(int argc, char **argv)
 	out_dir = argv[1];
 	struct image *disk CLEANUP(image_freep) = holey(24 * MIB, 1);
 	luks2_samples(disk);
+	gpt_sample(disk);
+	bootimg_sample();
+	struct image *known CLEANUP(image_freep) = known_disk();
+	save("d.img", known);
+	sparse_sample("known", known, &(struct sparse_opts){ .len = image_len(known), .scan = true });
+	sparse_sample("filled", disk, &(struct sparse_opts){ .len = image_len(disk) + MIB, .fill = true });
+	sparse_sample("holes", disk, &(struct sparse_opts){ .len = image_len(disk) });
+	sparse_sample("split", disk, &(struct sparse_opts){ .len = image_len(disk), .fill = true, .limit = MIB });
+	bundle_sample(disk, disk);
 	diag_free(diag);
 	return 0;
 }

@@ -1,0 +1,90 @@
+#include "imagegen/bundle/output.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "imagegen/base/diag.h"
+#include "imagegen/base/foreign.h"
+#include "imagegen/base/io.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/num.h"
+#include "imagegen/base/tmpfile.h"
+
+struct output {
+	struct tmpfile *file;
+	char *path;
+};
+
+static int io_failed(const char *path, const char *what, int error, struct diag *d)
+{
+	struct loc loc = LOC_FILE(path);
+	return diag_fail(d, MVP0811, &loc, "cannot %s: %s", what, strerror(error));
+}
+
+int output_open(const char *dir, const char *name, struct output **ret_o, struct diag *d)
+{
+	struct output *o CLEANUP(output_freep) = mem_new(struct output);
+	o->path = mem_printf("%s/%s", dir, name);
+	int r = tmpfile_open(dir, name, 0666, &o->file);
+	if (r < 0)
+		return io_failed(o->path, "create", -r, d);
+	*ret_o = TAKE(o);
+	return 0;
+}
+
+void output_free(struct output *o)
+{
+	if (!o)
+		return;
+	tmpfile_free(o->file);
+	free(o->path);
+	free(o);
+}
+
+int output_fd(const struct output *o)
+{
+	return tmpfile_fd(o->file);
+}
+
+const char *output_path(const struct output *o)
+{
+	return o->path;
+}
+
+int output_write(struct output *o, const void *data, size_t len, uint64_t at, struct diag *d)
+{
+	int r = io_pwrite_all(output_fd(o), data, len, at);
+	return r < 0 ? io_failed(o->path, "write", -r, d) : 0;
+}
+
+int output_resize(struct output *o, uint64_t len, struct diag *d)
+{
+	return ftruncate(output_fd(o), (off_t)len) < 0 ? io_failed(o->path, "write", errno, d) : 0;
+}
+
+int output_hash(struct output *o, uint64_t len, uint8_t ret_sha256[32], struct diag *d)
+{
+	EVP_MD_CTX *md CLEANUP(EVP_MD_CTX_freep) = EVP_MD_CTX_new();
+	uint8_t *buf CLEANUP_FREE = mem_zeroed(1, MIB);
+	if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
+		abort();
+	for (uint64_t at = 0; at < len;) {
+		size_t n = (size_t)num_min(len - at, MIB);
+		int r = io_pread_all(output_fd(o), buf, n, at);
+		if (r < 0)
+			return io_failed(o->path, "read back", -r, d);
+		if (EVP_DigestUpdate(md, buf, n) != 1)
+			abort();
+		at += n;
+	}
+	if (EVP_DigestFinal_ex(md, ret_sha256, NULL) != 1)
+		abort();
+	return 0;
+}
+
+int output_publish(struct output *o, struct diag *d)
+{
+	int r = tmpfile_publish(o->file);
+	return r < 0 ? io_failed(o->path, "publish", -r, d) : 0;
+}

@@ -1,0 +1,27 @@
+/* The file a packer writes: unnamed until it is published, hashed on the way. Internal to imagegen/bundle. */
+#ifndef IMAGEGEN_OUTPUT_H
+#define IMAGEGEN_OUTPUT_H
+
+#include "imagegen/bundle/packer.h"
+
+struct output;
+
+/* dir/name will be its path. */
+MUST_USE int output_open(const char *dir, const char *name, struct output **ret_o, struct diag *d);
+void output_free(struct output *o); /* removes the file unless it was published; NULL is fine */
+DEFINE_FREEP(struct output, output_free)
+int output_fd(const struct output *o);           /* owned by o */
+const char *output_path(const struct output *o); /* valid until o is freed */
+MUST_USE int output_write(struct output *o, const void *data, size_t len, uint64_t at, struct diag *d);
+MUST_USE int output_resize(struct output *o, uint64_t len, struct diag *d);
+/* SHA-256 of the first len bytes, read back. For files that were not written from front to back. */
+MUST_USE int output_hash(struct output *o, uint64_t len, uint8_t ret_sha256[32], struct diag *d);
+MUST_USE int output_publish(struct output *o, struct diag *d);
+
+/* May s be part of a file name in a bundle? Letters, digits, '.', '_' and '-', not first '.' or '-', at most 64 bytes: safe in a shell, in
+ * a batch file, on every file system and in a fastboot command. Reports what is wrong; what names the value. */
+MUST_USE int bundle_check_name(const char *what, const char *s, struct diag *d);
+
+extern const struct packer packer_disk, packer_fastboot;
+
+#endif
