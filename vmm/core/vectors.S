@@ -12,26 +12,14 @@
 	b	save
 	.endm
 
-	.macro	from_core
-	.balign	0x80
-	b	core_fault
-	.endm
-
-	.text
+	.section .text.vectors, "ax"
+	.arch	armv8-a+simd
 	.balign	0x800
 	.global vectors
 vectors:
-	.rept	8 /* current EL: nothing at EL2 may fault */
-	from_core
-	.endr
-	.rept	2 /* lower EL, AArch64 then AArch32 */
-	from_guest TRAP_SYNC
-	from_guest TRAP_IRQ
-	from_guest TRAP_IRQ
-	from_guest TRAP_SERROR
-	.endr
+/* Current EL: nothing at EL2 may fault, so these slots hold a branch only; the room behind it is used for the code below. */
+	b	core_fault /* SP0, synchronous */
 
-	.balign	0x80
 save:
 	stp	x2, x3, [sp, #16]
 	stp	x4, x5, [sp, #32]
@@ -57,6 +45,10 @@ save:
 	mov	sp, x2
 	mov	x29, xzr
 	bl	trap
+	b	enter_guest
+
+	.balign	0x80
+	b	core_fault /* SP0, IRQ */
 
 /* x0 = the vCPU whose EL1 context is on the CPU: goes on with it. */
 	.global enter_guest
@@ -85,17 +77,11 @@ enter_guest:
 	dsb	nsh /* no speculation past the return */
 	isb
 
-core_fault:
-	mrs	x0, esr_el2
-	mrs	x1, elr_el2
-	mrs	x2, tpidr_el2
-	ldr	x2, [x2]
-	mov	sp, x2
-	mrs	x2, far_el2
-	b	core_exception
 
-/* x0 = array of 32 Q registers, FPSR, FPCR (struct fp_regs) */
-	.arch	armv8-a+simd
+	.balign	0x80
+	b	core_fault /* SP0, FIQ */
+
+/* x0 = struct fp_regs */
 	.global fp_save
 fp_save:
 	stp	q0, q1, [x0, #0]
@@ -120,6 +106,10 @@ fp_save:
 	stp	x1, x2, [x0]
 	ret
 
+
+	.balign	0x80
+	b	core_fault /* SP0, SError */
+
 	.global fp_load
 fp_load:
 	ldp	q0, q1, [x0, #0]
@@ -143,3 +133,28 @@ fp_load:
 	msr	fpsr, x1
 	msr	fpcr, x2
 	ret
+
+	.balign	0x80
+	b	core_fault /* SPx, synchronous */
+
+core_fault:
+	mrs	x0, esr_el2
+	mrs	x1, elr_el2
+	mrs	x2, tpidr_el2
+	ldr	x2, [x2]
+	mov	sp, x2
+	mrs	x2, far_el2
+	b	core_exception
+
+
+	.rept	3 /* SPx, IRQ, FIQ, SError */
+	.balign	0x80
+	b	core_fault
+	.endr
+
+	.rept	2 /* lower EL, AArch64 then AArch32 */
+	from_guest TRAP_SYNC
+	from_guest TRAP_IRQ
+	from_guest TRAP_IRQ
+	from_guest TRAP_SERROR
+	.endr
