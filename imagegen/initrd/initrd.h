@@ -5,7 +5,8 @@
 #include "imagegen/layer/tree.h"
 
 struct initrd_opts {
-	const char *kernel_path; /* in the tree, as tree_read_file resolved it (/boot/vmlinuz-RELEASE); names the release for /lib/modules */
+	const char
+		*kernel_path;  /* in the tree, as tree_read_file resolved it (/boot/vmlinuz-RELEASE); names the release for /lib/modules */
 	const char *init_file; /* host path of the static arm64 /init (vmm/guest) */
 	int64_t epoch;
 };

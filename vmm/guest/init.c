@@ -52,6 +52,7 @@ enum {
 	ERR_NOENT = 2,
 	ERR_EXIST = 17,
 	ERR_BUSY = 16,
+	ERR_NODEV = 19,
 };
 
 #define REBOOT_MAGIC1 0xfee1dead
@@ -324,8 +325,9 @@ static void load_modules(void)
 			continue;
 		long fd = open_at(FD_CWD, path, 0);
 		long r = fd < 0 ? fd : call(NR_FINIT_MODULE, fd, (long)"", 0, 0, 0);
-		/* Not fatal: what the module was needed for says more when it is missed. */
-		if (r < 0 && r != -ERR_EXIST)
+		/* Not fatal: what the module was needed for says more when it is missed. ERR_NODEV: this processor or machine has no use
+		 * for it. */
+		if (r < 0 && r != -ERR_EXIST && r != -ERR_NODEV)
 			SAY("module ", path, ": ", error_text(r));
 		if (fd >= 0)
 			close_fd(fd);
