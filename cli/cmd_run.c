@@ -312,7 +312,7 @@ static int run(struct cli *cli, const void *args)
 	struct handset h CLEANUP(handset_fini) = { .cli = cli, .args = args, .kernel_fd = -1 };
 	struct termios terminal;
 	bool saved;
-	pid_t pid;
+	pid_t pid = -1;
 	int rc;
 	if (find_handset(&h, cli->operands[0]) || handset_kernel(h.disk, &h.kernel_fd, cli->diag) || make_argv(&h))
 		return -1;
