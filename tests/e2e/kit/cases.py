@@ -1,0 +1,9 @@
+"""Marks for the runner (../run.py)."""
+
+
+def cases(**by_name):
+    """The test runs once for each, with the value as its arguments."""
+    def mark(function):
+        function.cases = by_name
+        return function
+    return mark

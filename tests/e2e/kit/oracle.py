@@ -1,0 +1,107 @@
+"""A plain Debian guest under plain QEMU whose dm-crypt reads a work container. Made with dpkg-deb, depmod, modprobe, cpio and gzip from
+Debian's packages: nothing of ours is in it."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+
+from . import env
+from .env import Failure, check, run
+
+MODULES = ["virtio_mmio", "virtio_blk", "dm_mod", "dm_crypt", "xts", "aes_generic", "aes_ce_blk", "sha256_generic", "af_alg",
+           "algif_skcipher", "ext4", "loop"]
+
+# Finds the container by the partition's name, opens it, walks the GPT inside, mounts userdata and prints digests of its files.
+INIT = r"""#!/bin/busybox sh
+export PATH=/sbin:/usr/sbin:/bin:/usr/bin
+/bin/busybox mkdir -p /bin /sbin /proc /sys /dev /run /tmp /mnt
+/bin/busybox --install -s /bin
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
+while read -r module; do insmod "$module" || echo "ORACLE warning: $module"; done </modules.load
+stop() { echo "ORACLE end: $*"; sync; poweroff -f; sleep 60; }
+tries=0
+until [ -b /dev/vda ]; do tries=$((tries + 1)); [ $tries -lt 100 ] || stop "no disk"; sleep 0.1; done
+container=
+for uevent in /sys/class/block/vda*/uevent; do
+	grep -qx "PARTNAME=work" "$uevent" && container=/dev/$(sed -n 's/^DEVNAME=//p' "$uevent")
+done
+[ -n "$container" ] || stop "no partition is named work"
+cryptsetup open --disable-locks --readonly --key-file /passcode "$container" plain || stop "cryptsetup refused"
+dmsetup table plain | sed 's/^\(\S* \S* \S* \S*\) .*/ORACLE table: \1/'
+number() { od -An -t u8 -j "$1" -N 8 /dev/mapper/plain | tr -d ' '; }
+i=0
+at=
+while [ $i -lt 128 ]; do
+	entry=$((1024 + i * 128))
+	name=$(dd if=/dev/mapper/plain bs=1 skip=$((entry + 56)) count=72 2>/dev/null | tr -d '\000')
+	[ "$name" = userdata ] && at=$(($(number $((entry + 32))) * 512))
+	[ -z "$name" ] && break
+	echo "ORACLE partition: $name"
+	i=$((i + 1))
+done
+[ -n "$at" ] || stop "the work disk has no userdata"
+losetup -r -o "$at" /dev/loop0 /dev/mapper/plain || stop "losetup"
+mount -t ext4 -o ro,noload /dev/loop0 /mnt || stop "mount"
+for file in /mnt/*; do
+	[ -f "$file" ] && echo "ORACLE file: $(basename "$file") $(sha256sum <"$file" | cut -d' ' -f1)"
+done
+stop done
+"""
+
+
+def _initrd(folder, passcode):
+    """Returns (kernel, initrd)."""
+    root = os.path.join(folder, "root")
+    debs = glob.glob(os.path.join(env.INPUTS, "oracle", "*.deb"))
+    check(debs, "no packages in inputs/oracle: make inputs")
+    kernel_root = os.path.join(folder, "kernel")
+    for deb in debs:
+        run(["dpkg-deb", "-x", deb, kernel_root if os.path.basename(deb).startswith("linux-image-") else root])
+    kernel, = glob.glob(os.path.join(kernel_root, "boot", "vmlinuz-*"))
+    release = os.path.basename(kernel).removeprefix("vmlinuz-")
+    run(["depmod", "-b", kernel_root, release])
+    load = []
+    for module in MODULES:
+        shown = run(["modprobe", "-d", kernel_root, "-S", release, "--show-depends", module]).stdout
+        for path in re.findall(r"^insmod (\S+)", shown, re.M):
+            if path not in load:
+                load.append(path)
+    os.makedirs(os.path.join(root, "modules"))
+    names = []
+    for path in load:
+        shutil.copy(path, os.path.join(root, "modules"))
+        names.append("/modules/" + os.path.basename(path))
+    for name, text, mode in (("modules.load", "\n".join(names) + "\n", 0o644), ("init", INIT, 0o755)):
+        with open(os.path.join(root, name), "w") as f:
+            f.write(text)
+        os.chmod(os.path.join(root, name), mode)
+    with open(os.path.join(root, "passcode"), "wb") as f:
+        f.write(passcode)
+    initrd = os.path.join(folder, "initrd")
+    subprocess.run("find . | cpio --quiet -o -H newc | gzip -1 > ../initrd", shell=True, check=True, cwd=root)
+    shutil.rmtree(root)
+    return kernel, initrd
+
+
+def read_work_disk(disk, passcode, log):
+    """Boots the guest on a handset's flash image, which stays as it is. Returns {file name: SHA-256} of the work userdata's top folder, and
+    the partitions' names in the work disk."""
+    folder = env.fresh("oracle")
+    kernel, initrd = _initrd(folder, passcode)
+    command = [env.program("qemu-system-aarch64"), "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", "1G", "-nographic",
+               "-no-reboot", "-net", "none", "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyAMA0 quiet panic=-1",
+               "-global", "virtio-mmio.force-legacy=false",
+               "-drive", f"file={disk},format=raw,if=none,id=flash,readonly=on", "-device", "virtio-blk-device,drive=flash"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180)
+    except subprocess.TimeoutExpired as e:
+        raise Failure(f"the oracle guest did not end:\n{(e.stdout or b'').decode('utf-8', 'replace')[-3000:]}") from e
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    text = done.stdout.decode("utf-8", "replace").replace("\r", "")
+    os.makedirs(os.path.join(env.WORK, "log"), exist_ok=True)
+    with open(os.path.join(env.WORK, "log", log + ".log"), "w") as f:
+        f.write(text)
+    check(re.search(r"^ORACLE end: done$", text, re.M), f"the oracle guest could not read the work disk:\n{text[-3000:]}")
+    return dict(re.findall(r"^ORACLE file: (\S+) ([0-9a-f]{64})$", text, re.M)), re.findall(r"^ORACLE partition: (.*)$", text, re.M)
