@@ -1,6 +1,6 @@
 /* What a physical CPU runs: domains (personas and the vault), their vCPUs, and the per-CPU state. vectors.S knows the offsets checked in
- * main.c. A vCPU lives on one physical CPU (its home) for its whole life: its registers, list registers, timer and FP state are touched there
- * only, so nothing of that needs a lock; others set its flags atomically and ring the home CPU. */
+ * main.c. A vCPU lives on one physical CPU (its home) for its whole life: its registers, list registers, timer and FP state are touched
+ * there only, so nothing of that needs a lock; others set its flags atomically and ring the home CPU. */
 #ifndef CORE_CPU_H
 #define CORE_CPU_H
 
@@ -18,8 +18,8 @@ struct regs {
 
 /* EL1 and EL0 system registers that are a vCPU's own. */
 struct el1_regs {
-	uint64_t sctlr, cpacr, ttbr0, ttbr1, tcr, esr, afsr0, afsr1, far, mair, vbar, contextidr, amair, cntkctl, par, tpidr_el0, tpidrro, tpidr_el1,
-		sp_el0, sp_el1, elr, spsr, csselr;
+	uint64_t sctlr, cpacr, ttbr0, ttbr1, tcr, esr, afsr0, afsr1, far, mair, vbar, contextidr, amair, cntkctl, par, tpidr_el0, tpidrro,
+		tpidr_el1, sp_el0, sp_el1, elr, spsr, csselr;
 };
 
 struct fp_regs {
@@ -28,12 +28,12 @@ struct fp_regs {
 } __attribute__((aligned(16)));
 
 enum vcpu_state { /* atomically changed; see psci.c and sched.c */
-	VCPU_OFF,
-	VCPU_CLAIMED, /* a CPU_ON caller is writing its arguments */
-	VCPU_ON_PENDING, /* CPU_ON accepted, its home has not seen it yet */
-	VCPU_READY,
-	VCPU_BLOCKED, /* in WFI */
-	VCPU_IOREQ, /* the vault answers its access */
+		  VCPU_OFF,
+		  VCPU_CLAIMED,    /* a CPU_ON caller is writing its arguments */
+		  VCPU_ON_PENDING, /* CPU_ON accepted, its home has not seen it yet */
+		  VCPU_READY,
+		  VCPU_BLOCKED, /* in WFI */
+		  VCPU_IOREQ,   /* the vault answers its access */
 };
 
 struct ioreq {
@@ -50,7 +50,7 @@ struct vcpu {
 	struct el1_regs el1;
 	struct fp_regs fp;
 	uint64_t cntv_ctl, cntv_cval; /* while not loaded */
-	bool vtimer_active; /* while not loaded: the physical interrupt of its timer stands active */
+	bool vtimer_active;           /* while not loaded: the physical interrupt of its timer stands active */
 	uint64_t ich_vmcr, ich_ap0r[4], ich_ap1r[4];
 	uint64_t vruntime; /* scheduler: weighted time, counter ticks */
 	struct ioreq ioreq;
@@ -66,7 +66,7 @@ struct vm {
 	uint32_t vcpus;
 	uint32_t weight;
 	uint32_t stopping; /* enum vm_stop; while not STOP_NONE no vCPU of it is run again */
-	uint32_t live; /* vCPUs that are not VCPU_OFF */
+	uint32_t live;     /* vCPUs that are not VCPU_OFF */
 	struct vgic gic;
 	struct vcpu vcpu[MVP_MAX_CPUS];
 };
@@ -74,12 +74,12 @@ struct vm {
 enum { MAX_QUEUED_IRQS = MVP_MAX_VAULT_IRQS };
 
 struct pcpu {
-	uint64_t stack_top; /* offset 0: vectors.S */
-	struct vcpu *cur; /* whose EL1 state is on the CPU; NULL before the first */
-	struct vcpu *loaded; /* persona vCPU whose timer and list registers are on the CPU, or NULL */
-	struct vcpu *client; /* persona vCPU the vault is answering, or NULL */
-	struct vcpu *vault; /* this CPU's vCPU of the vault */
-	struct vcpu *fp_owner; /* whose FP/SIMD registers are on the CPU, or NULL */
+	uint64_t stack_top;          /* offset 0: vectors.S */
+	struct vcpu *cur;            /* whose EL1 state is on the CPU; NULL before the first */
+	struct vcpu *loaded;         /* persona vCPU whose timer and list registers are on the CPU, or NULL */
+	struct vcpu *client;         /* persona vCPU the vault is answering, or NULL */
+	struct vcpu *vault;          /* this CPU's vCPU of the vault */
+	struct vcpu *fp_owner;       /* whose FP/SIMD registers are on the CPU, or NULL */
 	struct vcpu *last[VM_COUNT]; /* the vCPU of each domain that ran here last: TLB entries are tagged by VMID only */
 	struct vcpu *run[MVP_MAX_PERSONAS * MVP_MAX_VCPUS]; /* vCPUs at home here */
 	uint32_t run_count;
@@ -95,13 +95,13 @@ struct pcpu {
 	bool resched;
 	bool vault_waiting; /* the vault is in MVP_HC_WAIT here */
 	bool vault_started;
-	bool vault_work; /* it has background work */
-	bool twi; /* HCR_EL2.TWI as on the CPU */
+	bool vault_work;      /* it has background work */
+	bool twi;             /* HCR_EL2.TWI as on the CPU */
 	uint64_t vault_timer; /* counter value, 0: none */
 	bool vault_timer_due;
-	uint32_t doorbell; /* 1 + index of the ringing CPU; atomically exchanged */
+	uint32_t doorbell;                        /* 1 + index of the ringing CPU; atomically exchanged */
 	uint32_t persona_event[MVP_MAX_PERSONAS]; /* enum vm_stop of a persona that ended; atomically exchanged */
-	uint32_t irq_queue[MAX_QUEUED_IRQS]; /* physical INTIDs for the vault */
+	uint32_t irq_queue[MAX_QUEUED_IRQS];      /* physical INTIDs for the vault */
 	uint32_t irq_head, irq_count;
 	uint32_t online;
 };
@@ -126,29 +126,29 @@ static inline bool is_vault(const struct vcpu *v)
 
 /* ---- switch.c: putting vCPUs on and off the CPU ---- */
 void vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t x0); /* to the architecture's warm reset state */
-void switch_to(struct pcpu *p, struct vcpu *next); /* EL1 context; FP stays with its owner until used */
-void load_persona(struct pcpu *p, struct vcpu *v); /* timer and list registers; v NULL: unload only */
-void fp_claim(struct pcpu *p, struct vcpu *v); /* FP/SIMD trap: make v the owner */
+void switch_to(struct pcpu *p, struct vcpu *next);            /* EL1 context; FP stays with its owner until used */
+void load_persona(struct pcpu *p, struct vcpu *v);            /* timer and list registers; v NULL: unload only */
+void fp_claim(struct pcpu *p, struct vcpu *v);                /* FP/SIMD trap: make v the owner */
 void fp_drop(struct pcpu *p, struct vcpu *v);
-void vgic_sync(struct vcpu *v); /* brings list registers up to date if the vgic says dirty; v is loaded here */
-void vgic_save(struct vcpu *v); /* list registers into memory and folded; v is loaded here */
+void vgic_sync(struct vcpu *v);                     /* brings list registers up to date if the vgic says dirty; v is loaded here */
+void vgic_save(struct vcpu *v);                     /* list registers into memory and folded; v is loaded here */
 bool timer_due(const struct vcpu *v, uint64_t now); /* v not loaded: its virtual timer wants to fire */
 
 /* ---- sched.c ---- */
-struct vcpu *sched_next(struct pcpu *p); /* picks, loads and switches; idles in it while there is nothing. Never NULL */
-void sched_wake(struct vcpu *v); /* v may have something to do: from any CPU */
-void sched_kicked(struct vm *vm); /* wakes what vm->gic.kick names */
-void sched_arm(struct pcpu *p); /* CNTHP for the nearest of slice, sleepers' timers and the vault's timer */
-void sched_tick(struct pcpu *p); /* CNTHP fired */
-void vcpu_block(struct vcpu *v); /* WFI: sleeps until an interrupt, unless one waits already; v is on its CPU */
-void vcpu_off(struct vcpu *v); /* PSCI CPU_OFF; v is on its CPU */
+struct vcpu *sched_next(struct pcpu *p);               /* picks, loads and switches; idles in it while there is nothing. Never NULL */
+void sched_wake(struct vcpu *v);                       /* v may have something to do: from any CPU */
+void sched_kicked(struct vm *vm);                      /* wakes what vm->gic.kick names */
+void sched_arm(struct pcpu *p);                        /* CNTHP for the nearest of slice, sleepers' timers and the vault's timer */
+void sched_tick(struct pcpu *p);                       /* CNTHP fired */
+void vcpu_block(struct vcpu *v);                       /* WFI: sleeps until an interrupt, unless one waits already; v is on its CPU */
+void vcpu_off(struct vcpu *v);                         /* PSCI CPU_OFF; v is on its CPU */
 void vm_request_stop(struct vm *vm, enum vm_stop why); /* rings all homes; vCPUs leave as their CPUs see it */
-void ring(struct pcpu *p); /* makes CPU p look at its flags */
+void ring(struct pcpu *p);                             /* makes CPU p look at its flags */
 
 /* ---- vault.c: calls between core and vault ---- */
 struct vcpu *vault_ioreq(struct pcpu *p, struct vcpu *v); /* v->ioreq is set */
 struct vcpu *vault_hypercall(struct pcpu *p, struct vcpu *v);
-bool vault_pending(const struct pcpu *p); /* an event waits for this CPU's vault */
+bool vault_pending(const struct pcpu *p);   /* an event waits for this CPU's vault */
 struct vcpu *vault_deliver(struct pcpu *p); /* the vault waits and vault_pending() */
 struct vcpu *vault_background(struct pcpu *p);
 void vault_queue_irq(struct pcpu *p, uint32_t intid);
@@ -179,7 +179,7 @@ extern uint64_t el2_ttbr; /* of mmu_init, for secondary CPUs */
 /* ---- uart.c ---- */
 void put_str(const char *s);
 void put_hex(uint64_t v);
-void put_line(const char *what, uint64_t v); /* "mvp core: what 0x..." */
+void put_line(const char *what, uint64_t v);                             /* "mvp core: what 0x..." */
 __attribute__((noreturn)) void core_panic(const char *what, uint64_t v); /* our own invariant broke: report, reset the board */
 __attribute__((noreturn)) void board_power(bool reset);
 

@@ -58,7 +58,7 @@ static void cpu_init(struct pcpu *p)
 	sysreg_write(hstr_el2, 0);
 	sysreg_write(vpidr_el2, sysreg_read(midr_el1));
 	sysreg_write(vtcr_el2, VTCR_GUEST | (pa_range < 5 ? pa_range : 5) << 16);
-	if (mmfr0 >> 56 & 0xf) { /* FEAT_FGT: no fine-grained traps; UNKNOWN at reset */
+	if (mmfr0 >> 56 & 0xf) {               /* FEAT_FGT: no fine-grained traps; UNKNOWN at reset */
 		sysreg_write(S3_4_C1_C1_4, 0); /* HFGRTR_EL2 */
 		sysreg_write(S3_4_C1_C1_5, 0); /* HFGWTR_EL2 */
 		sysreg_write(S3_4_C1_C1_6, 0); /* HFGITR_EL2 */

@@ -44,8 +44,8 @@ void mmu_init(void)
 
 static void window_set(uint64_t desc)
 {
-	/* Break before make: the old entry is gone from all TLBs before a new one is written. Only this CPU uses the window (lock held), but
-	 * others may have cached it. */
+	/* Break before make: the old entry is gone from all TLBs before a new one is written. Only this CPU uses the window (lock held),
+	 * but others may have cached it. */
 	__atomic_store_n(window_slot, desc, __ATOMIC_RELAXED);
 	dsb(ishst); /* the table write before the walk or the invalidation */
 	if (!desc) {

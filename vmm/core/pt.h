@@ -1,4 +1,5 @@
-/* Translation tables, 4 KiB granule, 39-bit input, start at level 1 (Arm DDI 0487, D8.3): one builder for EL2's own stage 1 and all stage 2. */
+/* Translation tables, 4 KiB granule, 39-bit input, start at level 1 (Arm DDI 0487, D8.3): one builder for EL2's own stage 1 and all
+ * stage 2. */
 #ifndef CORE_PT_H
 #define CORE_PT_H
 
@@ -27,7 +28,8 @@
 
 /* A zeroed table from the static pool; NULL when it is used up. */
 uint64_t *pt_new(void);
-/* Maps [va, va + size) to pa, all multiples of 4096, in 2 MiB blocks where they fit. False: the pool is used up or something is mapped there. */
+/* Maps [va, va + size) to pa, all multiples of 4096, in 2 MiB blocks where they fit. False: the pool is used up or something is mapped
+ * there. */
 bool pt_map(uint64_t *root, uint64_t va, uint64_t pa, uint64_t size, uint64_t attr);
 /* The level 2 slot of va, whose table must exist or can be made; NULL without. For the window. */
 uint64_t *pt_slot2(uint64_t *root, uint64_t va);

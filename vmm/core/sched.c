@@ -29,7 +29,8 @@ void sched_wake(struct vcpu *v)
 {
 	uint32_t blocked = VCPU_BLOCKED;
 
-	if (__atomic_compare_exchange_n(&v->state, &blocked, VCPU_READY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) || v->home != this_cpu())
+	if (__atomic_compare_exchange_n(&v->state, &blocked, VCPU_READY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
+	    v->home != this_cpu())
 		ring(v->home);
 }
 
@@ -142,7 +143,8 @@ void sched_arm(struct pcpu *p)
 	for (uint32_t i = 0; i < p->run_count; i++) {
 		const struct vcpu *v = p->run[i];
 
-		if (__atomic_load_n(&v->state, __ATOMIC_RELAXED) == VCPU_BLOCKED && v != p->loaded && timer_due(v, UINT64_MAX) && v->cntv_cval < at)
+		if (__atomic_load_n(&v->state, __ATOMIC_RELAXED) == VCPU_BLOCKED && v != p->loaded && timer_due(v, UINT64_MAX) &&
+		    v->cntv_cval < at)
 			at = v->cntv_cval;
 	}
 	if (at == UINT64_MAX) {

@@ -8,18 +8,20 @@
 
 /* Fields whose feature needs nothing from us: no state that we would have to switch, no trap that we would have to take. */
 #define PFR0_ALLOW (FIELD(16) | FIELD(20) | FIELD(48) | FIELD(56) | FIELD(60)) /* FP, AdvSIMD, DIT, CSV2, CSV3 */
-#define PFR0_FIXED (0x1ull | 0x1ull << 4 | 0x1ull << 24) /* EL0, EL1: AArch64 only; GICv3 system registers */
-#define PFR1_ALLOW (FIELD(0) | FIELD(4)) /* BTI, SSBS */
+#define PFR0_FIXED (0x1ull | 0x1ull << 4 | 0x1ull << 24)                       /* EL0, EL1: AArch64 only; GICv3 system registers */
+#define PFR1_ALLOW (FIELD(0) | FIELD(4))                                       /* BTI, SSBS */
 #define DFR0_FIXED (0x6ull | 0x1ull << 12 | 0x1ull << 20) /* Armv8 debug, the least breakpoints and watchpoints there can be; no PMU */
-#define ISAR0_ALLOW (~FIELD(24)) /* instructions; all but transactional memory */
+#define ISAR0_ALLOW (~FIELD(24))                          /* instructions; all but transactional memory */
 #define ISAR1_ALLOW \
 	(FIELD(0) | FIELD(12) | FIELD(16) | FIELD(20) | FIELD(32) | FIELD(36) | FIELD(40) | FIELD(44) | FIELD(48) | \
-	 FIELD(52)) /* DPB, JSCVT, FCMA, LRCPC, FRINTTS, SB, SPECRES, BF16, DGH, I8MM; no pointer authentication */
+	 FIELD(52))                        /* DPB, JSCVT, FCMA, LRCPC, FRINTTS, SB, SPECRES, BF16, DGH, I8MM; no pointer authentication */
 #define ISAR2_ALLOW (FIELD(4) | FIELD(28)) /* RPRES, CLRBHB */
 #define MMFR0_ALLOW (FIELD(4) | FIELD(8) | FIELD(16) | FIELD(20) | FIELD(24) | FIELD(28)) /* ASIDBits, BigEnd, BigEndEL0, granules */
-#define MMFR0_PARANGE 1ull /* 36 bits: inside our 39-bit stage 2 */
-#define MMFR1_ALLOW (FIELD(0) | FIELD(12) | FIELD(20) | FIELD(36)) /* HAFDBS, HPDS, PAN, ETS */
-#define MMFR2_ALLOW (FIELD(0) | FIELD(4) | FIELD(20) | FIELD(28) | FIELD(32) | FIELD(48) | FIELD(52) | FIELD(60)) /* CnP UAO CCIDX ST AT TTL BBM E0PD */
+#define MMFR0_PARANGE 1ull                                                                /* 36 bits: inside our 39-bit stage 2 */
+#define MMFR1_ALLOW (FIELD(0) | FIELD(12) | FIELD(20) | FIELD(36))                        /* HAFDBS, HPDS, PAN, ETS */
+#define MMFR2_ALLOW \
+	(FIELD(0) | FIELD(4) | FIELD(20) | FIELD(28) | FIELD(32) | FIELD(48) | FIELD(52) | FIELD(60)) /* CnP UAO CCIDX ST AT TTL BBM E0PD \
+												       */
 
 static uint64_t id_register(uint32_t crm, uint32_t op2)
 {

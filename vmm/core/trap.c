@@ -7,7 +7,7 @@ enum { TRAP_SYNC, TRAP_IRQ, TRAP_SERROR };
 enum result { HANDLED, UNDEFINED, GONE }; /* go on with the vCPU; undefined instruction; the vCPU does not go on now */
 
 #define ESR_EC(esr) ((uint32_t)((esr) >> 26) & 0x3f)
-#define ESR_ISS(esr) ((uint32_t)(esr) & 0x1ffffff)
+#define ESR_ISS(esr) ((uint32_t)(esr)&0x1ffffff)
 #define ESR_IL BIT(25)
 #define EC_UNKNOWN 0x00ull
 #define EC_IABT_LOWER 0x20ull
@@ -132,7 +132,8 @@ static enum result on_data_abort(struct pcpu *p, struct vcpu *v, uint64_t esr)
 		v->regs.pc += 4;
 		return HANDLED;
 	}
-	if (is_vault(v) || !translation || (iss & BIT(7)) || !(iss & BIT(24))) { /* S1PTW; no instruction syndrome (pairs, exclusives, SIMD) */
+	if (is_vault(v) || !translation || (iss & BIT(7)) ||
+	    !(iss & BIT(24))) { /* S1PTW; no instruction syndrome (pairs, exclusives, SIMD) */
 		inject_abort(v, far, false);
 		return HANDLED;
 	}
@@ -161,12 +162,10 @@ static enum result on_data_abort(struct pcpu *p, struct vcpu *v, uint64_t esr)
 
 /* By exception class (DDI 0487, ESR_EL2.EC); those not listed are undefined instructions for the guest. */
 static enum result (*const handlers[64])(struct pcpu *p, struct vcpu *v, uint64_t esr) = {
-	[0x01] = on_wfx,
-	[0x07] = on_fp,
+	[0x01] = on_wfx,        [0x07] = on_fp,
 	[0x16] = on_call, /* HVC */
 	[0x17] = on_call, /* SMC */
-	[0x18] = on_sysreg,
-	[0x20] = on_instruction_abort,
+	[0x18] = on_sysreg,     [0x20] = on_instruction_abort,
 	[0x24] = on_data_abort,
 };
 

@@ -76,7 +76,8 @@ struct vcpu *vault_ioreq(struct pcpu *p, struct vcpu *v)
 
 	__atomic_store_n(&v->state, VCPU_IOREQ, __ATOMIC_RELAXED);
 	p->client = v;
-	return resume_vault(p, MVP_EV_IOREQ, MVP_IOREQ_PACK((uint64_t)v->vm->id, (uint64_t)v->index, (uint64_t)r->log2_width, (uint64_t)r->write), r->ipa,
+	return resume_vault(p, MVP_EV_IOREQ,
+			    MVP_IOREQ_PACK((uint64_t)v->vm->id, (uint64_t)v->index, (uint64_t)r->log2_width, (uint64_t)r->write), r->ipa,
 			    r->value);
 }
 

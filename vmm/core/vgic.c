@@ -306,18 +306,12 @@ enum field { F_GROUP, F_SENABLE, F_CENABLE, F_SPEND, F_CPEND, F_SACTIVE, F_CACTI
 static const struct field_row {
 	uint16_t first, end;
 	uint8_t field;
-	uint8_t widths; /* allowed access widths in bytes, or-ed */
+	uint8_t widths;    /* allowed access widths in bytes, or-ed */
 	uint8_t bits_log2; /* bits per interrupt, log2 */
 } field_rows[] = {
-	{ 0x0080, 0x0100, F_GROUP, 4, 0 },
-	{ 0x0100, 0x0180, F_SENABLE, 4, 0 },
-	{ 0x0180, 0x0200, F_CENABLE, 4, 0 },
-	{ 0x0200, 0x0280, F_SPEND, 4, 0 },
-	{ 0x0280, 0x0300, F_CPEND, 4, 0 },
-	{ 0x0300, 0x0380, F_SACTIVE, 4, 0 },
-	{ 0x0380, 0x0400, F_CACTIVE, 4, 0 },
-	{ 0x0400, 0x0800, F_PRIORITY, 4 | 1, 3 },
-	{ 0x0c00, 0x0d00, F_CONFIG, 4, 1 },
+	{ 0x0080, 0x0100, F_GROUP, 4, 0 },      { 0x0100, 0x0180, F_SENABLE, 4, 0 },      { 0x0180, 0x0200, F_CENABLE, 4, 0 },
+	{ 0x0200, 0x0280, F_SPEND, 4, 0 },      { 0x0280, 0x0300, F_CPEND, 4, 0 },        { 0x0300, 0x0380, F_SACTIVE, 4, 0 },
+	{ 0x0380, 0x0400, F_CACTIVE, 4, 0 },    { 0x0400, 0x0800, F_PRIORITY, 4 | 1, 3 }, { 0x0c00, 0x0d00, F_CONFIG, 4, 1 },
 	{ 0x6000, 0x8000, F_ROUTER, 8 | 4, 6 },
 };
 

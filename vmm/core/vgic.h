@@ -29,19 +29,19 @@ struct vgic_bank {
 };
 
 struct vgic_cpu {
-	struct vgic_bank local; /* SGIs and PPIs */
+	struct vgic_bank local;    /* SGIs and PPIs */
 	uint64_t lr[VGIC_MAX_LRS]; /* as last moved from or to the CPU */
-	uint32_t lr_used; /* bit per list register in use */
-	bool overflow; /* more deliverable interrupts than list registers: ask for a maintenance interrupt */
-	bool dirty; /* state changed: fold and flush before the vCPU runs again. Under the vgic's lock */
-	bool in_memory; /* lr[] is newer than the CPU's list registers (set by whoever saves them, cleared on load) */
-	bool release_vtimer; /* the guest cleared the active state of a hardware-tied interrupt: deactivate the physical one too */
-	uint32_t waker; /* GICR_WAKER.ProcessorSleep */
+	uint32_t lr_used;          /* bit per list register in use */
+	bool overflow;             /* more deliverable interrupts than list registers: ask for a maintenance interrupt */
+	bool dirty;                /* state changed: fold and flush before the vCPU runs again. Under the vgic's lock */
+	bool in_memory;            /* lr[] is newer than the CPU's list registers (set by whoever saves them, cleared on load) */
+	bool release_vtimer;       /* the guest cleared the active state of a hardware-tied interrupt: deactivate the physical one too */
+	uint32_t waker;            /* GICR_WAKER.ProcessorSleep */
 };
 
 struct vgic {
 	struct spinlock lock; /* of everything here, list registers in memory included */
-	uint32_t ctlr; /* GICD_CTLR enables */
+	uint32_t ctlr;        /* GICD_CTLR enables */
 	uint32_t vcpus;
 	uint32_t lrs; /* list registers the CPUs have */
 	struct vgic_bank spi[VGIC_SPI_BANKS];
