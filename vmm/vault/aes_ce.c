@@ -1,5 +1,5 @@
-/* AES-256-XTS by the instructions of FEAT_AES (Arm ARM C7.2: AESE, AESD, AESMC, AESIMC). AESE adds the round key first, then substitutes and
- * shifts, so round i of FIPS 197 is AESE with key i-1 and AESMC, and the last key is added by hand. */
+/* AES-256-XTS by the instructions of FEAT_AES (Arm ARM C7.2: AESE, AESD, AESMC, AESIMC). AESE adds the round key first, then substitutes
+ * and shifts, so round i of FIPS 197 is AESE with key i-1 and AESMC, and the last key is added by hand. */
 #include <arm_neon.h>
 
 #include "aes.h"
@@ -22,7 +22,7 @@ static void expand(uint8_t out[AES_ROUNDS + 1][16], const uint8_t key[32])
 		uint32_t t = w[i - 1];
 		if (i % 8 == 0) {
 			t = sub_word(t >> 8 | t << 24) ^ rcon; /* little endian: RotWord is a rotation right */
-			rcon <<= 1; /* at most 0x40: seven steps */
+			rcon <<= 1;                            /* at most 0x40: seven steps */
 		} else if (i % 8 == 4) {
 			t = sub_word(t);
 		}
@@ -57,35 +57,37 @@ static inline uint8x16_t encrypt_block(const uint8_t keys[AES_ROUNDS + 1][16], u
 static inline uint8x16_t next_tweak(uint8x16_t t)
 {
 	int64x2_t sign = vshrq_n_s64(vreinterpretq_s64_u8(t), 63); /* all ones where the half's top bit is set */
-	uint64x2_t carry = vreinterpretq_u64_s64(vextq_s64(sign, sign, 1)); /* low half gets the high one's carry, and the other way round */
+	uint64x2_t carry =
+		vreinterpretq_u64_s64(vextq_s64(sign, sign, 1)); /* low half gets the high one's carry, and the other way round */
 	const uint64x2_t mask = vcombine_u64(vcreate_u64(0x87), vcreate_u64(1));
 	return vreinterpretq_u8_u64(veorq_u64(vshlq_n_u64(vreinterpretq_u64_u8(t), 1), vandq_u64(carry, mask)));
 }
 
 /* The lanes share each round key; `step` is a macro because the two directions differ in instructions only. */
-#define CIPHER_LANES(round, mix, keys)                                                                                                             \
-	do {                                                                                                                                       \
-		for (unsigned r = 0; r < AES_ROUNDS - 1; r++) {                                                                                    \
-			uint8x16_t rk = vld1q_u8((keys)[r]);                                                                                       \
-			for (unsigned l = 0; l < LANES; l++)                                                                                       \
-				v[l] = mix(round(v[l], rk));                                                                                       \
-		}                                                                                                                                  \
-		uint8x16_t before_last = vld1q_u8((keys)[AES_ROUNDS - 1]), last = vld1q_u8((keys)[AES_ROUNDS]);                                    \
-		for (unsigned l = 0; l < LANES; l++)                                                                                               \
-			v[l] = veorq_u8(round(v[l], before_last), last);                                                                           \
+#define CIPHER_LANES(round, mix, keys) \
+	do { \
+		for (unsigned r = 0; r < AES_ROUNDS - 1; r++) { \
+			uint8x16_t rk = vld1q_u8((keys)[r]); \
+			for (unsigned l = 0; l < LANES; l++) \
+				v[l] = mix(round(v[l], rk)); \
+		} \
+		uint8x16_t before_last = vld1q_u8((keys)[AES_ROUNDS - 1]), last = vld1q_u8((keys)[AES_ROUNDS]); \
+		for (unsigned l = 0; l < LANES; l++) \
+			v[l] = veorq_u8(round(v[l], before_last), last); \
 	} while (0)
 
 /* No key material stays in the registers. */
 static inline void forget_registers(void)
 {
-	__asm__ volatile("movi v0.2d, #0\n\tmovi v1.2d, #0\n\tmovi v2.2d, #0\n\tmovi v3.2d, #0\n\tmovi v4.2d, #0\n\tmovi v5.2d, #0\n\t"
-	                 "movi v6.2d, #0\n\tmovi v7.2d, #0\n\tmovi v16.2d, #0\n\tmovi v17.2d, #0\n\tmovi v18.2d, #0\n\tmovi v19.2d, #0\n\t"
-	                 "movi v20.2d, #0\n\tmovi v21.2d, #0\n\tmovi v22.2d, #0\n\tmovi v23.2d, #0\n\tmovi v24.2d, #0\n\tmovi v25.2d, #0\n\t"
-	                 "movi v26.2d, #0\n\tmovi v27.2d, #0\n\tmovi v28.2d, #0\n\tmovi v29.2d, #0\n\tmovi v30.2d, #0\n\tmovi v31.2d, #0"
-	                 :
-	                 :
-	                 : "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25",
-	                   "v26", "v27", "v28", "v29", "v30", "v31");
+	__asm__ volatile(
+		"movi v0.2d, #0\n\tmovi v1.2d, #0\n\tmovi v2.2d, #0\n\tmovi v3.2d, #0\n\tmovi v4.2d, #0\n\tmovi v5.2d, #0\n\t"
+		"movi v6.2d, #0\n\tmovi v7.2d, #0\n\tmovi v16.2d, #0\n\tmovi v17.2d, #0\n\tmovi v18.2d, #0\n\tmovi v19.2d, #0\n\t"
+		"movi v20.2d, #0\n\tmovi v21.2d, #0\n\tmovi v22.2d, #0\n\tmovi v23.2d, #0\n\tmovi v24.2d, #0\n\tmovi v25.2d, #0\n\t"
+		"movi v26.2d, #0\n\tmovi v27.2d, #0\n\tmovi v28.2d, #0\n\tmovi v29.2d, #0\n\tmovi v30.2d, #0\n\tmovi v31.2d, #0"
+		:
+		:
+		: "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25",
+		  "v26", "v27", "v28", "v29", "v30", "v31");
 }
 
 static inline __attribute__((always_inline)) void xts(const struct xts_key *k, uint64_t iv, uint8_t *data, size_t len, bool encrypt)

@@ -1,5 +1,5 @@
-/* The machine seam of the vault: hypercalls, barriers, counters, device registers. Portable files include only this, and a host program that
- * tests them (MVP_HOST defined) supplies the functions itself. */
+/* The machine seam of the vault: hypercalls, barriers, counters, device registers. Portable files include only this, and a host program
+ * that tests them (MVP_HOST defined) supplies the functions itself. */
 #ifndef VAULT_ARCH_H
 #define VAULT_ARCH_H
 
@@ -124,11 +124,11 @@ _Noreturn static inline void vault_panic(uint64_t cause, uint64_t address)
 
 /* Causes of panics that are not exceptions (whose cause is ESR_EL1, always >= 0x2000000 or 0). */
 enum vault_cause {
-	VAULT_PANIC_ABI = 1, /* the core speaks another ABI version */
-	VAULT_PANIC_CONFIG = 2, /* configuration revision or sizes */
-	VAULT_PANIC_MAP = 3, /* out of translation tables, or a range of the configuration is not aligned */
+	VAULT_PANIC_ABI = 1,      /* the core speaks another ABI version */
+	VAULT_PANIC_CONFIG = 2,   /* configuration revision or sizes */
+	VAULT_PANIC_MAP = 3,      /* out of translation tables, or a range of the configuration is not aligned */
 	VAULT_PANIC_INTERNAL = 4, /* an invariant of our own does not hold */
-	VAULT_PANIC_CPU = 5, /* no AES or SHA-256 instructions */
+	VAULT_PANIC_CPU = 5,      /* no AES or SHA-256 instructions */
 };
 
 #endif

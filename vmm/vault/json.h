@@ -12,7 +12,7 @@ enum json_kind { JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_NUMBER, JSON_TRUE, J
 struct json_token {
 	uint8_t kind;
 	uint32_t at, len; /* of the text; a string without its quotes, its escapes not resolved */
-	uint32_t after; /* index of the first token behind this one's children */
+	uint32_t after;   /* index of the first token behind this one's children */
 };
 
 /* An object's children are key, value, key, value...; a key is a JSON_STRING token. */

@@ -77,6 +77,14 @@ static inline void wipe(void *p, size_t len)
 	__asm__ volatile("" : : "r"(p) : "memory");
 }
 
+static inline size_t text_len(const char *s)
+{
+	size_t n = 0;
+	while (s[n])
+		n++;
+	return n;
+}
+
 /* Compares secrets: the time does not depend on the contents. */
 static inline bool same_secret(const uint8_t *a, const uint8_t *b, size_t len)
 {

@@ -93,7 +93,8 @@ static bool parse_slot(const struct json *j, uint32_t slot, struct luks2_slot *r
 	uint32_t kdf = json_member(j, slot, "kdf", JSON_OBJECT);
 	uint32_t af = json_member(j, slot, "af", JSON_OBJECT);
 
-	if (!json_is(j, json_member(j, slot, "type", JSON_STRING), "luks2") || !member_uint(j, slot, "key_size", &v) || v != MVP_LUKS2_KEY_LEN)
+	if (!json_is(j, json_member(j, slot, "type", JSON_STRING), "luks2") || !member_uint(j, slot, "key_size", &v) ||
+	    v != MVP_LUKS2_KEY_LEN)
 		return false;
 	if (!json_is(j, json_member(j, area, "type", JSON_STRING), "raw") ||
 	    !json_is(j, json_member(j, area, "encryption", JSON_STRING), "aes-xts-plain64") || !member_uint(j, area, "key_size", &v) ||
@@ -104,8 +105,8 @@ static bool parse_slot(const struct json *j, uint32_t slot, struct luks2_slot *r
 	if (ret->area_at < slots_from || !range_in(ret->area_at, ret->area_len, slots_to) || ret->area_at % MVP_LUKS2_SECTOR ||
 	    ret->area_len < (uint64_t)MVP_LUKS2_KEY_LEN * MVP_LUKS2_STRIPES)
 		return false;
-	if (!json_is(j, json_member(j, af, "type", JSON_STRING), "luks1") || !json_is(j, json_member(j, af, "hash", JSON_STRING), "sha256") ||
-	    !member_uint(j, af, "stripes", &v) || v != MVP_LUKS2_STRIPES)
+	if (!json_is(j, json_member(j, af, "type", JSON_STRING), "luks1") ||
+	    !json_is(j, json_member(j, af, "hash", JSON_STRING), "sha256") || !member_uint(j, af, "stripes", &v) || v != MVP_LUKS2_STRIPES)
 		return false;
 	return parse_pbkdf2(j, kdf, &ret->iterations) && parse_salt(j, kdf, ret->salt, &ret->salt_len);
 }
@@ -143,7 +144,7 @@ static const char *parse_segment(const struct json *j, uint32_t segments, uint64
 }
 
 const char *luks2_parse(struct json *j, const char *text, size_t len, const struct luks2_copy *copy, uint64_t container_len,
-                        struct luks2 *l)
+			struct luks2 *l)
 {
 	size_t text_len = 0;
 	while (text_len < len && text[text_len])

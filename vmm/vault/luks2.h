@@ -24,7 +24,7 @@ struct luks2_slot {
 	uint8_t salt[64];
 	uint32_t salt_len;
 	uint64_t area_at, area_len; /* bytes in the container */
-	uint32_t digest; /* index into luks2.digest */
+	uint32_t digest;            /* index into luks2.digest */
 };
 
 struct luks2_digest {
@@ -46,7 +46,7 @@ struct luks2 {
 /* text: the JSON area (up to its NUL, at most len bytes). container_len: of the partition. NULL, or what is wrong or not supported.
  * j is scratch space. */
 const char *luks2_parse(struct json *j, const char *text, size_t len, const struct luks2_copy *copy, uint64_t container_len,
-                        struct luks2 *ret_luks2);
+			struct luks2 *ret_luks2);
 
 /* Anti-forensic merge of MVP_LUKS2_STRIPES blocks of 64 bytes, fed in order; wipe it when done. */
 struct luks2_merge {

@@ -1,5 +1,5 @@
-/* Stage 1 translation of the vault: VA = IPA, 39 bits, three levels. Built once by CPU 0 with the MMU off; so no byte functions in here, and
- * every access is aligned. Arm ARM D5.3 (VMSAv8-64 table formats). */
+/* Stage 1 translation of the vault: VA = IPA, 39 bits, three levels. Built once by CPU 0 with the MMU off; so no byte functions in here,
+ * and every access is aligned. Arm ARM D5.3 (VMSAv8-64 table formats). */
 #include "lib.h"
 #include "stack.h"
 
@@ -95,7 +95,8 @@ void mmu_build(void)
 	map((uint64_t)__vault_rodata, (uint64_t)(__vault_data - __vault_rodata), MAP_RODATA);
 	map((uint64_t)__vault_data, (uint64_t)(__vault_stacks - __vault_data), MAP_DATA);
 	for (unsigned i = 0; i < MVP_MAX_CPUS; i++)
-		map((uint64_t)__vault_stacks + i * VAULT_STACK_STRIDE + VAULT_STACK_GUARD, VAULT_STACK_STRIDE - VAULT_STACK_GUARD, MAP_DATA);
+		map((uint64_t)__vault_stacks + i * VAULT_STACK_STRIDE + VAULT_STACK_GUARD, VAULT_STACK_STRIDE - VAULT_STACK_GUARD,
+		    MAP_DATA);
 
 	map_device(c->uart_pa, PAGE);
 	map_device(c->rtc_pa, PAGE);

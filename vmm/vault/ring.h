@@ -24,7 +24,7 @@ static inline uint8_t *ram_at(const struct ram *r, ipa_t at, uint64_t len)
 struct ring {
 	uint16_t num; /* a power of two up to RING_MAX, or what the persona wrote: checked by ring_start() */
 	bool ready;
-	ipa_t desc, driver, device; /* addresses the persona wrote */
+	ipa_t desc, driver, device;               /* addresses the persona wrote */
 	uint8_t *desc_va, *driver_va, *device_va; /* set while ready */
 	uint16_t next_avail, next_used;
 };

@@ -101,7 +101,7 @@ static void first_round(struct pbkdf2 *k)
 }
 
 void pbkdf2_start(struct pbkdf2 *k, const uint8_t *password, size_t password_len, const uint8_t *salt, size_t salt_len, uint32_t iterations,
-                  size_t out_len)
+		  size_t out_len)
 {
 	uint8_t key[SHA256_BLOCK] = { 0 };
 	if (password_len > SHA256_BLOCK) {

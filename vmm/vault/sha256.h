@@ -31,7 +31,7 @@ struct pbkdf2 {
 };
 /* salt_len <= 64, out_len <= 64 and a multiple of 32, iterations >= 1. */
 void pbkdf2_start(struct pbkdf2 *k, const uint8_t *password, size_t password_len, const uint8_t *salt, size_t salt_len, uint32_t iterations,
-                  size_t out_len);
+		  size_t out_len);
 /* At most count iterations; true when out is complete. */
 bool pbkdf2_step(struct pbkdf2 *k, uint32_t count);
 

@@ -1,0 +1,59 @@
+/* The physical disk, shared by clients: each persona's virtual disk is one, the vault itself another. A request (struct io) covers any
+ * length; it is cut into pieces, several of which are in flight, encrypted and decrypted on the way. When slots or bounce buffers run out,
+ * requests wait in their client's queue and go on at the next completion. */
+#ifndef VAULT_DISK_H
+#define VAULT_DISK_H
+
+#include "crypt.h"
+#include "lib.h"
+#include "mvp/machine.h"
+
+#define DISK_CLIENT_VAULT MVP_MAX_PERSONAS /* clients before it are the personas */
+#define DISK_CLIENTS (MVP_MAX_PERSONAS + 1)
+
+#define IO_SEGS_MAX 128
+
+/* A stretch of the disk, in the clear for its users. */
+struct view {
+	uint64_t sector, sectors;  /* on the physical disk */
+	const struct crypt *crypt; /* NULL: stored as it is */
+};
+uint32_t view_unit(const struct view *v); /* bytes: requests start and end at multiples of it */
+
+enum io_op { IO_READ, IO_WRITE, IO_FLUSH };
+
+/* The caller sets the first group and keeps the io until it is done; the rest belongs to disk.c. */
+struct io {
+	const struct view *view;
+	enum io_op op;
+	uint64_t sector; /* in the view */
+	uint64_t len;    /* bytes: sum of the segments; 0 for a flush */
+	uint32_t segs_count;
+	struct seg segs[IO_SEGS_MAX]; /* in a persona's RAM or the vault's memory, as VAs */
+
+	bool failed;
+	struct io *next;
+	uint64_t issued;    /* bytes handed to the device */
+	uint32_t in_flight; /* pieces */
+	uint32_t seg;       /* where the next piece starts */
+	uint32_t seg_offset;
+	bool queued;
+};
+
+const char *disk_start(void); /* NULL, or why there is no disk */
+uint64_t disk_sectors(void);
+bool disk_irq(uint32_t intid); /* CPU 0; false if the interrupt is not the disk's */
+
+/* A client's lock covers its requests; all but disk_start() and disk_irq() want it held. */
+void disk_lock(unsigned client);
+void disk_unlock(unsigned client);
+/* Range, unit and segments were checked by the caller against the view. May call disk_io_done() at once. */
+void disk_submit(unsigned client, struct io *io);
+/* Drops what is not in flight yet; those requests are done as failed when their last piece is. */
+void disk_cancel(unsigned client);
+bool disk_is_idle(unsigned client); /* nothing queued or in flight */
+
+/* Supplied by the users of the disk; called with the client's lock held, exactly once per request. */
+void disk_io_done(unsigned client, struct io *io);
+
+#endif

@@ -1,0 +1,34 @@
+/* The board's storage on virtio-blk (virtio 1.2, section 5.2): a fixed number of slots, each a request in flight. The caller holds the disk
+ * lock around all of it but virtio_blk_start(). */
+#ifndef VAULT_DRIVERS_VIRTIO_BLK_H
+#define VAULT_DRIVERS_VIRTIO_BLK_H
+
+#include "../lib.h"
+
+#define BLK_SLOTS 32
+#define BLK_SLOT_SEGS 14
+
+enum blk_op { BLK_READ = 0, BLK_WRITE = 1, BLK_FLUSH = 4 }; /* values of the virtio request */
+
+struct blk_seg {
+	paddr_t at;
+	uint32_t len;
+};
+
+struct blk_info {
+	uint64_t sectors;
+	uint32_t slots; /* 1..BLK_SLOTS that may be in flight */
+	uint32_t intid;
+	bool flush; /* the device has a write cache and can flush it */
+	bool read_only;
+};
+
+/* NULL, or why there is no disk to use. */
+const char *virtio_blk_start(struct blk_info *ret_info);
+/* Lengths are multiples of a sector in sum; slot < slots and not in flight. A BLK_FLUSH has no segments. */
+void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const struct blk_seg *segs, unsigned segs_count);
+/* A request that is done: its slot and whether it went well. False if there is none. */
+bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok);
+void virtio_blk_ack(void); /* at an interrupt, before looking for what is done */
+
+#endif

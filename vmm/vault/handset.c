@@ -1,0 +1,291 @@
+#include "handset.h"
+
+#include "console.h"
+#include "drivers/virtio_rng.h"
+#include "job.h"
+#include "timer.h"
+#include "vblk.h"
+
+#define FREE_TRIES 3 /* wrong passcodes without a delay */
+#define DELAY_MAX_S 60u
+#define DELAY_TRIES_S 300u /* from the configured number of wrong passcodes on */
+#define FLUSH_MS 2000      /* that the disk gets before the power goes */
+
+struct persona personas[MVP_MAX_PERSONAS];
+
+static struct job disk_job; /* of no persona */
+static uint32_t rng_intid;
+static bool has_entropy;
+
+static struct {
+	bool wanted, reset;
+	uint64_t until; /* counter value: not later, flushed or not */
+} power;
+
+static const char *const state_names[] = {
+	[PERSONA_WAITING] = "waiting", [PERSONA_LOCKED] = "locked", [PERSONA_UNLOCKING] = "unlocking", [PERSONA_LOADING] = "loading",
+	[PERSONA_RUNNING] = "running", [PERSONA_OFF] = "off",       [PERSONA_FAILED] = "failed",
+};
+
+bool handset_has_entropy(void)
+{
+	return has_entropy;
+}
+
+static const char *name_of(unsigned persona)
+{
+	return mvp_vault_config.persona[persona].name;
+}
+
+/* Power */
+
+static _Noreturn void power_now(void)
+{
+	hc(MVP_HC_POWER, power.reset, 0, 0);
+	vault_panic(VAULT_PANIC_INTERNAL, MVP_HC_POWER);
+}
+
+enum job_state handset_flushed(struct job *j)
+{
+	(void)j;
+	power_now();
+}
+
+static void power_down(bool reset)
+{
+	if (power.wanted)
+		return;
+	power.wanted = true;
+	power.reset = reset;
+	power.until = arch_counter() + arch_ms(FLUSH_MS);
+	console_log(reset ? "reset" : "power off");
+	timer_at(power.until);
+	if (disk_job.state != JOB_IDLE)
+		return; /* nothing was written yet */
+	disk_job.io.op = IO_FLUSH;
+	disk_job.io.len = 0;
+	disk_job.io.segs_count = 0;
+	disk_job.reading = true;
+	disk_job.state = JOB_FLUSH;
+	disk_lock(DISK_CLIENT_VAULT);
+	disk_submit(DISK_CLIENT_VAULT, &disk_job.io);
+	disk_unlock(DISK_CLIENT_VAULT);
+}
+
+void handset_power_off(void)
+{
+	power_down(false);
+}
+
+void handset_reset(void)
+{
+	power_down(true);
+}
+
+/* Personas */
+
+/* The front persona's passcode is asked for on the console while it is locked. */
+static void update_prompt(void)
+{
+	console_ask_passcode(personas[console_front()].state == PERSONA_LOCKED);
+}
+
+static void load(unsigned persona)
+{
+	console_log("%s: loading", name_of(persona));
+	personas[persona].state = PERSONA_LOADING;
+	load_start(&personas[persona].job);
+}
+
+void handset_load_result(unsigned persona, const char *wrong)
+{
+	personas[persona].state = wrong ? PERSONA_FAILED : PERSONA_RUNNING;
+	if (wrong)
+		console_log("%s: not started: %s", name_of(persona), wrong);
+	else
+		console_log("%s: started", name_of(persona));
+}
+
+void handset_opened(bool ok)
+{
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
+		struct persona *persona = &personas[p];
+		if (!ok)
+			persona->state = PERSONA_FAILED;
+		if (persona->state == PERSONA_WAITING && !persona->config->encrypted)
+			load(p);
+		else if (persona->state == PERSONA_LOCKED)
+			console_log("%s: locked", name_of(p));
+	}
+	update_prompt();
+}
+
+/* What the core said about a persona that stopped by itself. */
+static void take_stopped(unsigned persona)
+{
+	struct persona *p = &personas[persona];
+	uint32_t stopped = __atomic_exchange_n(&p->stopped, 0, __ATOMIC_ACQUIRE);
+	if (!stopped || p->state != PERSONA_RUNNING)
+		return;
+	if (stopped - 1 == MVP_PERSONA_RESET) {
+		console_log("%s: restarts", name_of(persona));
+		load(persona);
+		return;
+	}
+	vblk_unplug(persona);
+	p->state = PERSONA_OFF;
+	console_log("%s: off", name_of(persona));
+	for (unsigned i = 0; i < mvp_vault_config.personas; i++) {
+		enum persona_state s = personas[i].state;
+		if (s == PERSONA_RUNNING || s == PERSONA_LOADING || s == PERSONA_UNLOCKING)
+			return;
+	}
+	power_down(false);
+}
+
+void handset_persona_stopped(unsigned persona, uint64_t how)
+{
+	if (persona >= mvp_vault_config.personas)
+		return;
+	__atomic_store_n(&personas[persona].stopped, 1 + (uint32_t)how, __ATOMIC_RELEASE);
+	if (arch_cpu() != 0)
+		hc(MVP_HC_DOORBELL, 0, 0, 0);
+}
+
+/* Unlocking */
+
+void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len)
+{
+	struct persona *p = &personas[persona];
+	uint64_t now = arch_counter();
+	if (p->state != PERSONA_LOCKED) {
+		console_log("%s: not locked", name_of(persona));
+	} else if (now < p->not_before) {
+		console_log("%s: wait %lu s", name_of(persona), (unsigned long)((p->not_before - now) / arch_counter_hz() + 1));
+	} else {
+		console_log("%s: unlocking", name_of(persona));
+		p->state = PERSONA_UNLOCKING;
+		unlock_start(&p->job, passcode, len);
+	}
+	update_prompt();
+}
+
+void handset_unlock_any(const uint8_t *passcode, size_t len)
+{
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
+		if (personas[p].state == PERSONA_LOCKED) {
+			handset_unlock(p, passcode, len);
+			return;
+		}
+	}
+	console_log("no persona is locked");
+}
+
+void handset_unlock_result(unsigned persona, bool right)
+{
+	struct persona *p = &personas[persona];
+	if (right) {
+		p->failures = 0;
+		console_log("%s: unlocked", name_of(persona));
+		load(persona);
+		return;
+	}
+	uint64_t delay = 0;
+	p->failures++;
+	if (p->config->passcode_tries && p->failures >= p->config->passcode_tries)
+		delay = DELAY_TRIES_S;
+	else if (p->failures > FREE_TRIES)
+		delay = p->failures - FREE_TRIES < 6 ? 1u << (p->failures - FREE_TRIES) : DELAY_MAX_S;
+	p->not_before = arch_counter() + delay * arch_counter_hz();
+	p->state = PERSONA_LOCKED;
+	console_log("%s: wrong passcode (%u)", name_of(persona), p->failures);
+	if (delay)
+		console_log("%s: wait %lu s", name_of(persona), (unsigned long)delay);
+	update_prompt();
+}
+
+/* The user's other wishes */
+
+void handset_switch(void)
+{
+	if (mvp_vault_config.personas < 2)
+		return;
+	unsigned next = (console_front() + 1) % mvp_vault_config.personas;
+	hc(MVP_HC_FOREGROUND, next, 0, 0);
+	console_show(next);
+	if (mvp_vault_config.console == MVP_CONSOLE_PREFIXED)
+		console_log("front %s", name_of(next));
+	update_prompt();
+}
+
+void handset_status(void)
+{
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++)
+		console_log("status %s %s", name_of(p), state_names[personas[p].state]);
+	console_log("status front %s", name_of(console_front()));
+}
+
+/* Events */
+
+void handset_poll(bool work)
+{
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
+		take_stopped(p);
+		/* The first job that computes uses up the share; the other one gets the next. */
+		bool computes = job_computes(&personas[p].job);
+		while (job_step(&personas[p].job, work))
+			;
+		if (computes)
+			work = false;
+	}
+	while (job_step(&disk_job, false))
+		;
+	if (power.wanted && (disk_job.state != JOB_FLUSH || arch_counter() >= power.until))
+		power_now();
+}
+
+bool handset_has_work(void)
+{
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
+		if (job_computes(&personas[p].job))
+			return true;
+	}
+	return false;
+}
+
+bool handset_irq(uint32_t intid)
+{
+	if (!has_entropy || intid != rng_intid)
+		return false;
+	virtio_rng_irq();
+	return true;
+}
+
+void handset_start(unsigned cpus)
+{
+	const struct mvp_vault_config *c = &mvp_vault_config;
+	console_log("%s", c->product);
+	console_log("%u CPUs, %u personas", cpus, c->personas);
+	for (unsigned p = 0; p < c->personas; p++) {
+		personas[p].config = &c->persona[p];
+		personas[p].state = PERSONA_WAITING;
+		personas[p].ram = (struct ram){ (uint8_t *)MVP_VAULT_WINDOW((uint64_t)p), c->persona[p].ram_size };
+		personas[p].job.persona = p;
+	}
+	disk_job.persona = MVP_MAX_PERSONAS;
+	has_entropy = virtio_rng_start(&rng_intid);
+	if (has_entropy)
+		hc(MVP_HC_IRQ_ENABLE, rng_intid, 1, 0);
+	else
+		console_log("no entropy device: personas get no seeds");
+	hc(MVP_HC_FOREGROUND, 0, 0, 0);
+
+	const char *wrong = disk_start();
+	if (wrong) {
+		console_log("%s", wrong);
+		handset_opened(false);
+		return;
+	}
+	console_log("disk %lu MiB", (unsigned long)(disk_sectors() / 2048));
+	open_start(&disk_job);
+}

@@ -1,0 +1,26 @@
+/* The handset: its disk, its personas and what becomes of them. All of it runs on CPU 0 but handset_persona_stopped(). */
+#ifndef VAULT_HANDSET_H
+#define VAULT_HANDSET_H
+
+#include "disk.h"
+#include "ring.h"
+
+void handset_start(unsigned cpus);
+
+/* Goes on with whatever can go on. work: this is MVP_EV_WORK, so a step of computation may be done. */
+void handset_poll(bool work);
+bool handset_has_work(void);
+bool handset_irq(uint32_t intid); /* false if the interrupt is not one of its devices */
+
+/* A persona stopped by itself (MVP_PERSONA_*). Any CPU. */
+void handset_persona_stopped(unsigned persona, uint64_t how);
+
+/* The user's wishes */
+void handset_switch(void);
+void handset_status(void);
+void handset_power_off(void);
+void handset_reset(void);
+void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len);
+void handset_unlock_any(const uint8_t *passcode, size_t len); /* the persona that is locked */
+
+#endif

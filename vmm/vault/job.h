@@ -1,0 +1,152 @@
+/* Long work in steps, on CPU 0: opening the disk, opening a container, loading a persona. A job is a state machine; each state waits for
+ * one thing (a read, a share of CPU time) and has one step function, which says what comes next. */
+#ifndef VAULT_JOB_H
+#define VAULT_JOB_H
+
+#include "bootimg.h"
+#include "disk.h"
+#include "gpt.h"
+#include "luks2.h"
+#include "mvp/config.h"
+#include "ring.h"
+
+#define JOB_BUF 0x10000u
+
+enum job_state {
+	JOB_IDLE,
+	/* gpt_job.c: the tables of a view, then job->after_gpt */
+	JOB_GPT_HEADER,
+	JOB_GPT_ENTRIES,
+	/* open.c: the handset's disk */
+	JOB_OPEN_TABLE,
+	JOB_OPEN_COPY,
+	JOB_OPEN_AREA,
+	JOB_FLUSH,
+	/* unlock.c */
+	JOB_KDF,
+	JOB_SLOT_AREA,
+	JOB_SLOT_MERGE,
+	JOB_DIGEST,
+	/* load.c */
+	JOB_DRAIN,
+	JOB_SCRUB,
+	JOB_LOAD_TABLE,
+	JOB_HEAD,
+	JOB_KERNEL,
+	JOB_RAMDISK,
+	JOB_SEED,
+	JOB_CLEAN,
+	JOB_STATES
+};
+
+/* Owned by one job; all of it is overwritten when the job starts. */
+struct job {
+	enum job_state state;
+	unsigned persona; /* MVP_MAX_PERSONAS for the disk's job */
+	bool reading;     /* io is under way; set under the disk lock */
+	struct io io;
+	uint8_t buf[JOB_BUF] __attribute__((aligned(4096)));
+
+	struct {
+		const struct view *view;
+		struct gpt_scan scan;
+		enum job_state after;
+		bool backup, ok;
+	} gpt;
+	struct {
+		unsigned persona;       /* whose container is being looked at */
+		uint64_t copy_at, done; /* of the header copy; bytes of it hashed */
+		unsigned attempt;       /* which place for the secondary copy */
+		struct luks2_copy copy, best;
+		struct sha256 hash;
+	} open;
+	struct {
+		struct pbkdf2 kdf;
+		uint8_t passcode[128];
+		size_t passcode_len;
+		uint32_t slot;
+		struct luks2_merge merge;
+		struct xts_key area_key;
+		uint64_t done;             /* bytes of the area read */
+		uint32_t area_len, merged; /* of the piece in buf */
+	} unlock;
+	struct {
+		struct view boot;
+		struct bootplan plan;
+		uint64_t done;
+	} load;
+};
+
+enum persona_state {
+	PERSONA_WAITING, /* for the disk */
+	PERSONA_LOCKED,
+	PERSONA_UNLOCKING,
+	PERSONA_LOADING,
+	PERSONA_RUNNING,
+	PERSONA_OFF,
+	PERSONA_FAILED,
+};
+
+/* What the handset knows of a persona. */
+struct persona {
+	const struct mvp_vault_persona *config;
+	enum persona_state state;
+	struct view partition; /* on the handset's disk, as stored */
+	struct view disk;      /* what the persona sees of it */
+	struct crypt crypt;
+	struct luks2 luks;
+	struct ram ram;
+	unsigned failures;   /* wrong passcodes since the last right one */
+	uint64_t not_before; /* counter value: no attempt until then */
+	uint32_t stopped;    /* 1 + MVP_PERSONA_* when it stopped by itself; any CPU writes */
+	struct job job;
+};
+
+extern struct persona personas[MVP_MAX_PERSONAS];
+
+/* Reads len bytes at `at` of a view into to; both multiples of the view's unit and inside it (the caller checked). Then the state's step
+ * runs. */
+void job_read(struct job *j, const struct view *v, uint64_t at, uint8_t *to, uint64_t len);
+bool job_read_failed(const struct job *j);
+
+/* Counter value until which a step may go on computing: a fraction of a millisecond from now. */
+uint64_t job_deadline(void);
+
+/* One step of a job, if what it waits for is there; work: this is a share of CPU time. False when it has to wait. */
+bool job_step(struct job *j, bool work);
+bool job_computes(const struct job *j); /* its state waits for CPU time */
+
+/* Reads the tables of a view, looking for j->gpt.scan.wanted; then state `after`, with gpt.ok. */
+void gpt_job_start(struct job *j, const struct view *v, enum job_state after);
+
+/* Steps; they return the next state. */
+enum job_state gpt_job_header(struct job *j);
+enum job_state gpt_job_entries(struct job *j);
+enum job_state handset_flushed(struct job *j);
+enum job_state open_table(struct job *j);
+enum job_state open_copy(struct job *j);
+enum job_state open_area(struct job *j);
+enum job_state unlock_kdf(struct job *j);
+enum job_state unlock_area(struct job *j);
+enum job_state unlock_merge(struct job *j);
+enum job_state unlock_digest(struct job *j);
+enum job_state load_drain(struct job *j);
+enum job_state load_scrub(struct job *j);
+enum job_state load_table(struct job *j);
+enum job_state load_head(struct job *j);
+enum job_state load_kernel(struct job *j);
+enum job_state load_ramdisk(struct job *j);
+enum job_state load_seed(struct job *j);
+enum job_state load_clean(struct job *j);
+
+void open_start(struct job *j); /* the handset's disk */
+void unlock_start(struct job *j, const uint8_t *passcode, size_t len);
+void load_start(struct job *j);
+
+/* handset.c */
+bool handset_has_entropy(void);
+void handset_opened(bool ok);
+void handset_unlock_result(unsigned persona, bool right);
+void handset_load_result(unsigned persona, const char *wrong); /* NULL: it runs */
+
+#endif

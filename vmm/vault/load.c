@@ -1,0 +1,169 @@
+/* Loads a persona from its disk into its RAM and starts it. Before that its RAM is scrubbed and no request of its last life touches it. */
+#include "console.h"
+#include "drivers/virtio_rng.h"
+#include "job.h"
+#include "vblk.h"
+#include "vpl011.h"
+
+#define CLEAN_PIECE 0x40000u /* bytes cleaned between looks at the clock */
+#define SEED_MAX 64u
+#define FDT_NOP 4u
+
+void load_start(struct job *j)
+{
+	vblk_unplug(j->persona);
+	vpl011_reset(j->persona);
+	j->load.done = 0;
+	j->state = JOB_DRAIN;
+}
+
+static enum job_state fail(struct job *j, const char *wrong)
+{
+	handset_load_result(j->persona, wrong);
+	return JOB_IDLE;
+}
+
+enum job_state load_drain(struct job *j)
+{
+	return vblk_is_idle(j->persona) ? JOB_SCRUB : JOB_DRAIN;
+}
+
+enum job_state load_scrub(struct job *j)
+{
+	struct persona *p = &personas[j->persona];
+	uint64_t deadline = job_deadline();
+	do {
+		int64_t next = hc(MVP_HC_PERSONA_SCRUB, j->persona, j->load.done, 0);
+		if (next < 0)
+			return next == MVP_E_BUSY ? JOB_SCRUB : fail(j, "its memory cannot be scrubbed");
+		j->load.done = (uint64_t)next;
+		if (j->load.done >= p->ram.size) {
+			j->gpt.scan.wanted_count = 1;
+			j->gpt.scan.wanted[0].name = "boot";
+			gpt_job_start(j, &p->disk, JOB_LOAD_TABLE);
+			return j->state;
+		}
+	} while (arch_counter() < deadline);
+	return JOB_SCRUB;
+}
+
+enum job_state load_table(struct job *j)
+{
+	const struct persona *p = &personas[j->persona];
+	const struct gpt_wanted *w = &j->gpt.scan.wanted[0];
+	uint32_t per_unit = view_unit(&p->disk) / SECTOR;
+	if (!j->gpt.ok)
+		return fail(j, "its disk has no sound partition table");
+	if (!w->found)
+		return fail(j, "its disk has no boot partition");
+	if (w->sectors < BOOTIMG_HEAD_LEN / SECTOR)
+		return fail(j, "its boot partition is too small");
+	if (w->sector % per_unit)
+		return fail(j, "its boot partition does not start at a block");
+	j->load.boot = (struct view){ .sector = w->sector, .sectors = w->sectors };
+	job_read(j, &p->disk, w->sector * SECTOR, j->buf, BOOTIMG_HEAD_LEN);
+	return JOB_HEAD;
+}
+
+/* Reads len bytes at `from` of the boot partition to offset `to` of the persona's RAM; the plan checked both. */
+static void read_to_ram(struct job *j, uint64_t from, uint64_t to, uint64_t len)
+{
+	const struct persona *p = &personas[j->persona];
+	job_read(j, &p->disk, j->load.boot.sector * SECTOR + from, p->ram.base + to, len);
+}
+
+enum job_state load_head(struct job *j)
+{
+	struct bootplan *plan = &j->load.plan;
+	if (job_read_failed(j))
+		return fail(j, "its disk cannot be read");
+	const char *wrong = bootimg_plan(j->buf, j->load.boot.sectors * SECTOR, personas[j->persona].ram.size, plan);
+	if (wrong)
+		return fail(j, wrong);
+	read_to_ram(j, plan->kernel_from, plan->kernel_to, plan->kernel_read);
+	return JOB_KERNEL;
+}
+
+enum job_state load_kernel(struct job *j)
+{
+	const struct bootplan *plan = &j->load.plan;
+	if (job_read_failed(j))
+		return fail(j, "its kernel cannot be read");
+	if (!plan->ramdisk_len)
+		return JOB_SEED;
+	read_to_ram(j, plan->ramdisk_from, plan->ramdisk_to, plan->ramdisk_read);
+	return JOB_RAMDISK;
+}
+
+enum job_state load_ramdisk(struct job *j)
+{
+	return job_read_failed(j) ? fail(j, "its ramdisk cannot be read") : JOB_SEED;
+}
+
+/* Takes a property out of a device tree by overwriting token, length, name and value with NOPs (device tree specification 5.4.1). */
+static void drop_property(uint8_t *dtb, uint32_t value_at, uint32_t value_len)
+{
+	for (uint32_t at = value_at - 12; at < value_at + value_len; at += 4)
+		put_be32(dtb + at, FDT_NOP);
+}
+
+/* Writes what is new at this boot. False if a place that the configuration names lies outside the tree. */
+static bool patch_dtb(const struct persona *p, const struct bootplan *plan, const uint8_t *seed)
+{
+	const struct mvp_vault_persona *c = p->config;
+	uint8_t *dtb = p->ram.base;
+	size_t cmdline_len = text_len(plan->cmdline) + 1;
+	if (c->dtb_len > MVP_GUEST_KERNEL - MVP_GUEST_DTB || c->dtb_len > p->ram.size || cmdline_len > c->dtb_bootargs_len ||
+	    !range_in(c->dtb_bootargs_at, c->dtb_bootargs_len, c->dtb_len) || !range_in(c->dtb_initrd_start_at, 8, c->dtb_len) ||
+	    !range_in(c->dtb_initrd_end_at, 8, c->dtb_len) || !range_in(c->dtb_kaslr_at, 8, c->dtb_len) ||
+	    !range_in(c->dtb_rng_at, c->dtb_rng_len, c->dtb_len) || c->dtb_kaslr_at < 12 || c->dtb_rng_at < 12 || c->dtb_rng_len % 4)
+		return false;
+	memcpy(dtb, c->dtb, c->dtb_len);
+	memset(dtb + c->dtb_bootargs_at, 0, c->dtb_bootargs_len);
+	memcpy(dtb + c->dtb_bootargs_at, plan->cmdline, cmdline_len);
+	uint64_t start = plan->ramdisk_len ? MVP_GUEST_RAM + plan->ramdisk_to : 0;
+	put_be64(dtb + c->dtb_initrd_start_at, start);
+	put_be64(dtb + c->dtb_initrd_end_at, start + plan->ramdisk_len);
+	if (seed) {
+		memcpy(dtb + c->dtb_kaslr_at, seed, 8);
+		memcpy(dtb + c->dtb_rng_at, seed + 8, c->dtb_rng_len);
+	} else {
+		/* Zeros would be taken for randomness. */
+		drop_property(dtb, c->dtb_kaslr_at, 8);
+		drop_property(dtb, c->dtb_rng_at, c->dtb_rng_len);
+	}
+	return true;
+}
+
+enum job_state load_seed(struct job *j)
+{
+	struct persona *p = &personas[j->persona];
+	uint8_t seed[8 + SEED_MAX];
+	if (p->config->dtb_rng_len > SEED_MAX)
+		return fail(j, "its device tree wants too long a seed");
+	bool have = handset_has_entropy();
+	if (have && !virtio_rng_take(seed, 8 + p->config->dtb_rng_len))
+		return JOB_SEED;
+	bool ok = patch_dtb(p, &j->load.plan, have ? seed : NULL);
+	wipe(seed, sizeof(seed));
+	j->load.done = 0;
+	return ok ? JOB_CLEAN : fail(j, "its device tree has no room for the command line");
+}
+
+/* The persona reads its memory with its caches off: what was written for it must be in memory (Arm ARM B2.8, booting.rst). */
+enum job_state load_clean(struct job *j)
+{
+	struct persona *p = &personas[j->persona];
+	uint64_t deadline = job_deadline();
+	while (j->load.done < j->load.plan.used_end) {
+		uint64_t n = min_u64(CLEAN_PIECE, j->load.plan.used_end - j->load.done);
+		arch_clean(p->ram.base + j->load.done, n);
+		j->load.done += n;
+		if (arch_counter() >= deadline)
+			return JOB_CLEAN;
+	}
+	vblk_plug(j->persona, &p->disk, &p->ram, p->config->name);
+	int64_t error = hc(MVP_HC_PERSONA_START, j->persona, MVP_GUEST_RAM + j->load.plan.kernel_to, MVP_GUEST_DTB);
+	handset_load_result(j->persona, error ? "the core refuses to start it" : NULL);
+	return JOB_IDLE;
+}
