@@ -334,3 +334,41 @@ struct image *image_compose(uint64_t len, const struct image_piece *pieces, size
 	}
 	return image_new(&compose_ops, c, len);
 }
+
+/* A slice. */
+
+struct slice_ctx {
+	struct image *img;
+	uint64_t at, len;
+};
+
+static int slice_read(void *ctx, uint64_t at, void *buf, size_t len, struct diag *d)
+{
+	const struct slice_ctx *s = ctx;
+	return image_read(s->img, s->at + at, buf, len, d);
+}
+
+static struct extent slice_extent(void *ctx, uint64_t at)
+{
+	const struct slice_ctx *s = ctx;
+	struct extent e = image_extent(s->img, s->at + at);
+	uint64_t start = num_max(e.at, s->at), end = num_min(e.at + e.len, s->at + s->len);
+	return (struct extent){ .at = start - s->at, .len = end - start, .data = e.data };
+}
+
+static void slice_free(void *ctx)
+{
+	struct slice_ctx *s = ctx;
+	image_free(s->img);
+	free(s);
+}
+
+static const struct image_ops slice_ops = { .read = slice_read, .extent = slice_extent, .free = slice_free };
+
+struct image *image_slice(struct image *img, uint64_t at, uint64_t len)
+{
+	assert(num_inside(at, len, img->len));
+	struct slice_ctx *s = mem_new(struct slice_ctx);
+	*s = (struct slice_ctx){ .img = image_ref(img), .at = at, .len = len };
+	return image_new(&slice_ops, s, len);
+}

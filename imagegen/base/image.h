@@ -42,4 +42,7 @@ struct image_piece {
 };
 struct image *image_compose(uint64_t len, const struct image_piece *pieces, size_t pieces_count);
 
+/* Bytes [at, at + len) of img, which must lie inside it. Takes a reference of img itself. */
+struct image *image_slice(struct image *img, uint64_t at, uint64_t len);
+
 #endif

@@ -10,7 +10,7 @@
 struct jsonw {
 	struct buf *out; /* borrowed */
 	unsigned depth;
-	bool pretty;                 /* one item a line; else all in one line */
+	bool pretty;                  /* one item a line; else all in one line */
 	bool filled[JSONW_DEPTH_MAX]; /* something was written at this depth */
 	char closers[JSONW_DEPTH_MAX];
 };

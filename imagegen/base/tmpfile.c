@@ -95,7 +95,12 @@ static int publish(struct tmpfile *t, bool replace)
 	if (!replace)
 		(void)unlinkat(t->dir_fd, t->temp, 0); /* a second name at worst; a sweep takes it later */
 	mem_freep(&t->temp);
-	return fsync(t->dir_fd) < 0 ? -errno : 0;
+	if (fsync(t->dir_fd) == 0)
+		return 0;
+	int err = errno;
+	if (!replace)
+		(void)unlinkat(t->dir_fd, t->name, 0);
+	return -err;
 }
 
 int tmpfile_publish(struct tmpfile *t)

@@ -16,7 +16,8 @@ struct tmpfile;
 MUST_USE int tmpfile_open(const char *dir, const char *name, mode_t mode, struct tmpfile **ret_t);
 int tmpfile_fd(const struct tmpfile *t);           /* owned by t: never close it */
 const char *tmpfile_path(const struct tmpfile *t); /* the final name */
-/* fsync, rename over dir/name, fsync of the folder. On failure nothing has the final name that had it not before. */
+/* fsync, rename over dir/name, fsync of the folder. On failure the name has what it had before, unless the last step failed: then the file
+ * is complete, but a power cut may still undo the renaming. */
 MUST_USE int tmpfile_publish(struct tmpfile *t);
 /* As tmpfile_publish, but -EEXIST if dir/name exists already; a race cannot overwrite it. */
 MUST_USE int tmpfile_publish_new(struct tmpfile *t);

@@ -166,12 +166,11 @@ static void check_deb(const struct context *c, const struct mstr *s)
 	}
 	char *pattern CLEANUP_FREE = glob_pattern(c->m, s->s);
 	glob_t g = { 0 };
-	int r = glob(pattern, GLOB_ERR | GLOB_NOSORT, NULL, &g);
+	int r = glob(pattern, GLOB_NOSORT, NULL, &g);
 	globfree(&g);
 	if (r == 0)
 		return;
-	diag_fail(c->d, MVP0212, &s->loc, "'%s' %s", s->s,
-		  r == GLOB_NOMATCH ? "matches no file" : "cannot be searched: a folder on its way cannot be read");
+	diag_fail(c->d, MVP0212, &s->loc, "'%s' matches no file%s", s->s, r == GLOB_NOSPACE ? ": out of memory" : "");
 	if (s->s[0] != '/')
 		diag_hint(c->d, "relative patterns start from the manifest's folder, '%s'", c->m->dir);
 }
@@ -229,17 +228,7 @@ static void check_lease(const struct context *c)
 	}
 }
 
-static void check_oem(const struct context *c)
-{
-	for (size_t i = 0; i < c->m->oem.count; i++) {
-		const struct mstr *s = &c->m->oem.v[i];
-		if (strcmp(s->s, "google") != 0)
-			diag_warn(c->d, MVP0290, &s->loc, "'oem: %s' has no effect yet: the bundles of that OEM are not made", s->s);
-	}
-}
-
 static const struct check manifest_checks[] = {
-	{ "oem", { { 0 } }, 0, check_oem },
 	{ "signing-keys", { { 0 } }, 0, check_signing_keys },
 	{ "master-key", { NEED_TEXT(struct manifest, keys.master) }, 1, check_master_key },
 	{ "lease",

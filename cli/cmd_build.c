@@ -1,0 +1,217 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/plan.h"
+#include "imagegen/base/io.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/text.h"
+#include "imagegen/base/tmpfile.h"
+#include "imagegen/graph/build.h"
+
+/* The time of everything a build makes unless SOURCE_DATE_EPOCH says another: 2026-01-01. Any fixed moment after 1980, where zip begins,
+ * would do; the clock would not, since builds are reproducible. */
+#define DEFAULT_EPOCH 1767225600
+
+struct build_args {
+	const char *out, *depfile;
+	struct opt_list formats;
+};
+
+static const char *const *format_choices(size_t *ret_count)
+{
+	static const char *names[16];
+	size_t count;
+	const struct packer *const *all = packer_all(&count);
+	for (size_t i = 0; i < count && i < ARRAY_LEN(names); i++)
+		names[i] = all[i]->name;
+	*ret_count = count < ARRAY_LEN(names) ? count : ARRAY_LEN(names);
+	return names;
+}
+
+static const struct opt opts[] = {
+	OPT_STRING('o', "output", struct build_args, out, "DIR", "write the bundles to DIR, made if missing (default: out)"),
+	OPT_LIST(0, "format", struct build_args, formats, "FORMAT", "make only this bundle format, not those of the OEM; may be repeated",
+		 .choices = format_choices),
+	OPT_STRING(0, "depfile", struct build_args, depfile, "FILE", "write what was read as a rule for make to FILE"),
+};
+
+static int read_epoch(int64_t *ret_epoch, struct diag *d)
+{
+	const char *text = getenv("SOURCE_DATE_EPOCH");
+	*ret_epoch = DEFAULT_EPOCH;
+	if (!text)
+		return 0;
+	int64_t v = 0;
+	bool ok = *text != 0;
+	for (const char *p = text; ok && *p; p++) {
+		ok = *p >= '0' && *p <= '9' && v <= UINT32_MAX / 10;
+		v = v * 10 + (*p - '0');
+	}
+	if (!ok || v > UINT32_MAX)
+		return diag_fail(d, MVP0004, NULL, "SOURCE_DATE_EPOCH is '%s', not a number of seconds from 0 to %" PRIu32, text,
+				 UINT32_MAX);
+	*ret_epoch = v;
+	return 0;
+}
+
+/* A file name as make reads it in a rule. */
+static void depfile_name(struct buf *b, const char *name)
+{
+	for (; *name; name++) {
+		if (*name == '$')
+			buf_putc(b, '$');
+		else if (strchr(" #\\:", *name))
+			buf_putc(b, '\\');
+		buf_putc(b, *name);
+	}
+}
+
+static int write_depfile(const char *path, const struct manifest *m, const struct build_result *r, struct diag *d)
+{
+	struct buf b CLEANUP(buf_fini) = BUF_INIT;
+	for (size_t i = 0; i < r->outputs_count; i++) {
+		buf_puts(&b, i ? " " : "");
+		depfile_name(&b, r->outputs[i].path);
+	}
+	buf_puts(&b, ": ");
+	depfile_name(&b, m->path);
+	for (size_t i = 0; i < r->inputs_count; i++) {
+		if (strcmp(r->inputs[i], m->path) == 0)
+			continue;
+		buf_puts(&b, " \\\n ");
+		depfile_name(&b, r->inputs[i]);
+	}
+	buf_putc(&b, '\n');
+	/* An input that is removed later must not stop make: each is a target of its own, too. */
+	for (size_t i = 0; i < r->inputs_count; i++) {
+		depfile_name(&b, r->inputs[i]);
+		buf_puts(&b, ":\n");
+	}
+	const char *slash = strrchr(path, '/');
+	char *dir CLEANUP_FREE = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+	struct tmpfile *t CLEANUP(tmpfile_freep) = NULL;
+	int err = buf_error(&b);
+	if (!err)
+		err = tmpfile_open(dir, slash ? slash + 1 : path, 0666, &t);
+	if (!err)
+		err = io_write_all(tmpfile_fd(t), buf_str(&b), b.len);
+	if (!err)
+		err = tmpfile_publish(t);
+	struct loc loc = LOC_FILE(path);
+	return err ? diag_fail(d, MVP0811, &loc, "cannot write the depfile: %s", strerror(-err)) : 0;
+}
+
+static void json_result(struct cli *cli, const struct build_result *r)
+{
+	struct jsonw j;
+	cli_event(cli, &j, "result");
+	jsonw_array(&j, "outputs");
+	for (size_t i = 0; i < r->outputs_count; i++) {
+		jsonw_object(&j, NULL);
+		jsonw_string(&j, "path", r->outputs[i].path);
+		jsonw_uint(&j, "size", r->outputs[i].len);
+		jsonw_hex(&j, "sha256", r->outputs[i].sha256, sizeof(r->outputs[i].sha256));
+		jsonw_end(&j);
+	}
+	jsonw_end(&j);
+	jsonw_object(&j, "hypervisor");
+	jsonw_uint(&j, "core-text", r->core_text);
+	jsonw_uint(&j, "core-image", r->core_image);
+	jsonw_uint(&j, "vault-image", r->vault_image);
+	jsonw_end(&j);
+	jsonw_array(&j, "partitions");
+	for (size_t i = 0; i < r->parts_count; i++) {
+		jsonw_object(&j, NULL);
+		jsonw_string(&j, "name", r->parts[i].name);
+		jsonw_uint(&j, "size", r->parts[i].len);
+		jsonw_uint(&j, "data", r->parts[i].data_len);
+		jsonw_bool(&j, "encrypted", r->parts[i].encrypted);
+		jsonw_end(&j);
+	}
+	jsonw_end(&j);
+	json_layout(&j, "memory", &r->layout);
+	cli_event_end(cli, &j);
+}
+
+static void print_result(struct cli *cli, const struct build_result *r)
+{
+	char a[TEXT_SIZE_LEN], b[TEXT_SIZE_LEN];
+	cli_say(cli, "Hypervisor: core text %" PRIu64 " bytes, core %s, vault %s, %s in all\n", r->core_text, text_size(r->core_image, a),
+		text_size(r->vault_image, b), text_size(r->core_image + r->vault_image, (char[TEXT_SIZE_LEN]){ 0 }));
+	print_layout(cli, &r->layout);
+	cli_say(cli, "Partitions:\n");
+	for (size_t i = 0; i < r->parts_count; i++) {
+		cli_say(cli, "  %-16s %12s, %s of data%s\n", r->parts[i].name, text_size(r->parts[i].len, a),
+			text_size(r->parts[i].data_len, b), r->parts[i].encrypted ? ", encrypted" : "");
+	}
+	cli_say(cli, "Outputs:\n");
+	for (size_t i = 0; i < r->outputs_count; i++) {
+		char hex[2 * sizeof(r->outputs[i].sha256) + 1];
+		cli_say(cli, "  %s  %s\n    sha256 %s\n", r->outputs[i].path, text_size(r->outputs[i].len, a),
+			text_hex(r->outputs[i].sha256, sizeof(r->outputs[i].sha256), hex));
+	}
+}
+
+static int run(struct cli *cli, const void *args)
+{
+	const struct build_args *a = args;
+	struct build_opts o = {
+		.out_dir = a->out ? a->out : "out",
+		.jobs = cli->jobs,
+		.formats = a->formats.v,
+		.formats_count = a->formats.count,
+		.progress = cli_progress,
+		.progress_ctx = cli,
+	};
+	if (read_epoch(&o.epoch, cli->diag) < 0)
+		return -1;
+	struct manifest *m CLEANUP(manifest_freep) = NULL;
+	if (manifest_load(cli->operands[0], &m, cli->diag) < 0)
+		return -1;
+	struct build_result r CLEANUP(build_result_fini) = { 0 };
+	if (build_run(m, &o, &r, cli->diag) < 0)
+		return -1;
+	if (a->depfile && write_depfile(a->depfile, m, &r, cli->diag) < 0)
+		return -1;
+	cli_progress_end(cli, true);
+	if (cli->json)
+		json_result(cli, &r);
+	else
+		print_result(cli, &r);
+	return 0;
+}
+
+static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT, EXIT_NO_FIT, EXIT_VERIFY,
+					  EXIT_KEY,      EXIT_TOOL,  EXIT_OUTPUT, EXIT_INTERRUPTED };
+static const struct example examples[] = {
+	{ "mvpctl build phone.yaml", "Make the bundles that the manifest's OEM profiles ask for, in out/." },
+	{ "mvpctl build -o /tmp/phone --format disk phone.yaml", "Make only the disk image, for QEMU." },
+	{ "mvpctl build --json --depfile phone.d phone.yaml", "For a build system." },
+};
+
+const struct cmd cmd_build = {
+	.name = "build",
+	.operands = "MANIFEST",
+	.operands_min = 1,
+	.operands_max = 1,
+	.summary = "build the handset that a manifest describes",
+	.group = "Build",
+	.description = "Compiles the hypervisor for the board, makes both personas' disks, encrypts the\n"
+		       "work disk and packs everything into bundles. Needs no root. Outputs appear under\n"
+		       "their final names only when they are complete; equal inputs give equal bytes.\n"
+		       "\n"
+		       "SOURCE_DATE_EPOCH sets the time of everything made (default: 2026-01-01), TMPDIR\n"
+		       "the folder of work files.",
+	.opts = opts,
+	.opts_count = ARRAY_LEN(opts),
+	.args_size = sizeof(struct build_args),
+	.json = CMD_JSON_EVENTS,
+	.exits = exits,
+	.exits_count = ARRAY_LEN(exits),
+	.examples = examples,
+	.examples_count = ARRAY_LEN(examples),
+	.run = run,
+};

@@ -1,0 +1,7 @@
+#include "cli/commands.h"
+
+/* In the order of `mvpctl help`; commands of one group stand together. */
+const struct cmd *const commands[] = {
+	&cmd_build, &cmd_validate, &cmd_inspect, &cmd_run, &cmd_keys, &cmd_explain, &cmd_help, &cmd_completion,
+};
+const size_t commands_count = ARRAY_LEN(commands);

@@ -1,0 +1,9 @@
+/* Every command, each from the file of its name. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const struct cmd cmd_build, cmd_completion, cmd_explain, cmd_help, cmd_inspect, cmd_keys, cmd_run, cmd_validate;
+
+#endif

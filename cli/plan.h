@@ -1,0 +1,23 @@
+/* What can be said of a handset before it is built. */
+#ifndef CLI_PLAN_H
+#define CLI_PLAN_H
+
+#include "cli/cli.h"
+#include "imagegen/hyp/hyp.h"
+#include "imagegen/manifest/manifest.h"
+
+struct plan {
+	struct manifest *m;
+	struct board *board;
+	struct layout layout;
+};
+
+/* The manifest, its board and OEM profiles, and the memory layout; mistakes of all of them are reported. */
+MUST_USE int plan_load(struct plan *p, const char *path, struct diag *d);
+void plan_fini(struct plan *p);
+
+/* Regions of physical memory in ascending order. */
+void print_layout(struct cli *cli, const struct layout *l);
+void json_layout(struct jsonw *j, const char *key, const struct layout *l);
+
+#endif

@@ -1,0 +1,188 @@
+#include "imagegen/inspect/inspect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imagegen/base/bytes.h"
+#include "imagegen/base/diag.h"
+#include "imagegen/base/foreign.h"
+#include "imagegen/base/image.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/num.h"
+
+#define HEAD_LEN 4096u
+#define DEPTH_MAX 3 /* handset, persona, and a partition table inside that by mistake */
+
+const char *inspect_kind_name(enum inspect_kind kind)
+{
+	static const char *const names[] = {
+		[INSPECT_DATA] = "data",
+		[INSPECT_EMPTY] = "empty",
+		[INSPECT_GPT] = "GPT disk",
+		[INSPECT_BOOTIMG] = "Android boot image",
+		[INSPECT_LUKS2] = "LUKS2 container",
+		[INSPECT_EXT4] = "ext4 file system",
+		[INSPECT_KERNEL] = "arm64 kernel",
+	};
+	return names[kind];
+}
+
+/* Data extents by SEEK_DATA and SEEK_HOLE; a file system without them says that all is data. */
+static void find_extents(int fd, uint64_t len, struct extent **ret, size_t *ret_count)
+{
+	struct extent *v = NULL;
+	size_t count = 0, cap = 0;
+	off_t at = 0;
+	while ((uint64_t)at < len) {
+		off_t data = lseek(fd, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break;
+		off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+		if (data < 0 || hole <= data) {
+			data = at;
+			hole = (off_t)len;
+		}
+		uint64_t end = num_min((uint64_t)hole, len);
+		if ((uint64_t)data >= end)
+			break;
+		mem_grow(&v, count, &cap, sizeof(*v));
+		v[count++] = (struct extent){ .at = (uint64_t)data, .len = end - (uint64_t)data, .data = true };
+		at = (off_t)end;
+	}
+	*ret = v;
+	*ret_count = count;
+}
+
+int inspect_open(const char *path, struct image **ret_img, struct diag *d)
+{
+	struct loc loc = LOC_FILE(path);
+	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return diag_fail(d, MVP0009, &loc, "cannot read the file: %s", strerror(errno));
+	off_t len = S_ISREG(st.st_mode) ? st.st_size : S_ISBLK(st.st_mode) ? lseek(fd, 0, SEEK_END) : -1;
+	if (len < 0)
+		return diag_fail(d, MVP0009, &loc, "neither a file nor a disk");
+	struct extent *extents = NULL;
+	size_t count = 0;
+	find_extents(fd, (uint64_t)len, &extents, &count);
+	*ret_img = image_fd(fd, (uint64_t)len, extents, count, path);
+	fd = -1;
+	return 0;
+}
+
+static uint64_t data_bytes(const struct image *img)
+{
+	uint64_t sum = 0;
+	for (uint64_t at = 0; at < image_len(img);) {
+		struct extent e = image_extent(img, at);
+		if (e.data)
+			sum += e.at + e.len - at;
+		at = e.at + e.len;
+	}
+	return sum;
+}
+
+/* The superblock of ext2, 3 and 4 (Linux, Documentation/filesystems/ext4/super.rst) is 1024 bytes in. */
+static bool read_ext4(const uint8_t *head, size_t len, struct inspect *ret)
+{
+	const uint8_t *sb = head + 1024;
+	if (len < 2048 || get_le16(sb + 0x38) != 0xef53 || get_le32(sb + 0x18) > 6)
+		return false;
+	bool wide = get_le32(sb + 0x60) & 0x80; /* INCOMPAT_64BIT */
+	ret->ext4.block_len = 1024u << get_le32(sb + 0x18);
+	ret->ext4.blocks = get_le32(sb + 0x04) | (wide ? (uint64_t)get_le32(sb + 0x150) << 32 : 0);
+	ret->ext4.free_blocks = get_le32(sb + 0x0c) | (wide ? (uint64_t)get_le32(sb + 0x158) << 32 : 0);
+	memcpy(ret->ext4.uuid, sb + 0x68, 16);
+	memcpy(ret->ext4.label, sb + 0x78, 16);
+	ret->ext4.label[16] = 0;
+	ret->kind = INSPECT_EXT4;
+	return true;
+}
+
+static int read_kind(struct image *img, const char *label, unsigned depth, struct inspect *ret, struct diag *d);
+
+/* What is inside a partition is not the disk's fault: its errors become warnings. */
+static void look_inside(struct image *img, const char *label, unsigned depth, struct inspect *ret, struct diag *d)
+{
+	struct diag *inner CLEANUP(diag_freep) = diag_new();
+	if (read_kind(img, label, depth, ret, inner) == 0)
+		return;
+	uint64_t len = ret->len, data_len = ret->data_len;
+	inspect_fini(ret);
+	*ret = (struct inspect){ .kind = INSPECT_DATA, .len = len, .data_len = data_len };
+	for (size_t i = 0; i < diag_count(inner); i++) {
+		const struct diag_item *it = diag_get(inner, i);
+		diag_warn(d, it->code, &it->loc, "%s", it->message);
+	}
+}
+
+static int read_gpt(struct image *img, const char *label, unsigned depth, struct inspect *ret, struct diag *d)
+{
+	struct gpt_entry *entries CLEANUP_FREE = NULL;
+	size_t count = 0;
+	if (gpt_read(img, label, &entries, &count, d) < 0)
+		return -1;
+	ret->kind = INSPECT_GPT;
+	ret->parts = mem_array(struct inspect_part, count);
+	ret->parts_count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct inspect_part *p = &ret->parts[i];
+		p->entry = entries[i];
+		struct image *slice CLEANUP(image_freep) = image_slice(img, entries[i].at, entries[i].len);
+		char *name CLEANUP_FREE = mem_printf("%s:%s", label, entries[i].name);
+		look_inside(slice, name, depth + 1, &p->content, d);
+	}
+	return 0;
+}
+
+/* depth is bounded by DEPTH_MAX, so is the recursion through partitions. */
+static int read_kind(struct image *img, const char *label, unsigned depth, struct inspect *ret, struct diag *d)
+{
+	uint8_t head[HEAD_LEN] = { 0 };
+	uint64_t len = image_len(img);
+	size_t head_len = (size_t)num_min(len, sizeof(head));
+	*ret = (struct inspect){ .len = len, .data_len = data_bytes(img) };
+	if (image_read(img, 0, head, head_len, d) < 0)
+		return -1;
+	if (ret->data_len == 0) {
+		ret->kind = INSPECT_EMPTY;
+		return 0;
+	}
+	if (head_len >= 520 && memcmp(head + 512, "EFI PART", 8) == 0 && depth < DEPTH_MAX)
+		return read_gpt(img, label, depth, ret, d);
+	if (head_len >= 8 && memcmp(head, "ANDROID!", 8) == 0) {
+		ret->kind = INSPECT_BOOTIMG;
+		return bootimg_read(img, label, &ret->boot, d);
+	}
+	if (luks2_is(img)) {
+		ret->kind = INSPECT_LUKS2;
+		return luks2_read_info(img, label, &ret->luks2, d);
+	}
+	if (read_ext4(head, head_len, ret))
+		return 0;
+	if (head_len >= 64 && memcmp(head + 56, "ARM\x64", 4) == 0)
+		ret->kind = INSPECT_KERNEL;
+	return 0;
+}
+
+int inspect_image(struct image *img, const char *label, struct inspect *ret, struct diag *d)
+{
+	if (read_kind(img, label, 0, ret, d) == 0)
+		return 0;
+	inspect_fini(ret);
+	return -1;
+}
+
+void inspect_fini(struct inspect *i)
+{
+	for (size_t p = 0; p < i->parts_count; p++)
+		inspect_fini(&i->parts[p].content);
+	free(i->parts);
+	*i = (struct inspect){ 0 };
+}

@@ -1,0 +1,40 @@
+/* What is inside an image file: partition tables, file systems, containers and boot images, as far as their headers tell. */
+#ifndef IMAGEGEN_INSPECT_H
+#define IMAGEGEN_INSPECT_H
+
+#include "imagegen/base/base.h"
+#include "imagegen/bootimg/bootimg.h"
+#include "imagegen/crypt/luks2.h"
+#include "imagegen/gpt/gpt.h"
+
+enum inspect_kind { INSPECT_DATA, INSPECT_EMPTY, INSPECT_GPT, INSPECT_BOOTIMG, INSPECT_LUKS2, INSPECT_EXT4, INSPECT_KERNEL };
+
+struct inspect_part;
+struct inspect {
+	enum inspect_kind kind;
+	uint64_t len, data_len;     /* bytes; data_len: what is not a hole in the file */
+	struct inspect_part *parts; /* INSPECT_GPT */
+	size_t parts_count;
+	struct bootimg_info boot;
+	struct luks2_info luks2;
+	struct {
+		char label[17];
+		uint8_t uuid[16];
+		uint64_t blocks, free_blocks;
+		uint32_t block_len;
+	} ext4;
+};
+struct inspect_part {
+	struct gpt_entry entry;
+	struct inspect content;
+};
+
+/* The file at path as an image; its holes are found. */
+MUST_USE int inspect_open(const char *path, struct image **ret_img, struct diag *d);
+/* Looks into partitions of partitions, too. A damaged header is an error, except that one of an inner thing makes only a warning and its
+ * content INSPECT_DATA. */
+MUST_USE int inspect_image(struct image *img, const char *label, struct inspect *ret, struct diag *d);
+void inspect_fini(struct inspect *i);
+const char *inspect_kind_name(enum inspect_kind kind); /* "GPT disk", "Android boot image", ... */
+
+#endif

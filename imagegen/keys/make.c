@@ -1,0 +1,218 @@
+#include <errno.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imagegen/base/diag.h"
+#include "imagegen/base/foreign.h"
+#include "imagegen/base/io.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/secret.h"
+#include "imagegen/base/tmpfile.h"
+#include "imagegen/keys/keys.h"
+
+#define RSA_BITS 4096u
+#define MASTER_LEN 32
+#define ESCROW_DAYS (20 * 365) /* handsets outlive short-lived certificates, and escrow must still open then */
+
+enum { FILE_OEM, FILE_ENTERPRISE, FILE_ORDERS, FILE_ORDERS_PUB, FILE_ESCROW, FILE_ESCROW_CRT, FILE_MASTER, FILE_COUNT };
+
+static const struct keys_file files[FILE_COUNT] = {
+	[FILE_OEM] = { "oem.pem", "OEM signing key (RSA-4096)", true },
+	[FILE_ENTERPRISE] = { "enterprise.pem", "enterprise signing key (RSA-4096)", true },
+	[FILE_ORDERS] = { "orders.pem", "order signing key (EC P-256)", true },
+	[FILE_ORDERS_PUB] = { "orders.pub", "public order key", false },
+	[FILE_ESCROW] = { "escrow.key", "escrow key (RSA-4096)", true },
+	[FILE_ESCROW_CRT] = { "escrow.crt", "escrow certificate", false },
+	[FILE_MASTER] = { "master.key", "master key (32 random bytes)", true },
+};
+
+const struct keys_file *keys_files(size_t *ret_count)
+{
+	*ret_count = FILE_COUNT;
+	return files;
+}
+
+static int crypto_fail(struct diag *d, const char *what)
+{
+	char text[256];
+	ERR_error_string_n(ERR_get_error(), text, sizeof(text));
+	return diag_fail(d, MVP0602, NULL, "cannot make the %s: %s", what, text);
+}
+
+struct maker {
+	const char *dir;
+	keys_step_fn step;
+	void *step_ctx;
+	struct diag *d;
+	EVP_PKEY *orders, *escrow;
+	struct tmpfile *made[FILE_COUNT];
+};
+
+static int write_file(struct maker *k, size_t i, const void *data, size_t len)
+{
+	int err = tmpfile_open(k->dir, files[i].name, files[i].secret ? 0600 : 0644, &k->made[i]);
+	if (!err)
+		err = io_write_all(tmpfile_fd(k->made[i]), data, len);
+	if (!err)
+		return 0;
+	struct loc loc = LOC_FILE(k->dir);
+	return diag_fail(k->d, MVP0811, &loc, "cannot write '%s': %s", files[i].name, strerror(-err));
+}
+
+static int write_bio(struct maker *k, size_t i, BIO *bio)
+{
+	char *data = NULL;
+	long len = BIO_get_mem_data(bio, &data);
+	return len > 0 ? write_file(k, i, data, (size_t)len) : crypto_fail(k->d, files[i].what);
+}
+
+static int make_private(struct maker *k, size_t i, EVP_PKEY **ret_key)
+{
+	/* BIO_s_secmem wipes what it held. */
+	BIO *bio CLEANUP(BIO_free_allp) = BIO_new(BIO_s_secmem());
+	EVP_PKEY *key CLEANUP(EVP_PKEY_freep) = i == FILE_ORDERS ? EVP_EC_gen("P-256") : EVP_RSA_gen(RSA_BITS);
+	if (!bio || !key || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+		return crypto_fail(k->d, files[i].what);
+	if (write_bio(k, i, bio) < 0)
+		return -1;
+	if (ret_key)
+		*ret_key = TAKE(key);
+	return 0;
+}
+
+static int make_orders_public(struct maker *k)
+{
+	BIO *bio CLEANUP(BIO_free_allp) = BIO_new(BIO_s_mem());
+	if (!bio || PEM_write_bio_PUBKEY(bio, k->orders) != 1)
+		return crypto_fail(k->d, files[FILE_ORDERS_PUB].what);
+	return write_bio(k, FILE_ORDERS_PUB, bio);
+}
+
+static bool add_extension(X509 *cert, int nid, const char *value)
+{
+	X509V3_CTX ctx;
+	X509V3_set_ctx_nodb(&ctx);
+	X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
+	X509_EXTENSION *ext CLEANUP(X509_EXTENSION_freep) = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+	return ext && X509_add_ext(cert, ext, -1) == 1;
+}
+
+/* A random serial number of 127 bits, positive as RFC 5280, 4.1.2.2 wants it. */
+static bool set_serial(X509 *cert)
+{
+	BIGNUM *serial CLEANUP(BN_freep) = BN_new();
+	return serial && BN_rand(serial, 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
+	       BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(cert));
+}
+
+static int make_escrow_certificate(struct maker *k)
+{
+	X509 *cert CLEANUP(X509_freep) = X509_new();
+	BIO *bio CLEANUP(BIO_free_allp) = BIO_new(BIO_s_mem());
+	const char *what = files[FILE_ESCROW_CRT].what;
+	if (!cert || !bio)
+		return crypto_fail(k->d, what);
+	X509_NAME *name = X509_get_subject_name(cert); /* the certificate's own */
+	bool ok = X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) &&
+		  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mvp escrow", -1, -1, 0) == 1 &&
+		  X509_set_issuer_name(cert, name) == 1 && X509_gmtime_adj(X509_getm_notBefore(cert), 0) &&
+		  X509_time_adj_ex(X509_getm_notAfter(cert), ESCROW_DAYS, 0, NULL) && X509_set_pubkey(cert, k->escrow) == 1 &&
+		  add_extension(cert, NID_basic_constraints, "critical,CA:FALSE") &&
+		  add_extension(cert, NID_key_usage, "critical,keyEncipherment") &&
+		  add_extension(cert, NID_subject_key_identifier, "hash") && X509_sign(cert, k->escrow, EVP_sha256()) > 0 &&
+		  PEM_write_bio_X509(bio, cert) == 1;
+	return ok ? write_bio(k, FILE_ESCROW_CRT, bio) : crypto_fail(k->d, what);
+}
+
+static int make_master(struct maker *k)
+{
+	SECRET_ARRAY(master, MASTER_LEN);
+	if (RAND_priv_bytes(master, sizeof(master)) != 1)
+		return crypto_fail(k->d, files[FILE_MASTER].what);
+	return write_file(k, FILE_MASTER, master, sizeof(master));
+}
+
+static int make(struct maker *k, size_t i)
+{
+	switch (i) {
+	case FILE_ORDERS:
+		return make_private(k, i, &k->orders);
+	case FILE_ESCROW:
+		return make_private(k, i, &k->escrow);
+	case FILE_ORDERS_PUB:
+		return make_orders_public(k);
+	case FILE_ESCROW_CRT:
+		return make_escrow_certificate(k);
+	case FILE_MASTER:
+		return make_master(k);
+	default:
+		return make_private(k, i, NULL);
+	}
+}
+
+static int refuse_existing(const char *dir, struct diag *d)
+{
+	int result = 0;
+	for (size_t i = 0; i < FILE_COUNT; i++) {
+		char *path CLEANUP_FREE = mem_printf("%s/%s", dir, files[i].name);
+		struct stat st;
+		if (lstat(path, &st) < 0)
+			continue;
+		struct loc loc = LOC_FILE(path);
+		result = diag_fail(d, MVP0601, &loc, "the %s exists already; keys are never overwritten", files[i].what);
+	}
+	return result;
+}
+
+/* All files appear one after the other at the end; if one cannot, those before it go again. */
+static int publish_all(struct maker *k)
+{
+	for (size_t i = 0; i < FILE_COUNT; i++) {
+		int err = tmpfile_publish_new(k->made[i]);
+		if (!err)
+			continue;
+		struct loc loc = LOC_FILE(tmpfile_path(k->made[i]));
+		diag_fail(k->d, err == -EEXIST ? MVP0601 : MVP0811, &loc, "cannot make the file: %s", strerror(-err));
+		while (i-- > 0)
+			(void)unlink(tmpfile_path(k->made[i]));
+		return -1;
+	}
+	return 0;
+}
+
+static int make_all(struct maker *k)
+{
+	for (size_t i = 0; i < FILE_COUNT; i++) {
+		if (k->step && k->step(k->step_ctx, files[i].what, i, FILE_COUNT) != 0)
+			return diag_fail(k->d, MVP0006, NULL, "interrupted; no key was made");
+		if (make(k, i) < 0)
+			return -1;
+	}
+	return publish_all(k);
+}
+
+int keys_init(const char *dir, keys_step_fn step, void *step_ctx, struct diag *d)
+{
+	struct loc loc = LOC_FILE(dir);
+	bool made_dir = mkdir(dir, 0700) == 0;
+	if (!made_dir && errno != EEXIST)
+		return diag_fail(d, MVP0811, &loc, "cannot make the folder: %s", strerror(errno));
+	if (refuse_existing(dir, d) < 0)
+		return -1;
+	tmpfile_sweep(dir);
+	struct maker k = { .dir = dir, .step = step, .step_ctx = step_ctx, .d = d };
+	int result = make_all(&k);
+	for (size_t i = 0; i < FILE_COUNT; i++)
+		tmpfile_free(k.made[i]);
+	EVP_PKEY_free(k.orders);
+	EVP_PKEY_free(k.escrow);
+	if (result < 0 && made_dir)
+		(void)rmdir(dir); /* stays if somebody put something in */
+	return result;
+}
