@@ -9,7 +9,7 @@
 const char *text_nearest(const char *word, const char *const *candidates, size_t candidates_count);
 
 /* "512 MiB", "1.5 KiB", "37 bytes"; exact when a whole number of units, else with one decimal. Returns buf. */
-#define TEXT_SIZE_LEN 32
+#define TEXT_SIZE_LEN 48
 const char *text_size(uint64_t bytes, char buf[TEXT_SIZE_LEN]);
 
 /* Lower-case hexadecimal; buf holds 2 * len + 1. Returns buf. */
