@@ -96,10 +96,9 @@ static int check_device(const struct mnum *base, uint64_t len, const char *key, 
 
 static int check_cpus(const struct board *b, struct diag *d)
 {
-	struct loc loc = b->cpus.count ? b->cpus.v[0].loc : LOC_FILE(b->path);
 	int rc = 0;
 	if (!b->cpus.count || b->cpus.count > MVP_MAX_CPUS)
-		return diag_fail(d, MVP0709, &loc, "'cpus' lists %zu affinities, expected 1 to %d", b->cpus.count, MVP_MAX_CPUS);
+		return diag_fail(d, MVP0709, &b->cpus.loc, "'cpus' lists %zu affinities, expected 1 to %d", b->cpus.count, MVP_MAX_CPUS);
 	for (size_t i = 0; i < b->cpus.count; i++) {
 		for (size_t k = 0; k < i; k++) {
 			if (b->cpus.v[i].v == b->cpus.v[k].v)

@@ -13,6 +13,7 @@
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
+#include "imagegen/base/text.h"
 #include "imagegen/hyp/hyp.h"
 #include "imagegen/manifest/ynode.h"
 
@@ -22,6 +23,7 @@ struct reader {
 	const struct profile_field *fields;
 	size_t fields_count;
 	char *obj;
+	bool seen[MAX_KEYS];
 	struct diag *d;
 };
 
@@ -127,7 +129,7 @@ static void set_list(const struct profile_field *f, void *member, void *items, s
 	if (f->type == PROFILE_STRS)
 		*(struct mstrs *)member = (struct mstrs){ .v = items, .count = count, .loc = *loc };
 	else if (f->type == PROFILE_NUMS)
-		*(struct profile_nums *)member = (struct profile_nums){ .v = items, .count = count };
+		*(struct profile_nums *)member = (struct profile_nums){ .v = items, .count = count, .loc = *loc };
 	else
 		*(struct profile_ranges *)member = (struct profile_ranges){ .v = items, .count = count };
 }
@@ -192,12 +194,21 @@ static size_t keys_below(const struct reader *r, const char *prefix, char (*name
 	return count;
 }
 
+/* The key it was probably meant to be counts as seen: one mistake gives one error, not also a missing key. */
 static int unknown_key(struct reader *r, const char *prefix, const char *key, const struct loc *loc)
 {
 	char names[MAX_KEYS][64];
-	const char *near[MAX_KEYS];
+	const char *near[MAX_KEYS], *meant;
+	size_t count = keys_below(r, prefix, names, near);
 	(void)diag_fail(r->d, MVP0708, loc, "unknown key '%s%s'", prefix, key);
-	diag_hint_nearest(r->d, key, near, keys_below(r, prefix, names, near));
+	diag_hint_nearest(r->d, key, near, count);
+	meant = text_nearest(key, near, count);
+	for (size_t i = 0; meant && i < r->fields_count; i++) {
+		const char *field = r->fields[i].key + strlen(prefix);
+		if (!strncmp(r->fields[i].key, prefix, strlen(prefix)) && !strncmp(field, meant, strlen(meant)) &&
+		    (!field[strlen(meant)] || field[strlen(meant)] == '.'))
+			r->seen[i] = true;
+	}
 	return -1;
 }
 
@@ -208,7 +219,7 @@ struct frame {
 };
 
 /* One value of a mapping: 0 or -1, or 1 when it opens a mapping, whose frame is then filled in. */
-static int read_member(struct reader *r, const struct frame *f, const struct ynode *value, bool *seen, struct frame *ret_inner)
+static int read_member(struct reader *r, const struct frame *f, const struct ynode *value, struct frame *ret_inner)
 {
 	char full[128];
 	if (strchr(value->key, '.') || (size_t)snprintf(full, sizeof(full), "%s%s.", f->prefix, value->key) >= sizeof(full))
@@ -224,7 +235,7 @@ static int read_member(struct reader *r, const struct frame *f, const struct yno
 			return 1;
 		}
 		if (!strncmp(field->key, full, strlen(full) - 1) && strlen(field->key) == strlen(full) - 1) {
-			seen[i] = true;
+			r->seen[i] = true;
 			return read_value(r, field, value);
 		}
 	}
@@ -233,7 +244,6 @@ static int read_member(struct reader *r, const struct frame *f, const struct yno
 
 static int read_document(struct reader *r, const struct ynode *root)
 {
-	bool seen[MAX_KEYS] = { false };
 	struct frame stack[4] = { { .map = root } };
 	size_t depth = 1;
 	int rc = 0;
@@ -244,7 +254,7 @@ static int read_document(struct reader *r, const struct ynode *root)
 			depth--;
 			continue;
 		}
-		got = read_member(r, f, &f->map->items[f->next++], seen, &inner);
+		got = read_member(r, f, &f->map->items[f->next++], &inner);
 		/* Only prefixes of the table's keys open a frame, so the table bounds the depth. */
 		if (got > 0 && depth < ARRAY_LEN(stack))
 			stack[depth++] = inner;
@@ -252,7 +262,7 @@ static int read_document(struct reader *r, const struct ynode *root)
 			rc = -1;
 	}
 	for (size_t i = 0; i < r->fields_count; i++) {
-		if (r->fields[i].required && !seen[i])
+		if (r->fields[i].required && !r->seen[i])
 			rc = diag_fail(r->d, MVP0709, &root->loc, "'%s' is missing", r->fields[i].key);
 	}
 	return rc;

@@ -17,6 +17,7 @@ struct profile_ranges {
 struct profile_nums {
 	struct mnum *v;
 	size_t count;
+	struct loc loc; /* of the list */
 };
 
 /* Which member a key fills: NUM and SIZE a struct mnum, STR a struct mstr, STRS a struct mstrs, NUMS and RANGES the structs above.

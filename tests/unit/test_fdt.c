@@ -37,9 +37,12 @@ static const void *prop(const struct guest_fdt *f, const char *path, const char 
 static uint64_t number(const struct guest_fdt *f, const char *path, const char *name, size_t i)
 {
 	int len;
-	const fdt64_t *v = prop(f, path, name, &len);
-	assert_true((i + 1) * sizeof(*v) <= (size_t)len);
-	return fdt64_to_cpu(v[i]);
+	const char *v = prop(f, path, name, &len);
+	fdt64_t be;
+	assert_true((i + 1) * sizeof(be) <= (size_t)len);
+	/* Values are aligned to 4 bytes only. */
+	memcpy(&be, v + i * sizeof(be), sizeof(be));
+	return fdt64_to_cpu(be);
 }
 
 static void test_machine_is_the_one_in_machine_h(void **state)
