@@ -229,17 +229,19 @@ void handset_status(void)
 
 void handset_poll(bool work)
 {
-	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
-		take_stopped(p);
-		/* The first job that computes uses up the share; the other one gets the next. */
-		bool computes = job_computes(&personas[p].job);
-		while (job_step(&personas[p].job, work))
-			;
-		if (computes)
-			work = false;
+	/* A job's end may be another's start. Each turn brings a job on, so there are not many. */
+	for (bool moved = true; moved;) {
+		moved = false;
+		for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
+			take_stopped(p);
+			/* The first job that computes uses up the share; the other one gets the next. */
+			bool computes = job_computes(&personas[p].job);
+			moved |= job_step(&personas[p].job, work);
+			if (computes)
+				work = false;
+		}
+		moved |= job_step(&disk_job, false);
 	}
-	while (job_step(&disk_job, false))
-		;
 	if (power.wanted && (disk_job.state != JOB_FLUSH || arch_counter() >= power.until))
 		power_now();
 }
