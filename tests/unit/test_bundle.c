@@ -1,0 +1,385 @@
+/* The pass over the partitions, with packers that only watch, and the packers' files. */
+#include "tests/unit/formats.h"
+
+#include <dirent.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <openssl/sha.h>
+
+#include "imagegen/base/foreign.h"
+#include "imagegen/base/io.h"
+#include "imagegen/base/tmpfile.h"
+#include "imagegen/bundle/packer.h"
+#include "imagegen/gpt/gpt.h"
+
+static struct tmpdir *dir;
+
+static int setup(void **state)
+{
+	(void)state;
+	return tmpdir_new("/tmp", &dir);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	tmpdir_free(dir);
+	dir = NULL;
+	return 0;
+}
+
+static size_t files_in_dir(void)
+{
+	DIR *f CLEANUP(dir_closep) = opendir(tmpdir_path(dir));
+	size_t n = 0;
+	for (struct dirent *e; (e = readdir(f));)
+		n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+	return n;
+}
+
+/* Data in many small pieces, one long hole, data to the end. */
+static struct image *busy(uint8_t seed)
+{
+	struct image *small CLEANUP(image_freep) = pattern(700, seed);
+	struct image *big CLEANUP(image_freep) = pattern(2 * MIB + 333, (uint8_t)(seed + 1));
+	struct image_piece pieces[301];
+	for (size_t i = 0; i < 300; i++)
+		pieces[i] = (struct image_piece){ small, i * 4000 + 5 };
+	pieces[300] = (struct image_piece){ big, 9 * MIB + 77 };
+	return image_compose(12 * MIB, pieces, ARRAY_LEN(pieces));
+}
+
+struct parts {
+	struct image *boot, *personal, *work;
+	struct bundle_part v[3];
+	struct bundle b;
+};
+
+static void parts_init(struct parts *p)
+{
+	p->boot = pattern(10000, 9);
+	p->personal = busy(1);
+	p->work = pattern(3 * MIB, 50);
+	p->v[0] = (struct bundle_part){ .name = "boot", .img = p->boot, .len = MIB };
+	p->v[1] = (struct bundle_part){ .name = "personal", .img = p->personal, .len = 17 * MIB, .fill = true };
+	p->v[2] = (struct bundle_part){ .name = "work", .img = p->work, .len = 3 * MIB, .encrypted = true, .fill = true };
+	for (uint8_t i = 0; i < 3; i++)
+		p->v[i].uuid[0] = (uint8_t)(i + 1);
+	p->b = (struct bundle){ .product = "acme",
+				.version = "1.0",
+				.board = "qemu-virt",
+				.parts = p->v,
+				.parts_count = 3,
+				.disk_uuid = { 7 },
+				.epoch = 1700000000,
+				.out_dir = tmpdir_path(dir) };
+}
+
+static void parts_fini(struct parts *p)
+{
+	image_free(p->boot);
+	image_free(p->personal);
+	image_free(p->work);
+}
+
+/* A packer that compares what comes with the images, and fails where it is told to. */
+struct watcher {
+	const struct bundle *b;
+	size_t part;
+	uint64_t at;
+	bool finished;
+};
+static atomic_int watchers_published, watchers_finished, watchers_alive;
+static uint64_t fail_write_at; /* byte of partition 1; 0: never */
+static bool fail_finish;
+
+static int watcher_plan(const struct bundle *b, void **ret_state, struct diag *d)
+{
+	(void)d;
+	struct watcher *w = mem_new(struct watcher);
+	w->b = b;
+	*ret_state = w;
+	watchers_alive++;
+	return 0;
+}
+
+static int watcher_write(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
+{
+	struct watcher *w = state;
+	if (w->part < part) {
+		assert_int_equal(w->at, w->b->parts[w->part].len);
+		assert_int_equal(part, w->part + 1);
+		w->part = part;
+		w->at = 0;
+	}
+	assert_int_equal(part, w->part);
+	assert_int_equal(at, w->at);
+	if (fail_write_at && part == 1 && at + len > fail_write_at)
+		return diag_fail(d, MVP0811, NULL, "told to");
+	const struct image *img = w->b->parts[part].img;
+	uint64_t inside = at < image_len(img) ? num_min(len, image_len(img) - at) : 0;
+	uint8_t *want CLEANUP_FREE = mem_zeroed(1, inside);
+	assert_int_equal(image_read(img, at, want, inside, d), 0);
+	for (uint64_t i = 0; i < inside; i++)
+		if ((data ? ((const uint8_t *)data)[i] : 0) != want[i])
+			fail_msg("partition %zu, byte %llu", part, (unsigned long long)(at + i));
+	for (uint64_t i = inside; data && i < len; i++)
+		assert_int_equal(((const uint8_t *)data)[i], 0);
+	w->at += len;
+	return 0;
+}
+
+static int watcher_finish(void *state, struct bundle_output *ret_output, struct diag *d)
+{
+	struct watcher *w = state;
+	if (fail_finish)
+		return diag_fail(d, MVP0811, NULL, "told to");
+	assert_int_equal(w->part, w->b->parts_count - 1);
+	assert_int_equal(w->at, w->b->parts[w->part].len);
+	ret_output->path = mem_strdup("watched");
+	watchers_finished++;
+	return 0;
+}
+
+static int watcher_publish(void *state, struct diag *d)
+{
+	(void)state;
+	(void)d;
+	watchers_published++;
+	return 0;
+}
+
+static void watcher_free(void *state)
+{
+	watchers_alive--;
+	free(state);
+}
+
+static const struct packer watcher = { "watcher", "", watcher_plan, watcher_write, watcher_finish, watcher_publish, watcher_free };
+
+static void reset(void)
+{
+	watchers_published = watchers_finished = watchers_alive = 0;
+	fail_write_at = 0;
+	fail_finish = false;
+}
+
+static void test_every_packer_sees_every_byte_in_order(void **state)
+{
+	(void)state;
+	struct parts p CLEANUP(parts_fini);
+	const struct packer *packers[] = { &watcher, &watcher, &watcher };
+	parts_init(&p);
+	for (unsigned jobs = 0; jobs < 6; jobs++) {
+		struct diag *d CLEANUP(diag_freep) = diag_new();
+		struct bundle_output *outputs = NULL;
+		reset();
+		assert_int_equal(bundle_write(&p.b, packers, 3, jobs, NULL, NULL, &outputs, d), 0);
+		assert_int_equal(watchers_published, 3);
+		assert_int_equal(watchers_alive, 0);
+		assert_string_equal(outputs[2].path, "watched");
+		bundle_outputs_free(outputs, 3);
+	}
+}
+
+static void test_nothing_is_published_when_a_packer_fails(void **state)
+{
+	(void)state;
+	struct parts p CLEANUP(parts_fini);
+	const struct packer *packers[] = { packer_find("disk"), &watcher, packer_find("fastboot") };
+	parts_init(&p);
+	for (int how = 0; how < 3; how++) {
+		struct diag *d CLEANUP(diag_freep) = diag_new();
+		struct bundle_output *outputs = NULL;
+		reset();
+		fail_write_at = how == 0 ? 1 : how == 1 ? 17 * MIB - 1 : 0;
+		fail_finish = how == 2;
+		assert_int_equal(bundle_write(&p.b, packers, 3, 2, NULL, NULL, &outputs, d), -1);
+		expect_only(&d, MVP0811);
+		assert_null(outputs);
+		assert_int_equal(watchers_published, 0);
+		assert_int_equal(watchers_alive, 0);
+		assert_int_equal(files_in_dir(), 0);
+	}
+	reset();
+}
+
+static int broken_read(void *ctx, uint64_t at, void *buf, size_t len, struct diag *d)
+{
+	(void)ctx;
+	memset(buf, 1, len);
+	return at + len > 5 * MIB ? diag_fail(d, MVP0801, NULL, "told to") : 0;
+}
+
+static struct extent broken_extent(void *ctx, uint64_t at)
+{
+	(void)ctx;
+	(void)at;
+	return (struct extent){ 0, 17 * MIB, true };
+}
+
+static void test_a_read_error_is_reported_once(void **state)
+{
+	(void)state;
+	static const struct image_ops ops = { broken_read, broken_extent, NULL };
+	struct parts p CLEANUP(parts_fini);
+	parts_init(&p);
+	struct image *broken CLEANUP(image_freep) = image_new(&ops, NULL, 17 * MIB);
+	p.v[1].img = broken;
+	const struct packer *packers[] = { packer_find("disk"), packer_find("fastboot") };
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct bundle_output *outputs = NULL;
+	assert_int_equal(bundle_write(&p.b, packers, 2, 1, NULL, NULL, &outputs, d), -1);
+	assert_string_equal(diag_get(d, 0)->notes[0], "while the content of partition 'personal' was read");
+	expect_only(&d, MVP0801);
+	assert_int_equal(files_in_dir(), 0);
+}
+
+struct progress {
+	uint64_t last, total;
+	unsigned calls, cancel_at;
+};
+
+static int on_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+	struct progress *p = ctx;
+	assert_string_equal(what, "bundles");
+	assert_true(done >= p->last && done <= total);
+	p->last = done;
+	p->total = total;
+	return ++p->calls == p->cancel_at;
+}
+
+static void test_progress_ends_at_the_whole_and_can_cancel(void **state)
+{
+	(void)state;
+	struct parts p CLEANUP(parts_fini);
+	parts_init(&p);
+	const struct packer *packers[] = { packer_find("disk") };
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct bundle_output *outputs = NULL;
+	struct progress progress = { .cancel_at = 1 };
+	assert_int_equal(bundle_write(&p.b, packers, 1, 2, on_progress, &progress, &outputs, d), -1);
+	expect_only(&d, MVP0006);
+	assert_int_equal(files_in_dir(), 0);
+	progress = (struct progress){ 0 };
+	assert_int_equal(bundle_write(&p.b, packers, 1, 2, on_progress, &progress, &outputs, d), 0);
+	assert_int_equal(progress.last, 21 * MIB);
+	assert_int_equal(progress.total, 21 * MIB);
+	assert_int_equal(files_in_dir(), 1);
+	bundle_outputs_free(outputs, 1);
+}
+
+static uint8_t *read_output(const struct bundle_output *o)
+{
+	uint8_t *bytes, sum[32];
+	size_t len;
+	assert_int_equal(io_read_file(o->path, 256 * MIB, &bytes, &len), 0);
+	assert_int_equal(len, o->len);
+	SHA256(bytes, len, sum);
+	assert_memory_equal(sum, o->sha256, 32);
+	return bytes;
+}
+
+static void test_disk_is_what_gpt_compose_makes(void **state)
+{
+	(void)state;
+	struct parts p CLEANUP(parts_fini);
+	parts_init(&p);
+	const struct packer *packers[] = { packer_find("disk") };
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct bundle_output *outputs = NULL;
+	assert_int_equal(bundle_write(&p.b, packers, 1, 2, NULL, NULL, &outputs, d), 0);
+	uint8_t *got CLEANUP_FREE = read_output(&outputs[0]);
+	struct gpt_part parts[3];
+	for (size_t i = 0; i < 3; i++) {
+		parts[i] = (struct gpt_part){ .name = p.v[i].name, .len = p.v[i].len, .img = p.v[i].img };
+		memcpy(parts[i].type, gpt_type_linux, 16);
+		memcpy(parts[i].uuid, p.v[i].uuid, 16);
+	}
+	struct image *disk CLEANUP(image_freep) = NULL;
+	assert_int_equal(gpt_compose(parts, 3, p.b.disk_uuid, 0, &disk, d), 0);
+	uint8_t *want CLEANUP_FREE = whole(disk);
+	assert_int_equal(outputs[0].len, image_len(disk));
+	assert_memory_equal(got, want, image_len(disk));
+	bundle_outputs_free(outputs, 1);
+}
+
+static void test_bytes_do_not_depend_on_the_number_of_jobs(void **state)
+{
+	(void)state;
+	struct parts p CLEANUP(parts_fini);
+	parts_init(&p);
+	size_t count;
+	const struct packer *const *packers = packer_all(&count);
+	struct bundle_output *first = NULL;
+	for (unsigned jobs = 1; jobs < 5; jobs++) {
+		struct diag *d CLEANUP(diag_freep) = diag_new();
+		struct bundle_output *outputs = NULL;
+		assert_int_equal(bundle_write(&p.b, packers, count, jobs, NULL, NULL, &outputs, d), 0);
+		for (size_t i = 0; i < count; i++) {
+			uint8_t *bytes CLEANUP_FREE = read_output(&outputs[i]);
+			assert_non_null(bytes);
+			assert_true(!first || memcmp(first[i].sha256, outputs[i].sha256, 32) == 0);
+		}
+		if (first)
+			bundle_outputs_free(outputs, count);
+		else
+			first = outputs;
+	}
+	bundle_outputs_free(first, count);
+}
+
+static void test_names_that_need_quoting_are_refused(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "", "a b", "-rf", ".hidden", "a/b", "$(id)", "a'b", "caf\xc3\xa9" };
+	size_t count;
+	const struct packer *const *packers = packer_all(&count);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		for (int field = 0; field < 4; field++) {
+			struct parts p CLEANUP(parts_fini);
+			struct diag *d CLEANUP(diag_freep) = diag_new();
+			struct bundle_output *outputs = NULL;
+			const struct packer *fastboot = packer_find("fastboot");
+			parts_init(&p);
+			*(field == 0 ? &p.b.product : field == 1 ? &p.b.version : field == 2 ? &p.b.board : &p.v[1].name) = names[i];
+			assert_int_equal(bundle_write(&p.b, &fastboot, 1, 1, NULL, NULL, &outputs, d), -1);
+			expect_only(&d, MVP0509);
+			assert_int_equal(files_in_dir(), 0);
+		}
+	assert_int_equal(count, 2);
+	assert_null(packer_find("odim"));
+	assert_ptr_equal(packer_find("disk"), packers[0]);
+}
+
+static void test_partitions_that_cannot_be_are_refused(void **state)
+{
+	(void)state;
+	const struct packer *disk = packer_find("disk");
+	const uint64_t lens[] = { 0, 4095, MIB + 1, 16 * MIB + 4096 - 4096 - 5 * MIB, UINT64_MAX - 4095 };
+	for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+		struct parts p CLEANUP(parts_fini);
+		struct diag *d CLEANUP(diag_freep) = diag_new();
+		struct bundle_output *outputs = NULL;
+		parts_init(&p);
+		p.v[1].len = lens[i];
+		assert_int_equal(bundle_write(&p.b, &disk, 1, 1, NULL, NULL, &outputs, d), -1);
+		expect_only(&d, MVP0501);
+	}
+}
+
+#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_DIR(test_every_packer_sees_every_byte_in_order), IN_DIR(test_nothing_is_published_when_a_packer_fails),
+		IN_DIR(test_a_read_error_is_reported_once),         IN_DIR(test_progress_ends_at_the_whole_and_can_cancel),
+		IN_DIR(test_disk_is_what_gpt_compose_makes),        IN_DIR(test_bytes_do_not_depend_on_the_number_of_jobs),
+		IN_DIR(test_names_that_need_quoting_are_refused),   IN_DIR(test_partitions_that_cannot_be_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
