@@ -152,8 +152,7 @@ static int fill_attributes(struct archive_entry *ae, const struct origin *o, str
 	(void)archive_entry_xattr_reset(ae);
 	while (archive_entry_xattr_next(ae, &name, &value, &len) == ARCHIVE_OK)
 		if (!entry_add_xattr(e, name, value, len))
-			diag_warn(d, MVP0310, o->loc, "'%s': attribute '%s' of '%s' is left out: Linux could not hold it", o->label, name,
-				  path);
+			origin_left_xattr(o, path, name, d);
 	if (S_ISLNK(e->mode))
 		return 0;
 	if (add_acl(ae, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, "system.posix_acl_access", o, e, d) < 0)
@@ -195,7 +194,7 @@ static int merge_entry(struct tree *t, const struct origin *o, struct archive *a
 		return read_content(t, o, a, (uint64_t)len, &c, d) < 0 ? -1 : tree_put_content(t, o, path, &c, d);
 	}
 	if (archive_entry_filetype(ae) == AE_IFSOCK) {
-		diag_warn(d, MVP0310, o->loc, "'%s': socket '%s' is left out: its program makes it anew", o->label, path);
+		origin_left_socket(o, path, d);
 		return 0;
 	}
 	struct entry e CLEANUP(entry_fini) = { 0 };

@@ -1,5 +1,6 @@
 /* deb: the files of Debian packages (deb(5), format 2.0): an ar archive whose member data.tar.* holds them. What dpkg would do besides
  * (maintainer scripts, its database) is not done. */
+#include <errno.h>
 #include <glob.h>
 #include <string.h>
 
@@ -69,8 +70,10 @@ static int package_load(struct tree *t, const struct origin *o, const char *path
 	struct archive *inner CLEANUP(archive_read_freep) = NULL;
 	if (!m.outer || archive_read_support_format_ar(m.outer) != ARCHIVE_OK)
 		return diag_fail(d, MVP0001, NULL, "libarchive offers no reader for ar archives");
+	if (access(path, R_OK) != 0)
+		return diag_fail(d, MVP0302, o->loc, "'%s' cannot be read: %s", path, strerror(errno));
 	if (archive_read_open_filename(m.outer, path, READ_LEN) != ARCHIVE_OK)
-		return diag_fail(d, MVP0302, o->loc, "'%s' cannot be read: %s", o->label, archive_error_string(m.outer));
+		return no_package(o, archive_error_string(m.outer), d);
 	tree_add_input(t, path);
 	if (find_data(&m, o, d) < 0 || tar_reader_new(&inner, d) < 0)
 		return -1;
@@ -115,7 +118,8 @@ static int pattern_load(struct tree *t, const struct manifest *m, const struct m
 	qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_path);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		const char *base = strrchr(found.gl_pathv[i], '/');
-		const struct origin o = { base ? base + 1 : found.gl_pathv[i], &pattern->loc };
+		struct left_out left_out = { 0 };
+		const struct origin o = { base ? base + 1 : found.gl_pathv[i], &pattern->loc, &left_out };
 		if (package_load(t, &o, found.gl_pathv[i], d) < 0)
 			return -1;
 	}

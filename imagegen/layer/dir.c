@@ -26,6 +26,7 @@ struct seen {
 struct walk {
 	struct tree *t;
 	struct origin o;
+	struct left_out left_out;
 	const char *base; /* the folder on the host */
 	char **todo;      /* folders below base still to read, a stack; "" is base itself */
 	size_t todo_count, todo_cap;
@@ -93,7 +94,7 @@ static int read_xattrs(const struct walk *w, const char *path, struct entry *e, 
 		if (n < 0)
 			return host_error(w, path, "asked for its attributes", d);
 		if (!entry_add_xattr(e, name, value, (size_t)n))
-			diag_warn(d, MVP0310, w->o.loc, "attribute '%s' of '%s' is left out: no persona could use it", name, path);
+			origin_left_xattr(&w->o, path, name, d);
 	}
 	return 0;
 }
@@ -147,7 +148,7 @@ static int put_one(struct walk *w, const char *rel, struct diag *d)
 	if (lstat(path, &st) != 0)
 		return host_error(w, path, "read", d);
 	if (S_ISSOCK(st.st_mode)) {
-		diag_warn(d, MVP0310, w->o.loc, "socket '%s' is left out: its program makes it anew", path);
+		origin_left_socket(&w->o, path, d);
 		return 0;
 	}
 	if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) {
@@ -221,10 +222,11 @@ static int dir_load(struct tree *t, const struct manifest *m, const struct layer
 {
 	for (size_t i = 0; i < l->paths.count; i++) {
 		char *base CLEANUP_FREE = manifest_path(m, l->paths.v[i].s);
-		struct walk w CLEANUP(walk_fini) = { .t = t, .o = { l->paths.v[i].s, &l->paths.v[i].loc }, .base = base };
+		struct walk w CLEANUP(walk_fini) = { .t = t, .o = { l->paths.v[i].s, &l->paths.v[i].loc, NULL }, .base = base };
 		struct stat st;
 		if (stat(base, &st) != 0 || !S_ISDIR(st.st_mode))
 			return diag_fail(d, MVP0301, w.o.loc, "there is no folder '%s'", base);
+		w.o.left_out = &w.left_out;
 		w.piece = mem_zeroed(1, PIECE_LEN);
 		/* The folder itself gives the root no attributes: its mode is that of a working folder, often of nobody's choosing. */
 		push_folder(&w, "", base);

@@ -10,7 +10,7 @@ static int files_load(struct tree *t, const struct manifest *m, const struct lay
 {
 	for (size_t i = 0; i < l->files_count; i++) {
 		const struct layer_file *f = &l->files[i];
-		const struct origin o = { m->path, &f->loc };
+		const struct origin o = { m->path, &f->loc, NULL };
 		struct entry e CLEANUP(entry_fini) = { .uid = f->uid, .gid = f->gid, .mtime = tree_epoch(t) };
 		if (f->link.s) {
 			e.mode = S_IFLNK | 0777;

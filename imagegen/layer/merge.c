@@ -73,6 +73,20 @@ bool entry_add_xattr(struct entry *e, const char *name, const void *value, size_
 	return true;
 }
 
+void origin_left_xattr(const struct origin *o, const char *path, const char *name, struct diag *d)
+{
+	if (o->left_out->xattrs++ == 0)
+		diag_warn(d, MVP0310, o->loc, "'%s': attribute '%s' of '%s' is left out, and all others that Linux could not hold",
+			  o->label, name, path);
+}
+
+void origin_left_socket(const struct origin *o, const char *path, struct diag *d)
+{
+	if (o->left_out->sockets++ == 0)
+		diag_warn(d, MVP0310, o->loc, "'%s': socket '%s' is left out, and all others: their programs make them anew", o->label,
+			  path);
+}
+
 static uint64_t name_hash(const struct node *folder, const char *name, size_t len)
 {
 	uint64_t h = 0xcbf29ce484222325u ^ ((uint64_t)(uintptr_t)folder >> 4) * 0x9e3779b97f4a7c15u;

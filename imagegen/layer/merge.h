@@ -22,9 +22,17 @@ bool entry_add_xattr(struct entry *e, const char *name, const void *value, size_
 
 /* Where entries come from, for diagnostics. */
 struct origin {
-	const char *label;     /* "inputs/base.tar" */
-	const struct loc *loc; /* in the manifest */
+	const char *label;         /* "inputs/base.tar" */
+	const struct loc *loc;     /* in the manifest */
+	struct left_out *left_out; /* may be NULL where nothing is left out */
 };
+
+/* What was left out of a layer. The first of a kind is warned of by name; an archive made elsewhere may hold thousands. */
+struct left_out {
+	unsigned xattrs, sockets;
+};
+void origin_left_xattr(const struct origin *o, const char *path, const char *name, struct diag *d);
+void origin_left_socket(const struct origin *o, const char *path, struct diag *d);
 
 /* Puts an entry at path (absolute or relative to the root; "." is the root). Folders above it that are missing are made; symbolic links
  * above it are followed inside the tree. */

@@ -9,7 +9,8 @@ static int tar_load(struct tree *t, const struct manifest *m, const struct layer
 {
 	struct utf8_scope scope CLEANUP(utf8_leave) = utf8_enter();
 	for (size_t i = 0; i < l->paths.count; i++) {
-		const struct origin o = { l->paths.v[i].s, &l->paths.v[i].loc };
+		struct left_out left_out = { 0 };
+		const struct origin o = { l->paths.v[i].s, &l->paths.v[i].loc, &left_out };
 		char *path CLEANUP_FREE = manifest_path(m, o.label);
 		struct archive *a CLEANUP(archive_read_freep) = NULL;
 		if (access(path, F_OK) != 0)

@@ -101,7 +101,7 @@ static int add_folders(struct tree *t, struct diag *d)
 		const char *name;
 		uint32_t mode;
 	} wanted[] = { { "data", 0755 }, { "dev", 0755 }, { "proc", 0555 }, { "run", 0755 }, { "sys", 0555 }, { "tmp", 01777 } };
-	static const struct origin origin = { "mvpctl", NULL };
+	static const struct origin origin = { "mvpctl", NULL, NULL };
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
 		struct entry e = { .mode = S_IFDIR | wanted[i].mode, .mtime = t->epoch };
 		if (tree_child(t, t->root, wanted[i].name, strlen(wanted[i].name)))
