@@ -82,7 +82,9 @@ static int run(struct cli *cli, const void *args)
 		jsonw_end(&j);
 		return 0;
 	}
-	cli_print(cli, "MVP%04u: %s\n\n%s\n", (unsigned)info->code, info->title, info->explanation);
+	cli_print(cli, "MVP%04u: %s\n\n", (unsigned)info->code, info->title);
+	help_text(info->explanation, &cli->out);
+	cli_print(cli, "\n");
 	cli_print(cli, "Exit status as an error: %d (%s)\n", (int)info->exit, exit_meaning(info->exit));
 	return 0;
 }

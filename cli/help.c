@@ -58,6 +58,29 @@ static void wrap(struct buf *out, const char *text, size_t at)
 	buf_putc(out, '\n');
 }
 
+void help_text(const char *text, struct buf *out)
+{
+	struct buf paragraph CLEANUP(buf_fini) = BUF_INIT;
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		bool verbatim = len == 0 || text[0] == ' ';
+		if (verbatim && paragraph.len) {
+			wrap(out, buf_str(&paragraph), 0);
+			buf_fini(&paragraph);
+		}
+		if (verbatim) {
+			buf_append(out, text, len);
+			buf_putc(out, '\n');
+		} else {
+			buf_puts(&paragraph, paragraph.len ? " " : "");
+			buf_append(&paragraph, text, len);
+		}
+		text += len + (text[len] == '\n');
+	}
+	if (paragraph.len)
+		wrap(out, buf_str(&paragraph), 0);
+}
+
 static void help_opts(const struct opt *opts, size_t count, struct buf *out)
 {
 	for (size_t i = 0; i < count; i++) {

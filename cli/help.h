@@ -11,6 +11,9 @@ void help_command(const struct cmd *cmd, const struct cmd *parent, struct buf *o
 /* Commands, options and exit statuses as one JSON document. */
 void help_json(struct buf *out);
 
+/* Paragraphs filled to at most 79 columns; lines that begin with a blank are left as they are. */
+void help_text(const char *text, struct buf *out);
+
 /* What an exit status means; NULL if it is none. */
 const char *exit_meaning(enum exit_status status);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "imagegen/base/mem.h"
+#include "imagegen/base/text.h"
 
 const struct opt global_opts[] = {
 	OPT_FLAG('h', "help", struct cli, help, "show this help"),
@@ -79,7 +80,9 @@ static int unknown_opt(const struct parser *p, const char *name, size_t name_len
 	for (size_t i = 0; i < global_opts_count && count < ARRAY_LEN(names); i++)
 		names[count++] = global_opts[i].name;
 	char *word CLEANUP_FREE = mem_strndup(name, name_len);
-	diag_hint_nearest(p->d, word, names, count);
+	const char *near = text_nearest(word, names, count);
+	if (near)
+		diag_hint(p->d, "did you mean '--%s'?", near);
 	return -1;
 }
 

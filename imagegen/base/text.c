@@ -54,6 +54,11 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
 			best = candidates[i];
 		}
 	}
+	/* Nothing is near: an abbreviation, perhaps. */
+	for (size_t i = 0; !best && len >= 2 && i < candidates_count; i++) {
+		if (strncasecmp(candidates[i], word, len) == 0)
+			best = candidates[i];
+	}
 	return best;
 }
 

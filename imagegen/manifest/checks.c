@@ -28,6 +28,7 @@ struct need {
 struct context {
 	const struct manifest *m;
 	const struct persona *p; /* for checks of personas */
+	bool look_at_files;
 	struct diag *d;
 };
 
@@ -52,6 +53,8 @@ static bool needs_met(const struct check *check, const void *obj)
 
 static void want_file(const struct context *c, const char *what, const char *name, const struct loc *loc, bool folder)
 {
+	if (!c->look_at_files)
+		return;
 	char *path CLEANUP_FREE = manifest_path(c->m, name);
 	struct stat st;
 	if (stat(path, &st) < 0) {
@@ -164,6 +167,8 @@ static void check_deb(const struct context *c, const struct mstr *s)
 		want_file(c, "package", s->s, &s->loc, false);
 		return;
 	}
+	if (!c->look_at_files || !value_glob_ok(s->s))
+		return;
 	char *pattern CLEANUP_FREE = glob_pattern(c->m, s->s);
 	glob_t g = { 0 };
 	int r = glob(pattern, GLOB_NOSORT, NULL, &g);
@@ -258,9 +263,9 @@ static void run_checks(const struct check *checks, size_t checks_count, const vo
 	}
 }
 
-void manifest_check(const struct manifest *m, struct diag *d)
+void manifest_check(const struct manifest *m, bool look_at_files, struct diag *d)
 {
-	struct context c = { .m = m, .d = d };
+	struct context c = { .m = m, .look_at_files = look_at_files, .d = d };
 	run_checks(manifest_checks, ARRAY_LEN(manifest_checks), m, &c);
 	for (size_t i = 0; i < PERSONA_MAX; i++) {
 		c.p = &m->personas[i];

@@ -4,7 +4,7 @@
 
 #include "imagegen/manifest/manifest.h"
 
-/* Runs every check whose values were read; all failures are reported. */
-void manifest_check(const struct manifest *m, struct diag *d);
+/* Runs every check whose values were read, those of files only if look_at_files; all failures are reported. */
+void manifest_check(const struct manifest *m, bool look_at_files, struct diag *d);
 
 #endif

@@ -435,7 +435,7 @@ static bool version_ok(struct reader *r, const struct ynode *root)
 	return false;
 }
 
-static int read_manifest(struct reader *r, const uint8_t *data, size_t len)
+static int read_manifest(struct reader *r, const uint8_t *data, size_t len, bool look_at_files)
 {
 	struct ynode *root CLEANUP(ynode_freep) = NULL;
 	if (ynode_parse(r->path, data, len, &root, r->d) < 0)
@@ -449,7 +449,25 @@ static int read_manifest(struct reader *r, const uint8_t *data, size_t len)
 		persona_defaults(&r->m->personas[i]);
 	if (!r->m->hypervisor.switch_key.s)
 		set(&r->m->hypervisor.switch_key, "ctrl-]", root->loc, false);
-	manifest_check(r->m, r->d);
+	manifest_check(r->m, look_at_files, r->d);
+	return 0;
+}
+
+int manifest_parse(const char *path, const uint8_t *data, size_t len, bool look_at_files, struct manifest **ret_m, struct diag *d)
+{
+	struct manifest *m CLEANUP(manifest_freep) = mem_new(struct manifest);
+	m->path = mem_strdup(path);
+	const char *slash = strrchr(path, '/');
+	m->dir = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+	for (size_t i = 0; i < PERSONA_MAX; i++)
+		m->personas[i].name = persona_names[i];
+	struct reader r = { .m = m, .d = d, .path = m->path, .where = BUF_INIT };
+	size_t errors = diag_errors(d);
+	int result = read_manifest(&r, data, len, look_at_files);
+	buf_fini(&r.where);
+	if (result < 0 || diag_errors(d) > errors)
+		return -1;
+	*ret_m = TAKE(m);
 	return 0;
 }
 
@@ -461,20 +479,7 @@ int manifest_load(const char *path, struct manifest **ret_m, struct diag *d)
 	int err = io_read_file(path, YNODE_LEN_MAX, &data, &len);
 	if (err < 0)
 		return diag_fail(d, MVP0200, &file, "cannot read the manifest: %s", strerror(-err));
-	struct manifest *m CLEANUP(manifest_freep) = mem_new(struct manifest);
-	m->path = mem_strdup(path);
-	const char *slash = strrchr(path, '/');
-	m->dir = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
-	for (size_t i = 0; i < PERSONA_MAX; i++)
-		m->personas[i].name = persona_names[i];
-	struct reader r = { .m = m, .d = d, .path = m->path, .where = BUF_INIT };
-	size_t errors = diag_errors(d);
-	int result = read_manifest(&r, data, len);
-	buf_fini(&r.where);
-	if (result < 0 || diag_errors(d) > errors)
-		return -1;
-	*ret_m = TAKE(m);
-	return 0;
+	return manifest_parse(path, data, len, true, ret_m, d);
 }
 
 static void strings_fini(struct mstrs *s)

@@ -109,6 +109,9 @@ struct manifest {
 /* Reads and checks the file; what it says but nothing acts on yet becomes a warning. All mistakes are reported at once; -1 if there was an
  * error (ret_m unset). */
 MUST_USE int manifest_load(const char *path, struct manifest **ret_m, struct diag *d);
+/* The same of text at hand; path names it and gives the folder. Without look_at_files nothing else is read: whether the files it names
+ * exist is then not checked. */
+MUST_USE int manifest_parse(const char *path, const uint8_t *data, size_t len, bool look_at_files, struct manifest **ret_m, struct diag *d);
 void manifest_free(struct manifest *m);
 DEFINE_FREEP(struct manifest, manifest_free)
 

@@ -40,9 +40,11 @@ bool schema_want(struct reader *r, const struct ynode *n, enum ynode_kind kind, 
 {
 	if (n->kind == kind && !ynode_empty(n))
 		return true;
-	/* Of a value that is absent only the key can be shown. */
-	diag_fail(r->d, MVP0206, ynode_empty(n) ? &n->key_loc : &n->loc, "'%s' is %s; %s is expected", n->key ? n->key : where(r),
-		  ynode_kind_name(n), what);
+	const char *name = n->key ? n->key : where(r);
+	if (ynode_empty(n)) /* of a value that is absent only the key can be shown */
+		diag_fail(r->d, MVP0206, &n->key_loc, "'%s' has no value; %s is expected", name, what);
+	else
+		diag_fail(r->d, MVP0206, &n->loc, "'%s' is %s; %s is expected", name, ynode_kind_name(n), what);
 	return false;
 }
 
@@ -97,9 +99,11 @@ static void read_choice(struct reader *r, const struct key *k, const struct ynod
 	size_t count = 0;
 	for (; k->choices[count]; count++)
 		buf_printf(&all, "%s%s", count == 0 ? "" : k->choices[count + 1] ? ", " : " or ", k->choices[count]);
-	const char *t = scalar(r, k, n, buf_str(&all));
-	if (!t)
+	const char *t = scalar(r, k, n, "one of its choices");
+	if (!t) {
+		diag_hint(r->d, "choices are %s", buf_str(&all));
 		return;
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(t, k->choices[i]) == 0) {
 			set_text(member(obj, k->at), n);
