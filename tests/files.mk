@@ -32,7 +32,7 @@ SUITES := lint unit cli fuzz e2e
 
 .PHONY: check $(SUITES) soak
 check: $(O)/deps/build $(O)/deps/run $(O)/deps/test
-	@scripts/check $(MAKE) O=$(O) -- $(SUITES)
+	+@scripts/check $(MAKE) O=$(O) -- $(SUITES)
 
 .PHONY: format
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')

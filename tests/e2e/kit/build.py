@@ -3,7 +3,6 @@ import functools
 import glob
 import json
 import os
-import subprocess
 
 from . import env, gpt
 from .env import check, run
@@ -84,10 +83,11 @@ def used():
             files[persona] = write_random_file(handset, persona, "random")
             # Text that a search of the flash can look for.
             handset.sh(persona, f"for i in 1 2 3 4 5 6 7 8; do echo 'minutes of the {persona} meeting'; done >/data/minutes; sync")
+        # The last persona's power-off is the handset's.
         for persona in ("work", "personal"):
             handset.send(persona, "poweroff")
-            handset.expect("mvp", rf"{persona}\b.*\boff\b", 60)
-        handset.power_off()
+            handset.expect("mvp", rf"{persona}: off", 60)
+        check(handset.wait() == 0, "the handset did not end well after both personas were off")
     return Used(disk, files)
 
 
@@ -100,22 +100,6 @@ def plain_work_disk(disk):
     run(["cryptsetup", "reencrypt", "--decrypt", "--force-offline-reencrypt", "--batch-mode", "--header", header, "--key-file", PASSCODE_FILE,
          target])
     return target
-
-
-def interrupt_after(command, seconds, signal_number, timeout=120):
-    """Starts a program and sends it a signal after some time. Returns its exit status, or None if it had already ended."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
-    try:
-        process.wait(seconds)
-        return None
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal_number)
-        process.communicate(timeout=timeout)
-        return process.returncode
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 def zip_images(path, folder):

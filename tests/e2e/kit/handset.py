@@ -22,8 +22,9 @@ class Console:
 
     live = set()
 
-    def __init__(self, command, log, prefixed, cwd=None):
+    def __init__(self, command, log, prefixed, show=None):
         self.prefixed = prefixed
+        self.show = show  # a text stream that gets a copy
         self.log_path = log
         self.text = {source: "" for source in SOURCES} | {"": ""}
         self.seen = {source: 0 for source in self.text}
@@ -36,7 +37,7 @@ class Console:
         self._log = open(log, "w", errors="replace")
         self._log.write("$ " + " ".join(command) + "\n")
         # A process group of its own, so that stopping it stops the QEMU it started.
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd,
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         start_new_session=True)
         Console.live.add(self)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -56,6 +57,9 @@ class Console:
                 text = data.decode("utf-8", "replace")
                 self._log.write(text)
                 self._log.flush()
+                if self.show:
+                    self.show.write(ESCAPES.sub("", text))
+                    self.show.flush()
                 self._take(text)
                 self._changed.notify_all()
 
@@ -96,6 +100,11 @@ class Console:
                     tail = "\n".join(self.text[source].splitlines()[-15:])
                     raise Failure(f"{source or 'console'}: no /{pattern}/: {why}; transcript {self.log_path}; it said last:\n{tail}")
                 self._changed.wait(left)
+
+    def skip(self, source):
+        """Forgets what the source said so far: what is expected next must be new."""
+        with self._changed:
+            self.seen[source] = len(self.text[source])
 
     def said(self, source, pattern):
         """Whether the source has said it, ever."""
@@ -175,9 +184,9 @@ class Console:
 class Handset(Console):
     """A built handset, run by `mvpctl run --headless`."""
 
-    def __init__(self, disk, log, *, cpu="cortex-a72", smp=2, prefixed=True):
+    def __init__(self, disk, log, *, cpu="cortex-a72", smp=2, prefixed=True, show=None):
         command = [env.MVPCTL, "run", "--headless", "--cpu", cpu, "--smp", str(smp), disk]
-        super().__init__(command, os.path.join(env.WORK, "log", log + ".log"), prefixed)
+        super().__init__(command, os.path.join(env.WORK, "log", log + ".log"), prefixed, show)
 
     def personal_ready(self, timeout=120):
         self.expect("personal", r"personal:/# ", timeout)

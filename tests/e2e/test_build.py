@@ -1,0 +1,187 @@
+"""A build is reproducible, needs no privilege, fits its budget, and leaves nothing half-made behind."""
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+from kit import build, env, gpt
+from kit.cases import cases
+from kit.env import check, check_equal, run
+
+NOBODY = 65534
+TEMP = ".mvp-tmp."
+
+
+def _outputs(folder):
+    """{name: SHA-256} of everything that has a final name in the folder."""
+    return {n: env.sha256(os.path.join(folder, n)) for n in sorted(os.listdir(folder)) if not n.startswith(TEMP)}
+
+
+def test_same_bytes():
+    """Two builds elsewhere, under another umask, time zone, locale, worker count and working folder, are byte for byte the first."""
+    first = build.built()
+    names = _outputs(first.folder)
+    check(len(names) >= 2, f"outputs: {names}")
+    for job, (mask, zone, workers) in enumerate(((0o077, "Pacific/Kiritimati", "1"), (0o002, "America/Caracas", "7"))):
+        folder, tmp = env.fresh("again", str(job), "out"), env.fresh("again", str(job), "tmp")
+        build.build(folder, "prefixed", "-j", workers, cwd=tmp, preexec_fn=lambda m=mask: os.umask(m),
+                    env=dict(os.environ, TZ=zone, LC_ALL="C", HOME=tmp, TMPDIR=tmp))
+        check_equal(_outputs(folder), names, f"outputs of the build with umask {mask:o}, TZ {zone}, -j {workers}")
+        check_equal(os.listdir(tmp), [], "left in TMPDIR")
+        shutil.rmtree(os.path.dirname(folder))
+
+
+def test_other_key_other_bytes():
+    """The positive control of the test above, and of the keys: another master key changes the work partition from its salts to its end."""
+    folder = env.fresh("other-key")
+    for name in ("inputs", "personas"):
+        os.symlink(os.path.realpath(os.path.join(env.DEMO, name)), os.path.join(folder, name))
+    shutil.copy(build.manifest(), os.path.join(folder, "demo.yaml"))
+    run([env.MVPCTL, "keys", "init", os.path.join(folder, "keys")])
+    shutil.copy(build.PASSCODE_FILE, os.path.join(folder, "keys"))
+    out = os.path.join(folder, "out")
+    run([env.MVPCTL, "build", "-q", "--format", "disk", "-o", out, os.path.join(folder, "demo.yaml")])
+    other, = (os.path.join(out, n) for n in os.listdir(out))
+    first = build.built()
+    a, b = first.parts()["work"], gpt.read(other)["work"]
+    check_equal(b.length, a.length, "size of the work partition")
+    same = 0
+    with open(first.disk, "rb") as f, open(other, "rb") as g:
+        for at in range(16 << 20, a.length - (1 << 20), 4096 * 64):
+            f.seek(a.at + at)
+            g.seek(b.at + at)
+            same += f.read(4096) == g.read(4096)
+    check(same == 0, f"{same} of the sampled sectors are the same under another master key")
+    shutil.rmtree(folder)
+
+
+def test_needs_no_root():
+    """As nobody, with an empty home and none of root's groups or capabilities."""
+    folder = env.fresh("nobody")
+    home, out = os.path.join(folder, "home"), os.path.join(folder, "out")
+    keys = os.path.join(folder, "keys")
+    for path in (home, out):
+        os.mkdir(path)
+    shutil.copytree(os.path.join(env.DEMO, "keys"), keys)
+    for name in ("inputs", "personas"):
+        os.symlink(os.path.realpath(os.path.join(env.DEMO, name)), os.path.join(folder, name))
+    shutil.copy(build.manifest(), os.path.join(folder, "demo.yaml"))
+    command = [env.MVPCTL, "build", "-q", "-o", out, os.path.join(folder, "demo.yaml")]
+    if os.geteuid() == 0:
+        for path, folders, files in os.walk(folder):
+            for name in [path] + [os.path.join(path, n) for n in folders + files]:
+                os.lchown(name, NOBODY, NOBODY)
+        _let_pass(folder)
+        command = [env.program("setpriv"), "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--bounding-set=-all",
+                   "--inh-caps=-all", "--no-new-privs"] + command
+    run(command, env={"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home}, cwd=home)
+    check_equal(_outputs(out), _outputs(build.built().folder), "outputs of a build by nobody and of one by us")
+    check_equal(os.listdir(home), [], "left in the home folder")
+    shutil.rmtree(folder)
+
+
+def _let_pass(path):
+    """A user without rights must at least get to the folder; a checkout below a closed home cannot be tested by another user."""
+    while path != "/":
+        path = os.path.dirname(path)
+        check(os.stat(path).st_mode & 0o001, f"nobody cannot enter {path}: put the checkout, or O=, elsewhere")
+
+
+@cases(interrupt=(signal.SIGINT, 130), terminate=(signal.SIGTERM, 130), kill=(signal.SIGKILL, -signal.SIGKILL))
+def test_interrupted(number, status):
+    """At any moment: what was there before is untouched, nothing half-made has a name."""
+    folder = env.fresh("interrupted")
+    out, tmp = os.path.join(folder, "out"), os.path.join(folder, "tmp")
+    os.mkdir(tmp)
+    start = time.monotonic()
+    build.build(out)
+    whole = time.monotonic() - start
+    before = _outputs(out)
+    # Other bytes, so that a file published too early would be seen.
+    other = os.path.join(folder, "demo.yaml")
+    for name in ("inputs", "personas", "keys"):
+        os.symlink(os.path.realpath(os.path.join(env.DEMO, name)), os.path.join(folder, name))
+    with open(build.manifest()) as f, open(other, "w") as g:
+        g.write(f.read().replace("cmdline: quiet", "cmdline: quiet mvp.other=1"))
+    hit = 0
+    for eighth in range(8):
+        command = [env.MVPCTL, "build", "-q", "-o", out, other]
+        got = _interrupted(command, whole * (eighth + 0.5) / 8, number, dict(os.environ, TMPDIR=tmp))
+        if got is None:
+            continue
+        hit += 1
+        check_equal(got, status, f"exit status after {signal.Signals(number).name} at {eighth}/8 of the build")
+        check_equal(_outputs(out), before, f"outputs after {signal.Signals(number).name} at {eighth}/8 of the build")
+        if number != signal.SIGKILL:
+            check_equal([n for n in os.listdir(out) + os.listdir(tmp) if n.startswith(TEMP)], [], "temporary files left")
+    check(hit >= 4, f"only {hit} of 8 signals came before the build had ended")
+    # Whatever a killed run left is gone after the next one.
+    build.build(out)
+    check_equal(_outputs(out), before, "outputs after another build")
+    check_equal([n for n in os.listdir(out) if n.startswith(TEMP)], [], "temporary files left after another build")
+    shutil.rmtree(folder)
+
+
+def _interrupted(command, seconds, number, environment):
+    """The exit status after the signal; None if the program had ended before."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        process.wait(seconds)
+        return None
+    except subprocess.TimeoutExpired:
+        process.send_signal(number)
+        return process.wait(60)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_disk_full():
+    """No room for an output: exit status 9, a diagnostic, and nothing half-made."""
+    out = env.fresh("full")
+    limit = os.path.getsize(build.built().disk) // 2
+
+    def small():
+        # Python leaves SIGXFSZ ignored, as a shell's children have it not: the write must fail, not kill.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    done = run([env.MVPCTL, "build", "-q", "-o", out, build.manifest()], status=9, preexec_fn=small)
+    check(re.search(r"MVP08\d\d", done.stderr), f"no diagnostic about output:\n{done.stderr}")
+    check_equal(os.listdir(out), [], "left in the output folder")
+    if os.geteuid() == 0:
+        _really_full(out)
+
+
+def _really_full(folder):
+    """The same on a file system that is too small, where this machine lets us mount one."""
+    if run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], status=None).returncode != 0:
+        return
+    try:
+        done = run([env.MVPCTL, "build", "-q", "-o", folder, build.manifest()], status=9)
+        check("No space left" in done.stderr, f"the diagnostic does not say why:\n{done.stderr}")
+        check_equal(os.listdir(folder), [], "left on the full disk")
+    finally:
+        run(["umount", folder])
+
+
+def test_budget():
+    """Sizes of core and hypervisor against tests/budget, and against what is in the boot partition."""
+    with open(os.path.join(env.ROOT, "tests", "budget")) as f:
+        budget = {words[0]: int(words[1]) for words in (line.split("#")[0].split() for line in f) if words}
+    check_equal(sorted(budget), ["core-text", "hypervisor"], "names in tests/budget")
+    sizes = build.built().event("result")["hypervisor"]
+    got = {"core-text": sizes["core-text"], "hypervisor": sizes["core-image"] + sizes["vault-image"]}
+    for name, size in got.items():
+        check(1000 < size <= budget[name], f"{name} is {size} bytes; tests/budget allows {budget[name]}")
+    part = build.built().parts()["boot"]
+    with open(build.built().disk, "rb") as f:
+        f.seek(part.at)
+        head = f.read(16)
+    kernel = int.from_bytes(head[8:12], "little")
+    check(head[:8] == b"ANDROID!", "the boot partition does not start with a boot image")
+    check(kernel <= budget["hypervisor"], f"the hypervisor in the boot image is {kernel} bytes; tests/budget allows {budget['hypervisor']}")
+    print(f"# core text {got['core-text']} of {budget['core-text']} bytes, core and vault {got['hypervisor']} of {budget['hypervisor']}")
