@@ -67,5 +67,6 @@ void mem_grow(void *pointer_to_array, size_t count, size_t *capacity, size_t siz
 
 void *mem_try(size_t count, size_t size)
 {
-	return calloc(count ? count : 1, size ? size : 1); /* calloc checks the product */
+	size_t bytes;
+	return __builtin_mul_overflow(count, size, &bytes) ? NULL : calloc(bytes ? bytes : 1, 1);
 }

@@ -78,7 +78,7 @@ const char *text_size(uint64_t bytes, char buf[TEXT_SIZE_LEN])
 	if (bytes % unit == 0)
 		snprintf(buf, TEXT_SIZE_LEN, "%" PRIu64 " %s", bytes / unit, units[u]);
 	else
-		snprintf(buf, TEXT_SIZE_LEN, "%" PRIu64 ".%" PRIu64 " %s", bytes / unit, bytes % unit / (unit / 10 + 1), units[u]);
+		snprintf(buf, TEXT_SIZE_LEN, "%" PRIu64 ".%" PRIu64 " %s", bytes / unit, bytes % unit * 10 / unit, units[u]);
 	return buf;
 }
 
