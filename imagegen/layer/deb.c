@@ -129,6 +129,7 @@ static int pattern_load(struct tree *t, const struct manifest *m, const struct m
 static int deb_load(struct tree *t, const struct manifest *m, const struct layer *l, struct diag *d)
 {
 	struct utf8_scope scope CLEANUP(utf8_leave) = utf8_enter();
+	(void)scope;
 	for (size_t i = 0; i < l->paths.count; i++)
 		if (pattern_load(t, m, &l->paths.v[i], d) < 0)
 			return -1;

@@ -8,6 +8,7 @@
 static int tar_load(struct tree *t, const struct manifest *m, const struct layer *l, struct diag *d)
 {
 	struct utf8_scope scope CLEANUP(utf8_leave) = utf8_enter();
+	(void)scope;
 	for (size_t i = 0; i < l->paths.count; i++) {
 		struct left_out left_out = { 0 };
 		const struct origin o = { l->paths.v[i].s, &l->paths.v[i].loc, &left_out };
