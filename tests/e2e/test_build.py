@@ -13,6 +13,37 @@ from kit.env import check, check_equal, run
 
 NOBODY = 65534
 TEMP = ".mvp-tmp."
+DISK_FULL = "No space left on device"
+
+
+def _small(folder, variant=""):
+    """A manifest whose build takes seconds: the personas' kernels as files, a busybox, no initial RAM disk. Returns its path."""
+    kernel = build.debian_kernel("work")
+    for name in ("inputs", "personas", "keys"):
+        if not os.path.lexists(os.path.join(folder, name)):
+            os.symlink(os.path.realpath(os.path.join(env.DEMO, name)), os.path.join(folder, name))
+    persona = f"""
+    memory: 128 MiB
+    cpus: 1
+    boot: {{kernel: "file:{kernel}", initrd: none, cmdline: "quiet{variant}"}}
+    system: {{layers: [{{deb: [inputs/personal/busybox-static_*.deb]}}, {{dir: personas/personal}}]}}
+    userdata: {{size: 16 MiB}}
+    network: none"""
+    path = os.path.join(folder, f"small{variant}.yaml")
+    with open(path, "w") as f:
+        f.write(f"""mvp: 1
+name: small
+version: 1.0
+board: qemu-virt
+oem: [generic]
+keys: {{master: keys/master.key}}
+hypervisor: {{console: prefixed}}
+personas:
+  personal:{persona}
+  work:{persona}
+    encryption: {{passcode: {{file: keys/demo.passcode}}}}
+""")
+    return path
 
 
 def _outputs(folder):
@@ -96,21 +127,21 @@ def test_interrupted(number, status):
     folder = env.fresh("interrupted")
     out, tmp = os.path.join(folder, "out"), os.path.join(folder, "tmp")
     os.mkdir(tmp)
+    first, second = _small(folder), _small(folder, "-second")
+    command = [env.MVPCTL, "build", "-q", "-o", out]
+    environment = dict(os.environ, TMPDIR=tmp)
     start = time.monotonic()
-    build.build(out)
+    run(command + [first], env=environment)
     whole = time.monotonic() - start
     before = _outputs(out)
-    # Other bytes, so that a file published too early would be seen.
-    other = os.path.join(folder, "demo.yaml")
-    for name in ("inputs", "personas", "keys"):
-        os.symlink(os.path.realpath(os.path.join(env.DEMO, name)), os.path.join(folder, name))
-    with open(build.manifest()) as f, open(other, "w") as g:
-        g.write(f.read().replace("cmdline: quiet", "cmdline: quiet mvp.other=1"))
     hit = 0
     for eighth in range(8):
-        command = [env.MVPCTL, "build", "-q", "-o", out, other]
-        got = _interrupted(command, whole * (eighth + 0.5) / 8, number, dict(os.environ, TMPDIR=tmp))
-        if got is None:
+        # The second manifest makes other bytes, so that a file published too early would be seen.
+        got = _interrupted(command + [second], whole * (eighth + 0.5) / 8, number, environment)
+        if got is None or got == 0:
+            # It had ended, or was past the point where there is something to interrupt: then all of it is there.
+            check(all(a != b for a, b in zip(_outputs(out).values(), before.values())), "a build that says it ended well is not complete")
+            run(command + [first], env=environment)
             continue
         hit += 1
         check_equal(got, status, f"exit status after {signal.Signals(number).name} at {eighth}/8 of the build")
@@ -119,9 +150,9 @@ def test_interrupted(number, status):
             check_equal([n for n in os.listdir(out) + os.listdir(tmp) if n.startswith(TEMP)], [], "temporary files left")
     check(hit >= 4, f"only {hit} of 8 signals came before the build had ended")
     # Whatever a killed run left is gone after the next one.
-    build.build(out)
+    run(command + [first], env=environment)
     check_equal(_outputs(out), before, "outputs after another build")
-    check_equal([n for n in os.listdir(out) if n.startswith(TEMP)], [], "temporary files left after another build")
+    check_equal([n for n in os.listdir(out) + os.listdir(tmp) if n.startswith(TEMP)], [], "temporary files left after another build")
     shutil.rmtree(folder)
 
 
@@ -140,32 +171,36 @@ def _interrupted(command, seconds, number, environment):
             process.wait()
 
 
-def test_disk_full():
-    """No room for an output: exit status 9, a diagnostic, and nothing half-made."""
-    out = env.fresh("full")
-    limit = os.path.getsize(build.built().disk) // 2
+def test_output_too_large():
+    """A limit on the size of files stands for a full disk where none can be mounted: exit status 9, a diagnostic, nothing half-made."""
+    folder = env.fresh("limited")
+    out = os.path.join(folder, "out")
 
     def small():
-        # Python leaves SIGXFSZ ignored, as a shell's children have it not: the write must fail, not kill.
+        # The write must fail, not kill.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    done = run([env.MVPCTL, "build", "-q", "-o", out, build.manifest()], status=9, preexec_fn=small)
-    check(re.search(r"MVP08\d\d", done.stderr), f"no diagnostic about output:\n{done.stderr}")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20, 64 << 20))
+    done = run([env.MVPCTL, "build", "-q", "-o", out, _small(folder)], status=9, preexec_fn=small)
+    check(re.search(r"MVP08\d\d", done.stderr) and "too large" in done.stderr, f"no diagnostic about the output:\n{done.stderr}")
     check_equal(os.listdir(out), [], "left in the output folder")
-    if os.geteuid() == 0:
-        _really_full(out)
 
 
-def _really_full(folder):
-    """The same on a file system that is too small, where this machine lets us mount one."""
-    if run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], status=None).returncode != 0:
-        return
-    try:
-        done = run([env.MVPCTL, "build", "-q", "-o", folder, build.manifest()], status=9)
-        check("No space left" in done.stderr, f"the diagnostic does not say why:\n{done.stderr}")
-        check_equal(os.listdir(folder), [], "left on the full disk")
-    finally:
-        run(["umount", folder])
+def test_disk_full():
+    """A file system with no room for the outputs, then one with no room for the work files."""
+    check(os.geteuid() == 0, "only root can mount a small file system: run the end-to-end tests as root")
+    folder = env.fresh("full")
+    full, roomy = os.path.join(folder, "full"), os.path.join(folder, "roomy")
+    for path in (full, roomy):
+        os.mkdir(path)
+    manifest = _small(folder)
+    for size, out, tmp in (("64m", full, roomy), ("1m", roomy, full)):
+        run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", full])
+        try:
+            done = run([env.MVPCTL, "build", "-q", "-o", out, manifest], status=9, env=dict(os.environ, TMPDIR=tmp))
+            check(DISK_FULL in done.stderr, f"the diagnostic does not say why:\n{done.stderr}")
+            check_equal(os.listdir(full) + os.listdir(roomy), [], "left after a build without room")
+        finally:
+            run(["umount", full])
 
 
 def test_budget():

@@ -18,12 +18,7 @@ def _text_of(persona, name):
 
 def _kernel_banner(persona):
     """The text that the persona's kernel image has in it, as it was downloaded."""
-    folder = env.fresh("kernel", persona)
-    deb, = [n for n in os.listdir(os.path.join(env.INPUTS, persona)) if n.startswith("linux-image-")]
-    env.run(["dpkg-deb", "-x", os.path.join(env.INPUTS, persona, deb), folder])
-    boot = os.path.join(folder, "boot")
-    name, = [n for n in os.listdir(boot) if n.startswith("vmlinuz-")]
-    with open(os.path.join(boot, name), "rb") as f:
+    with open(build.debian_kernel(persona), "rb") as f:
         banner = re.search(rb"Linux version 6[ -~]{40,}", f.read())
     check(banner, f"{persona}: no banner in its kernel image")
     return banner[0]

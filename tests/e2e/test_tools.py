@@ -1,5 +1,4 @@
 """Everything that was made opens in the tools its users have."""
-import glob
 import os
 import re
 import struct
@@ -80,7 +79,7 @@ def test_persona_disk(persona):
     with open(os.path.join(env.ROOT, "templates", "personas", persona, "etc", "motd")) as f:
         check_equal(motd, f.read(), f"{persona}: /etc/motd")
     boot = _unpack_boot(_extract(disk, parts["boot"], "boot"))
-    check_equal(env.sha256(os.path.join(boot, "kernel")), env.sha256(_debian_kernel(persona)), f"{persona}: kernel in its boot image")
+    check_equal(env.sha256(os.path.join(boot, "kernel")), env.sha256(build.debian_kernel(persona)), f"{persona}: kernel in its boot image")
     listing = env.run(["sh", "-c", "cpio -it --quiet < \"$1\"", "sh", os.path.join(boot, "ramdisk")]).stdout.split()
     check("init" in listing and any(n.endswith("virtio_blk.ko") for n in listing), f"{persona}: its initial RAM disk holds {listing[:40]}")
 
@@ -90,14 +89,6 @@ def _unpack_boot(image):
     text = run(["unpack_bootimg", "--boot_img", image, "--out", out]).stdout
     check(re.search(r"^boot image header version: [34]$", text, re.M), f"unpack_bootimg:\n{text}")
     return out
-
-
-def _debian_kernel(persona):
-    folder = env.fresh("debian-kernel", persona)
-    deb, = glob.glob(os.path.join(env.INPUTS, persona, "linux-image-*.deb"))
-    run(["dpkg-deb", "-x", deb, folder])
-    kernel, = glob.glob(os.path.join(folder, "boot", "vmlinuz-*"))
-    return kernel
 
 
 def test_boot_image_of_the_handset():

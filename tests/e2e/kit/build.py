@@ -124,3 +124,13 @@ def zip_images(path, folder):
         found[name[:-4]] = image
     check(found, f"{path} has no images")
     return found
+
+
+@functools.cache
+def debian_kernel(persona):
+    """The kernel image in the package that the persona is made of, unpacked by dpkg-deb."""
+    folder = env.fresh("debian-kernel", persona)
+    deb, = glob.glob(os.path.join(env.INPUTS, persona, "linux-image-*.deb"))
+    run(["dpkg-deb", "-x", deb, folder])
+    kernel, = glob.glob(os.path.join(folder, "boot", "vmlinuz-*"))
+    return kernel
