@@ -14,12 +14,22 @@ struct client {
 	struct io *head, *tail;    /* requests with something left to issue */
 	unsigned slots, slots_max; /* under disk.lock */
 	unsigned pending;          /* requests not done */
+	bool alone;                /* a write of part of a data unit is in flight: nothing else may be */
+};
+
+enum slot_kind {
+	SLOT_WHOLE,      /* the segments are the caller's, or a bounce buffer with what he writes */
+	SLOT_PART_READ,  /* a bounce buffer of whole units, of which he wants a part */
+	SLOT_PART_WRITE, /* the same, read first, then changed and written */
+	SLOT_PART_WRITTEN,
 };
 
 struct slot {
 	struct io *io;
-	uint8_t client, bounce;
-	uint64_t sector; /* in the view */
+	uint8_t client, bounce, kind;
+	uint64_t sector;            /* in the view */
+	uint32_t skip, bytes;       /* of a SLOT_PART: what the caller wants of the bounce buffer */
+	uint32_t io_seg, io_offset; /* and where it begins in his segments */
 	uint32_t segs_count;
 	struct seg segs[BLK_SLOT_SEGS];
 };
@@ -113,7 +123,27 @@ static void give_slot(unsigned i)
 	spin_unlock(&disk.lock);
 }
 
-/* Moves the io's cursor over up to max bytes and lists them; returns the bytes, a multiple of unit, or 0 if the segments are too small to
+/* Moves the cursor over the io's segments by n bytes. If flat is given, they are copied to it or, if to_segs, from it. */
+static void advance(const struct io *io, uint32_t *seg, uint32_t *offset, uint32_t n, uint8_t *flat, bool to_segs)
+{
+	while (n) {
+		const struct seg *s = &io->segs[*seg];
+		uint32_t step = (uint32_t)min_u64(n, s->len - *offset);
+		if (flat && to_segs)
+			memcpy(s->at + *offset, flat, step);
+		else if (flat)
+			memcpy(flat, s->at + *offset, step);
+		flat = flat ? flat + step : NULL;
+		n -= step;
+		*offset += step;
+		if (*offset == s->len) {
+			++*seg;
+			*offset = 0;
+		}
+	}
+}
+
+/* Lists up to max bytes from the io's cursor on and moves it; returns the bytes, a multiple of unit, or 0 if the segments are too small to
  * make up a unit in one piece. */
 static uint32_t cut_piece(struct io *io, struct slot *s, uint32_t max, uint32_t unit)
 {
@@ -139,41 +169,19 @@ static uint32_t cut_piece(struct io *io, struct slot *s, uint32_t max, uint32_t 
 		over -= n;
 		total -= n;
 	}
-	/* The cursor follows what is left after trimming. */
-	uint32_t left = total;
-	while (left) {
-		uint32_t n = (uint32_t)min_u64(left, io->segs[io->seg].len - io->seg_offset);
-		left -= n;
-		io->seg_offset += n;
-		if (io->seg_offset == io->segs[io->seg].len) {
-			io->seg++;
-			io->seg_offset = 0;
-		}
-	}
+	advance(io, &io->seg, &io->seg_offset, total, NULL, false);
 	s->segs_count = count;
 	return total;
 }
 
-/* Copies up to max bytes of a write to the slot's bounce buffer, whose contents nobody else can change, and encrypts them there. */
-static uint32_t bounce_piece(struct io *io, struct slot *s, uint32_t max)
+/* Copies n bytes of a write to the slot's bounce buffer, whose contents nobody else can change, and encrypts them there. */
+static void bounce_piece(struct io *io, struct slot *s, uint32_t n)
 {
 	uint8_t *to = bounce[s->bounce];
-	uint32_t total = 0;
-	while (io->seg < io->segs_count && total < max) {
-		const struct seg *from = &io->segs[io->seg];
-		uint32_t n = (uint32_t)min_u64(from->len - io->seg_offset, max - total);
-		memcpy(to + total, from->at + io->seg_offset, n);
-		total += n;
-		io->seg_offset += n;
-		if (io->seg_offset == from->len) {
-			io->seg++;
-			io->seg_offset = 0;
-		}
-	}
-	crypt_encrypt(io->view->crypt, s->sector, to, total);
-	s->segs[0] = (struct seg){ to, total };
+	advance(io, &io->seg, &io->seg_offset, n, to, false);
+	crypt_encrypt(io->view->crypt, s->sector, to, n);
+	s->segs[0] = (struct seg){ to, n };
 	s->segs_count = 1;
-	return total;
 }
 
 static void send(unsigned i, enum blk_op op, uint64_t sector)
@@ -187,32 +195,70 @@ static void send(unsigned i, enum blk_op op, uint64_t sector)
 	spin_unlock(&disk.lock);
 }
 
+/* Issues the next piece of a request that begins or ends inside a data unit, or whose segments are cut too small: through a bounce buffer
+ * of whole units. A write reads them first, so nothing else of the client may be in flight meanwhile: it could be in the same unit. */
+static bool issue_part(unsigned client, struct io *io)
+{
+	const struct view *v = io->view;
+	bool writes = io->op == IO_WRITE;
+	unsigned i;
+	if ((writes && clients[client].slots) || !take_slot(client, true, &i))
+		return false;
+	uint64_t at = io->sector * SECTOR + io->issued;
+	uint32_t unit = view_unit(v);
+	struct slot *s = &disk.slot[i];
+	s->io = io;
+	s->kind = writes ? SLOT_PART_WRITE : SLOT_PART_READ;
+	s->skip = (uint32_t)(at % unit);
+	s->bytes = (uint32_t)min_u64(io->len - io->issued, PIECE_CRYPT - s->skip);
+	s->sector = (at - s->skip) / SECTOR;
+	s->segs[0] = (struct seg){ bounce[s->bounce], (s->skip + s->bytes + unit - 1) / unit * unit };
+	s->segs_count = 1;
+	s->io_seg = io->seg;
+	s->io_offset = io->seg_offset;
+	advance(io, &io->seg, &io->seg_offset, s->bytes, NULL, false);
+	clients[client].alone = writes;
+	io->issued += s->bytes;
+	io->in_flight++;
+	send(i, BLK_READ, v->sector + s->sector);
+	return true;
+}
+
 /* Issues the next piece of io; false when it has to wait. */
 static bool issue(unsigned client, struct io *io)
 {
 	const struct view *v = io->view;
 	bool encrypts = io->op == IO_WRITE && v->crypt;
 	unsigned i;
+	if (clients[client].alone)
+		return false;
+	if (io->parts)
+		return issue_part(client, io);
 	if (!take_slot(client, encrypts, &i))
 		return false;
 	struct slot *s = &disk.slot[i];
 	s->io = io;
-	s->sector = io->sector + io->issued / SECTOR;
+	s->kind = SLOT_WHOLE;
 	s->segs_count = 0;
-
-	uint32_t n = 0;
-	if (io->op != IO_FLUSH) {
-		uint32_t max = (uint32_t)min_u64(io->len - io->issued, v->crypt ? PIECE_CRYPT : PIECE_PLAIN);
-		n = encrypts ? bounce_piece(io, s, max) : cut_piece(io, s, max, view_unit(v));
-		if (!n) {
-			io->failed = true;
-			give_slot(i);
-			return true;
-		}
+	if (io->op == IO_FLUSH) {
+		io->in_flight++;
+		send(i, BLK_FLUSH, 0);
+		return true;
+	}
+	s->sector = io->sector + io->issued / SECTOR;
+	uint32_t n = (uint32_t)min_u64(io->len - io->issued, v->crypt ? PIECE_CRYPT : PIECE_PLAIN);
+	if (encrypts)
+		bounce_piece(io, s, n);
+	else
+		n = cut_piece(io, s, n, view_unit(v));
+	if (!n) {
+		io->parts = true;
+		give_slot(i);
+		return true;
 	}
 	io->issued += n;
 	io->in_flight++;
-	send(i, io->op == IO_READ ? BLK_READ : io->op == IO_WRITE ? BLK_WRITE : BLK_FLUSH, io->op == IO_FLUSH ? 0 : v->sector + s->sector);
+	send(i, io->op == IO_READ ? BLK_READ : BLK_WRITE, v->sector + s->sector);
 	return true;
 }
 
@@ -254,6 +300,7 @@ void disk_submit(unsigned client, struct io *io)
 	io->seg = 0;
 	io->seg_offset = 0;
 	io->queued = true;
+	io->parts = io->op != IO_FLUSH && (io->sector * SECTOR % view_unit(io->view) || io->len % view_unit(io->view));
 	c->pending++;
 	if (io->op == IO_FLUSH && !disk.info.flush) {
 		/* Without a write cache every completed write is durable. */
@@ -278,16 +325,38 @@ void disk_cancel(unsigned client)
 	pump(client);
 }
 
+/* What was read has come: decrypts it, and for a part, moves it between bounce buffer and caller. The slot's segments are ours until the
+ * slot is given back, and view and segments of a request in flight do not change: no lock. */
+static void took(struct slot *s)
+{
+	const struct io *io = s->io;
+	const struct crypt *crypt = io->view->crypt;
+	uint32_t seg = s->io_seg, offset = s->io_offset;
+	if (crypt)
+		crypt_decrypt(crypt, s->sector, s->segs, s->segs_count, decrypt_scratch);
+	if (s->kind == SLOT_WHOLE)
+		return;
+	advance(io, &seg, &offset, s->bytes, bounce[s->bounce] + s->skip, s->kind == SLOT_PART_READ);
+	if (s->kind == SLOT_PART_WRITE && crypt)
+		crypt_encrypt(crypt, s->sector, bounce[s->bounce], s->segs[0].len);
+}
+
 static void completed(unsigned i, bool ok)
 {
 	struct slot *s = &disk.slot[i];
 	struct io *io = s->io;
 	unsigned client = s->client;
 
-	/* The slot's segments are ours until the slot is given back, and the view of a request in flight does not change: no lock. */
-	if (ok && io->op == IO_READ && io->view->crypt)
-		crypt_decrypt(io->view->crypt, s->sector, s->segs, s->segs_count, decrypt_scratch);
+	if (ok && (io->op == IO_READ || s->kind == SLOT_PART_WRITE))
+		took(s);
+	if (ok && s->kind == SLOT_PART_WRITE) {
+		s->kind = SLOT_PART_WRITTEN;
+		send(i, BLK_WRITE, io->view->sector + s->sector);
+		return;
+	}
 	disk_lock(client);
+	if (s->kind == SLOT_PART_WRITE || s->kind == SLOT_PART_WRITTEN)
+		clients[client].alone = false;
 	give_slot(i);
 	io->in_flight--;
 	if (!ok)

@@ -18,7 +18,7 @@ struct view {
 	uint64_t sector, sectors;  /* on the physical disk */
 	const struct crypt *crypt; /* NULL: stored as it is */
 };
-uint32_t view_unit(const struct view *v); /* bytes: requests start and end at multiples of it */
+uint32_t view_unit(const struct view *v); /* bytes of a data unit. Requests that are not whole units are slower */
 
 enum io_op { IO_READ, IO_WRITE, IO_FLUSH };
 
@@ -38,6 +38,7 @@ struct io {
 	uint32_t seg;       /* where the next piece starts */
 	uint32_t seg_offset;
 	bool queued;
+	bool parts; /* goes through bounce buffers of whole units */
 };
 
 const char *disk_start(void); /* NULL, or why there is no disk */
@@ -47,7 +48,8 @@ bool disk_irq(uint32_t intid); /* CPU 0; false if the interrupt is not the disk'
 /* A client's lock covers its requests; all but disk_start() and disk_irq() want it held. */
 void disk_lock(unsigned client);
 void disk_unlock(unsigned client);
-/* Range, unit and segments were checked by the caller against the view. May call disk_io_done() at once. */
+/* The caller checked that the request is whole sectors, lies in the view, and that its segments add up to it. May call disk_io_done() at
+ * once. */
 void disk_submit(unsigned client, struct io *io);
 /* Drops what is not in flight yet; those requests are done as failed when their last piece is. */
 void disk_cancel(unsigned client);

@@ -276,10 +276,12 @@ void handset_start(unsigned cpus)
 	}
 	disk_job.persona = MVP_MAX_PERSONAS;
 	has_entropy = virtio_rng_start(&rng_intid);
-	if (has_entropy)
+	if (has_entropy) {
 		hc(MVP_HC_IRQ_ENABLE, rng_intid, 1, 0);
-	else
+		virtio_rng_irq(); /* its edge may have come before */
+	} else {
 		console_log("no entropy device: personas get no seeds");
+	}
 	hc(MVP_HC_FOREGROUND, 0, 0, 0);
 
 	const char *wrong = disk_start();

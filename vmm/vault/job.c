@@ -46,7 +46,7 @@ void job_read(struct job *j, const struct view *v, uint64_t at, uint8_t *to, uin
 	j->io.segs[0] = (struct seg){ to, (uint32_t)len };
 	disk_lock(DISK_CLIENT_VAULT);
 	j->reading = true;
-	if (len && len <= UINT32_MAX && at % view_unit(v) == 0 && len % view_unit(v) == 0 && range_in(at, len, v->sectors * SECTOR)) {
+	if (len && len <= UINT32_MAX && at % SECTOR == 0 && len % SECTOR == 0 && range_in(at, len, v->sectors * SECTOR)) {
 		disk_submit(DISK_CLIENT_VAULT, &j->io);
 	} else {
 		j->io.failed = true;

@@ -104,8 +104,7 @@ struct persona {
 
 extern struct persona personas[MVP_MAX_PERSONAS];
 
-/* Reads len bytes at `at` of a view into to; both multiples of the view's unit and inside it (the caller checked). Then the state's step
- * runs. */
+/* Reads len bytes at `at` of a view into to: whole sectors inside it, or the read fails. Then the state's step runs. */
 void job_read(struct job *j, const struct view *v, uint64_t at, uint8_t *to, uint64_t len);
 bool job_read_failed(const struct job *j);
 

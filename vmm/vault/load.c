@@ -51,15 +51,14 @@ enum job_state load_table(struct job *j)
 {
 	const struct persona *p = &personas[j->persona];
 	const struct gpt_wanted *w = &j->gpt.scan.wanted[0];
-	uint32_t per_unit = view_unit(&p->disk) / SECTOR;
+
 	if (!j->gpt.ok)
 		return fail(j, "its disk has no sound partition table");
 	if (!w->found)
 		return fail(j, "its disk has no boot partition");
 	if (w->sectors < BOOTIMG_HEAD_LEN / SECTOR)
 		return fail(j, "its boot partition is too small");
-	if (w->sector % per_unit)
-		return fail(j, "its boot partition does not start at a block");
+
 	j->load.boot = (struct view){ .sector = w->sector, .sectors = w->sectors };
 	job_read(j, &p->disk, w->sector * SECTOR, j->buf, BOOTIMG_HEAD_LEN);
 	return JOB_HEAD;

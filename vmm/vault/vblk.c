@@ -11,8 +11,9 @@
 #define FEATURE_SEG_MAX (1ull << 2)
 #define FEATURE_BLK_SIZE (1ull << 6)
 #define FEATURE_FLUSH (1ull << 9)
+#define FEATURE_TOPOLOGY (1ull << 10)
 #define FEATURE_VERSION_1 (1ull << 32)
-#define FEATURES (FEATURE_SEG_MAX | FEATURE_BLK_SIZE | FEATURE_FLUSH | FEATURE_VERSION_1)
+#define FEATURES (FEATURE_SEG_MAX | FEATURE_BLK_SIZE | FEATURE_FLUSH | FEATURE_TOPOLOGY | FEATURE_VERSION_1)
 
 #define TYPE_IN 0
 #define TYPE_OUT 1
@@ -159,9 +160,9 @@ static void begin(unsigned persona, const struct ring_chain *c, const struct par
 		return;
 	}
 	uint64_t len = reads ? p->in_len : writes ? p->out_len : 0;
-	uint32_t unit = view_unit(d->view);
-	if (p->type != TYPE_FLUSH && (!len || len % unit || p->sector % (unit / SECTOR) || len > UINT32_MAX - 1 ||
-				      !range_in(p->sector, len / SECTOR, d->view->sectors))) {
+
+	if (p->type != TYPE_FLUSH &&
+	    (!len || len % SECTOR || len > UINT32_MAX - 1 || !range_in(p->sector, len / SECTOR, d->view->sectors))) {
 		answer(d, c->head, p->result, RESULT_IOERR, 0);
 		return;
 	}
@@ -460,18 +461,20 @@ static const struct reg regs[] = {
 
 #define CONFIG_AT 0x100
 
-/* struct virtio_blk_config up to blk_size */
+/* struct virtio_blk_config up to topology. Blocks are 512 bytes, since the partition table in the disk counts in them; where data units are
+ * larger, the topology says so, and a driver that heeds it hardly ever asks for a part of one. */
 static uint64_t read_config(const struct vblk *d, uint32_t at, unsigned width)
 {
 	uint8_t config[32] = { 0 };
 	uint64_t value = 0;
 	uint64_t capacity = d->view ? d->view->sectors : 0;
-	uint32_t blk_size = d->view ? view_unit(d->view) : SECTOR;
+	uint32_t per_unit = d->view ? view_unit(d->view) / SECTOR : 1;
 	for (unsigned i = 0; i < 8; i++)
 		config[i] = (uint8_t)(capacity >> (8 * i));
 	config[12] = SEG_MAX;
-	for (unsigned i = 0; i < 4; i++)
-		config[20 + i] = (uint8_t)(blk_size >> (8 * i));
+	config[21] = SECTOR >> 8;                      /* blk_size, 32 bits at 20 */
+	config[24] = (uint8_t)__builtin_ctz(per_unit); /* physical_block_exp */
+	config[26] = (uint8_t)per_unit;                /* min_io_size */
 	for (unsigned i = 0; i < width && at + i < sizeof(config); i++)
 		value |= (uint64_t)config[at + i] << (8 * i);
 	return value;

@@ -1,5 +1,5 @@
 /* A persona's virtual disk: virtio-blk behind virtio-mmio, version 2 (virtio 1.2, sections 4.2 and 5.2).
- * Requests of an encrypted disk that are not whole data units (VIRTIO_BLK_F_BLK_SIZE names them) are refused with IOERR. */
+ * Logical blocks are 512 bytes on every disk; the data units of an encrypted one are its physical blocks. */
 #ifndef VAULT_VBLK_H
 #define VAULT_VBLK_H
 
