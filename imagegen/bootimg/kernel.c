@@ -110,9 +110,10 @@ int kernel_check(uint8_t **data, size_t *len, const char *label, struct diag *d)
 	bool gzip = *len >= 3 && memcmp(*data, "\x1f\x8b\x08", 3) == 0;
 	if (gzip && unpack(*data, *len, label, &unpacked, &unpacked_len, d) < 0)
 		return -1;
-	if (check_header(gzip ? unpacked : *data, gzip ? unpacked_len : *len, label, d) < 0)
+	const uint8_t *image = unpacked ? unpacked : *data;
+	if (check_header(image, unpacked ? unpacked_len : *len, label, d) < 0)
 		return -1;
-	if (gzip) {
+	if (unpacked) {
 		free(*data);
 		*data = TAKE(unpacked);
 		*len = unpacked_len;

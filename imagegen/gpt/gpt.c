@@ -223,19 +223,18 @@ static void read_name(const struct mvp_gpt_entry *e, char name[MVP_GPT_NAME_CHAR
 
 static int by_place(const void *a, const void *b)
 {
-	const struct gpt_entry *const *x = a, *const *y = b;
-	return (*x)->at < (*y)->at ? -1 : (*x)->at > (*y)->at;
+	const struct gpt_entry *x = a, *y = b;
+	return x->at < y->at ? -1 : x->at > y->at;
 }
 
 static int check_overlap(const struct gpt_entry *entries, size_t count, const struct loc *loc, struct diag *d)
 {
-	const struct gpt_entry **sorted CLEANUP_FREE = mem_array(const struct gpt_entry *, count);
-	for (size_t i = 0; i < count; i++)
-		sorted[i] = &entries[i];
+	struct gpt_entry *sorted CLEANUP_FREE = mem_array(struct gpt_entry, count);
+	memcpy(sorted, entries, count * sizeof(*sorted));
 	qsort(sorted, count, sizeof(*sorted), by_place);
 	for (size_t i = 1; i < count; i++)
-		if (sorted[i - 1]->at + sorted[i - 1]->len > sorted[i]->at)
-			return diag_fail(d, MVP0503, loc, "the partitions '%s' and '%s' overlap", sorted[i - 1]->name, sorted[i]->name);
+		if (sorted[i - 1].at + sorted[i - 1].len > sorted[i].at)
+			return diag_fail(d, MVP0503, loc, "the partitions '%s' and '%s' overlap", sorted[i - 1].name, sorted[i].name);
 	return 0;
 }
 

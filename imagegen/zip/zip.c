@@ -263,7 +263,7 @@ int zip_archive(struct zip *z, const char *name, uint32_t mode, uint64_t max_len
 int zip_archive_end(struct zip *z, struct zip *inner TAKES, struct diag *d)
 {
 	struct zip *in CLEANUP(zip_freep) = inner;
-	uint64_t len;
+	uint64_t len = 0;
 	if (zip_end(in, &len, d) < 0)
 		return -1;
 	if (len > z->max_len)

@@ -11,6 +11,7 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/gpt/gpt.h"
+#include "mvp/gpt.h"
 
 #define DISK_LEN (128 * 512)
 
@@ -27,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (mend && disk_len == DISK_LEN) {
 		uint8_t *h = disk + 512;
 		uint64_t at, array_len = (uint64_t)get_le32(h + 80) * get_le32(h + 84);
-		memcpy(h, "EFI PART", 8);
+		put_le64(h, MVP_GPT_SIGNATURE);
 		if (num_mul(get_le64(h + 72), 512, &at) && num_inside(at, array_len, DISK_LEN))
 			put_le32(h + 88, crc32_gzip_refl(0, disk + at, array_len));
 		put_le32(h + 16, 0);

@@ -17,14 +17,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	static const uint8_t start[8] = { 'L', 'U', 'K', 'S', 0xba, 0xbe, 0, MVP_LUKS2_VERSION };
+	static const uint8_t checksum[6] = { 's', 'h', 'a', '2', '5', '6' };
 	if (len < 1)
 		return 0;
 	uint8_t *bytes = mem_zeroed(1, MVP_LUKS2_HDR_SIZE);
 	size_t total = MVP_LUKS2_HDR_SIZE;
 	if (data[0] & 1) { /* a header of ours around metadata that is not */
-		memcpy(bytes, MVP_LUKS2_MAGIC_1ST "\0\2", 8);
+		memcpy(bytes, start, sizeof(start));
 		put_be64(bytes + 8, MVP_LUKS2_HDR_SIZE);
-		memcpy(bytes + 72, "sha256", 6);
+		memcpy(bytes + 72, checksum, sizeof(checksum));
 		memcpy(bytes + MVP_LUKS2_BIN_SIZE, data + 1, num_min(len - 1, MVP_LUKS2_HDR_SIZE - MVP_LUKS2_BIN_SIZE));
 		SHA256(bytes, MVP_LUKS2_HDR_SIZE, bytes + MVP_LUKS2_CSUM_AT);
 	} else {
