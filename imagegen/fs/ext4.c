@@ -92,7 +92,8 @@ static int layout(int fd, const struct ext4_opts *o, const struct needs *need, u
 {
 	struct ext2_super_block param = { 0 };
 	uint64_t by_size = o->read_only ? 0 : blocks * EXT4_BLOCK / BYTES_PER_INODE;
-	uint64_t inodes = num_max(num_max(need->inodes + need->inodes / 64, by_size), 16);
+	/* Room for some new files also where the persona mounts its system writable. */
+	uint64_t inodes = num_max(need->inodes + num_max(need->inodes / 8, 64), by_size);
 	ext2_filsys fs CLEANUP(ext2fs_freep) = NULL;
 	char name[16];
 	if (inodes >= UINT32_MAX)
@@ -111,7 +112,7 @@ static int layout(int fd, const struct ext4_opts *o, const struct needs *need, u
 	errcode_t err = ext2fs_initialize(name, EXT2_FLAG_64BITS, &param, &ext4_io_manager, &fs);
 	if (err == EXT2_ET_TOOSMALL || err == EXT2_ET_INVALID_ARGUMENT || err == EXT2_ET_TOO_MANY_INODES)
 		return 1;
-	if (err)
+	if (err || !fs)
 		return ext4_failed("cannot lay out the file system", err, d);
 	fs->now = epoch(o);
 	set_identity(fs, o);
@@ -153,7 +154,7 @@ static int layout_auto(int fd, const struct ext4_opts *o, const struct needs *ne
 {
 	const uint64_t step = MIB / EXT4_BLOCK;
 	uint64_t content = need->blocks + need->headroom;
-	uint64_t blocks = align_up(content + need->inodes / 16 + (o->journal ? 2048 : 0) + 16, step);
+	uint64_t blocks = align_up(content + need->inodes / 14 + (o->journal ? 2048 : 0) + 16, step);
 	for (unsigned i = 0; i < TRIES_MAX; i++) {
 		ext2_filsys fs CLEANUP(ext2fs_freep) = NULL;
 		int r = layout(fd, o, need, blocks, &fs, d);

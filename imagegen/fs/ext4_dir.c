@@ -18,9 +18,8 @@ static size_t entry_len(size_t name_len)
 	return (8 + name_len + 3) & ~(size_t)3;
 }
 
-static void put_entry(uint8_t *p, uint32_t ino, size_t rec_len, const char *name, uint8_t type)
+static void put_entry(uint8_t *p, uint32_t ino, size_t rec_len, const char *name, size_t name_len, uint8_t type)
 {
-	size_t name_len = strlen(name);
 	put_le32(p, ino);
 	put_le16(p + 4, (uint16_t)rec_len);
 	p[6] = (uint8_t)name_len;
@@ -47,12 +46,12 @@ static bool leaf_new(struct leaf *l, struct buf *out)
 
 static bool leaf_add(struct leaf *l, uint32_t ino, const char *name, uint8_t type)
 {
-	size_t need = entry_len(strlen(name));
+	size_t name_len = strlen(name), need = entry_len(name_len);
 	if (need > LEAF_LEN - l->used)
 		return false;
 	if (l->used > 0)
 		put_le16(l->block + l->last + 4, (uint16_t)(l->used - l->last));
-	put_entry(l->block + l->used, ino, LEAF_LEN - l->used, name, type);
+	put_entry(l->block + l->used, ino, LEAF_LEN - l->used, name, name_len, type);
 	l->last = l->used;
 	l->used += need;
 	return true;
@@ -118,8 +117,8 @@ static void put_index(uint8_t *p, size_t limit, const uint32_t *hashes, size_t c
 
 static void put_root(uint8_t *p, uint32_t self, uint32_t parent, bool two_levels)
 {
-	put_entry(p, self, 12, ".", EXT2_FT_DIR);
-	put_entry(p + 12, parent, EXT4_BLOCK - 12, "..", EXT2_FT_DIR);
+	put_entry(p, self, 12, ".", 1, EXT2_FT_DIR);
+	put_entry(p + 12, parent, EXT4_BLOCK - 12, "..", 2, EXT2_FT_DIR);
 	p[DOTS_LEN + 4] = HALF_MD4;
 	p[DOTS_LEN + 5] = 8; /* length of this structure */
 	p[DOTS_LEN + 6] = two_levels;

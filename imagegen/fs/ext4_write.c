@@ -64,7 +64,7 @@ static int out_of_space(const struct ext4_writer *w, struct diag *d)
 /* The next free blocks, at most want of them and as many as lie together. */
 static int take_blocks(struct ext4_writer *w, uint64_t want, uint64_t *ret_first, uint64_t *ret_count, struct diag *d)
 {
-	blk64_t first, end, last = ext2fs_blocks_count(w->fs->super) - 1;
+	blk64_t first = 0, end = 0, last = ext2fs_blocks_count(w->fs->super) - 1;
 	if (w->cursor > last || ext2fs_find_first_zero_block_bitmap2(w->fs->block_map, w->cursor, last, &first) != 0)
 		return out_of_space(w, d);
 	blk64_t limit = num_min(first + want - 1, last);
@@ -82,7 +82,7 @@ static int take_blocks(struct ext4_writer *w, uint64_t want, uint64_t *ret_first
 static int map_blocks(struct ext4_writer *w, struct extent_map *m, uint32_t logical, uint64_t count, uint64_t spool_at, struct diag *d)
 {
 	while (count > 0) {
-		uint64_t first, got;
+		uint64_t first = 0, got = 0;
 		if (take_blocks(w, num_min(count, EXTENT_BLOCKS), &first, &got, d) < 0)
 			return -1;
 		mem_grow(&m->v, m->count, &m->cap, sizeof *m->v);
@@ -129,7 +129,7 @@ static void put_index(uint8_t *p, uint32_t logical, uint64_t block)
 
 static int write_node(struct ext4_writer *w, uint32_t ino, uint8_t *node, uint64_t *ret_block, struct diag *d)
 {
-	uint64_t got;
+	uint64_t got = 0;
 	if (take_blocks(w, 1, ret_block, &got, d) < 0)
 		return -1;
 	errcode_t err = ext2fs_extent_block_csum_set(w->fs, ino, (struct ext3_extent_header *)(void *)node);
@@ -145,7 +145,7 @@ static int write_extents(struct ext4_writer *w, uint32_t ino, const struct exten
 	/* Aligned as libext2fs casts it. */
 	_Alignas(8) uint8_t node[EXT4_BLOCK], parent[EXT4_BLOCK] = { 0 };
 	size_t leaves = (m->count + EXTENTS_LEAF - 1) / EXTENTS_LEAF, tops = 0;
-	uint64_t block;
+	uint64_t block = 0;
 	if (m->count <= EXTENTS_INLINE) {
 		put_extents(i_block, m, 0, m->count, EXTENTS_INLINE);
 		return 0;
@@ -381,7 +381,7 @@ static uint32_t link_count(const struct inode *i)
 static int write_node_inode(struct ext4_writer *w, const struct node *n, struct diag *d)
 {
 	struct ext2_inode_large out = { 0 };
-	uint64_t size, blocks;
+	uint64_t size = 0, blocks = 0;
 	uint32_t links = link_count(n->inode);
 	if (n->parent == n && !w->own_lost_found)
 		links++;

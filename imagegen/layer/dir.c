@@ -211,7 +211,8 @@ static int read_folder(struct walk *w, const char *rel, struct diag *d)
 		names.v[names.count++] = rel[0] ? mem_printf("%s/%s", rel, e->d_name) : mem_strdup(e->d_name);
 	}
 	dir_closep(&dir);
-	qsort(names.v, names.count, sizeof *names.v, by_name);
+	if (names.count > 0)
+		qsort(names.v, names.count, sizeof *names.v, by_name);
 	for (size_t i = 0; i < names.count; i++)
 		if (put_one(w, names.v[i], d) < 0)
 			return -1;

@@ -325,7 +325,7 @@ static int link_source(struct tree *t, const struct origin *o, const char *path,
 
 int tree_put_link(struct tree *t, const struct origin *o, const char *path, const char *target, struct diag *d)
 {
-	struct node *source;
+	struct node *source = NULL;
 	struct spot s;
 	if (link_source(t, o, path, target, &source, d) < 0 || place(t, o, path, false, &s, d) < 0)
 		return -1;
@@ -335,17 +335,22 @@ int tree_put_link(struct tree *t, const struct origin *o, const char *path, cons
 	return put_inode(t, o, path, source->inode, &s, d);
 }
 
+static void content_move(struct content *to, struct content *from)
+{
+	content_fini(to);
+	*to = *from;
+	*from = (struct content){ 0 };
+}
+
 int tree_put_content(struct tree *t, const struct origin *o, const char *path, struct content *c TAKES, struct diag *d)
 {
 	struct content own CLEANUP(content_fini) = *c;
-	struct node *n;
+	struct node *n = NULL;
 	*c = (struct content){ 0 };
 	if (link_source(t, o, path, path, &n, d) < 0)
 		return -1;
 	if (!S_ISREG(n->inode->mode))
 		return diag_fail(d, MVP0306, o->loc, "'%s': the hard link '%s' carries content, but is no regular file", o->label, path);
-	content_fini(&n->inode->content);
-	n->inode->content = own;
-	own = (struct content){ 0 };
+	content_move(&n->inode->content, &own);
 	return 0;
 }

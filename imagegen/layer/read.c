@@ -45,7 +45,7 @@ static void matches_add(struct matches *m, const struct node *n)
 	for (size_t i = 0; i < m->count; i++)
 		if (m->v[i]->inode == n->inode)
 			return;
-	mem_grow(&m->v, m->count, &m->cap, sizeof *m->v);
+	mem_grow(&m->v, m->count, &m->cap, sizeof(struct node *));
 	m->v[m->count++] = n;
 }
 

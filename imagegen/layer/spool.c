@@ -89,7 +89,7 @@ static int flush(struct spool *s, struct diag *d)
 static void end_run(struct spool *s)
 {
 	uint8_t trailer[16];
-	if (s->runs_count == 0)
+	if (!s->runs || s->runs_count == 0)
 		return;
 	const struct content_run *run = &s->runs[s->runs_count - 1];
 	put_le64(trailer, run->at);

@@ -1,8 +1,6 @@
 /* Finding names in a tree, symbolic links included. Targets come from archives: they may loop, climb above the root or be absurdly long. */
-#include <errno.h>
 #include <string.h>
 
-#include "imagegen/base/buf.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/layer/state.h"
 
@@ -133,21 +131,17 @@ const struct node *node_next(const struct node *n)
 
 char *node_path(const struct node *n)
 {
-	const struct node *chain[NODE_DEPTH_MAX + 1];
-	size_t count = 0, len = 0;
-	for (; n->parent != n && count <= NODE_DEPTH_MAX; n = n->parent) {
-		chain[count++] = n;
-		len += strlen(n->name) + 1;
+	size_t len = 0;
+	if (n->parent == n)
+		return mem_strdup("/");
+	for (const struct node *up = n; up->parent != up; up = up->parent)
+		len += strlen(up->name) + 1;
+	char *path = mem_zeroed(len + 1, 1);
+	for (const struct node *up = n; up->parent != up; up = up->parent) {
+		size_t name_len = strlen(up->name);
+		len -= name_len + 1;
+		path[len] = '/';
+		memcpy(path + len + 1, up->name, name_len);
 	}
-	char *path = mem_zeroed(len + 2, 1);
-	size_t at = 0;
-	for (size_t i = count; i-- > 0;) {
-		size_t name_len = strlen(chain[i]->name);
-		path[at++] = '/';
-		memcpy(path + at, chain[i]->name, name_len);
-		at += name_len;
-	}
-	if (at == 0)
-		path[0] = '/';
 	return path;
 }

@@ -11,8 +11,6 @@
 #include "imagegen/base/num.h"
 #include "imagegen/fs/ext4.h"
 
-extern char **environ;
-
 static const struct ext4_opts defaults = {
 	.label = "system",
 	.uuid = { 1, 2, 3, 4, 5, 6, 0x47, 8, 0x89, 10, 11, 12, 13, 14, 15, 16 },
@@ -364,6 +362,7 @@ static void test_a_size_given_is_kept_or_refused(void **state)
 	o.loc = (struct loc){ .file = "manifest.yaml", .line = 7, .col = 3 };
 	struct image *img CLEANUP(image_freep) = NULL;
 	char *path CLEANUP_FREE = build(&f, &o, &img);
+	assert_non_null(path);
 	assert_int_equal(image_len(img), 64 * MIB);
 	o.len = 8 * MIB;
 	struct image *none = NULL;
@@ -380,6 +379,7 @@ static void test_a_size_given_is_kept_or_refused(void **state)
 	o.len = strtoull(needs + 6, NULL, 10) * MIB;
 	assert_true(o.len > 8 * MIB);
 	char *exact CLEANUP_FREE = build(&f, &o, NULL);
+	assert_non_null(exact);
 	o.len -= MIB;
 	assert_int_equal(ext4_build(f.tree, &o, &none, f.d), -1);
 }
