@@ -134,7 +134,7 @@ void help_command(const struct cmd *cmd, const struct cmd *parent, struct buf *o
 		   : cmd->operands ? " "
 				   : "",
 		   cmd->operands && !cmd->subs ? cmd->operands : "");
-	buf_printf(out, "%s\n", cmd->description);
+	help_text(cmd->description, out);
 	if (cmd->subs) {
 		buf_puts(out, "\nCommands:\n");
 		for (size_t i = 0; i < cmd->subs_count; i++) {

@@ -77,14 +77,14 @@ static void set_text(struct mstr *s, const struct ynode *n)
 static void read_name(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+";
+	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	const char *t = scalar(r, k, n, "a name");
 	if (!t)
 		return;
 	size_t len = strlen(t);
 	if (!strchr(first, t[0]) || strspn(t, rest) != len) {
 		diag_fail(r->d, MVP0209, &n->loc, "'%s' is not a name", t);
-		diag_hint(r->d, "a letter or digit, then letters, digits and any of . _ - +");
+		diag_hint(r->d, "a letter or digit, then letters, digits and any of . _ -");
 	} else if (len > k->max) {
 		diag_fail(r->d, MVP0208, &n->loc, "'%s' has %zu characters; at most %" PRIu64 " are allowed for '%s'", t, len, k->max,
 			  k->name);

@@ -10,7 +10,8 @@
 enum key_kind {
 	KEY_TEXT,     /* struct mstr: one line of text; may be empty if empty_ok */
 	KEY_BLOCK,    /* struct mstr: text of any form */
-	KEY_NAME,     /* struct mstr: a letter or digit, then letters, digits, '.', '_', '-', '+'; at most max characters */
+	KEY_NAME,     /* struct mstr: a letter or digit, then letters, digits, '.', '_', '-' (it becomes part of file names); at most max
+			 characters */
 	KEY_CHOICE,   /* struct mstr: one of choices */
 	KEY_PATH,     /* struct mstr: a file of the host */
 	KEY_SIZE,     /* struct mnum: bytes, a multiple of unit; `auto` is 0 if auto_ok */

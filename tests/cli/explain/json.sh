@@ -1,0 +1,1 @@
+mvpctl explain --json MVP0204

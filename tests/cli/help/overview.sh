@@ -1,0 +1,4 @@
+mvpctl help >a
+mvpctl --help | cmp - a
+mvpctl -h | cmp - a
+cat a

@@ -1,0 +1,1 @@
+mvpctl inspect good.yaml

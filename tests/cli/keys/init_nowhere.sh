@@ -1,0 +1,1 @@
+mvpctl keys init nothing/here

@@ -1,0 +1,1 @@
+mvpctl build --output= good.yaml

@@ -1,0 +1,3 @@
+# Behind -- a name may begin with a dash.
+cp good.yaml -- -q
+mvpctl validate -- -q

@@ -1,0 +1,3 @@
+mvpctl val good.yaml || code=$?
+mvpctl validate --js good.yaml || code=$?
+exit $code

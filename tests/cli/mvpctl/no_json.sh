@@ -1,0 +1,1 @@
+mvpctl completion --json bash

@@ -1,0 +1,1 @@
+mvpctl biuld good.yaml

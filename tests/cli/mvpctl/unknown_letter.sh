@@ -1,0 +1,1 @@
+mvpctl build -z good.yaml

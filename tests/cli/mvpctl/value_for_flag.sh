@@ -1,0 +1,1 @@
+mvpctl validate --quiet=yes good.yaml

@@ -1,0 +1,1 @@
+mvpctl -q validate good.yaml

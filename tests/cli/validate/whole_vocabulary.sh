@@ -1,0 +1,60 @@
+# Every key there is, each with a value: valid, and what nothing acts on yet is warned about.
+: >keys/oem.pem
+: >keys/enterprise.pem
+: >keys/orders.pub
+: >keys/escrow.crt
+cat >all.yaml <<'X'
+mvp: 1
+name: acme-one
+version: 2026.11.0
+board: qemu-virt
+oem: [generic]
+carrier: verizon
+
+keys:
+  oem: keys/oem.pem
+  enterprise: keys/enterprise.pem
+  orders: keys/orders.pub
+  escrow: keys/escrow.crt
+  master: keys/master.key
+
+hypervisor:
+  foreground-share: 80%
+  switch-key: leftmeta+tab
+  console: prefixed
+
+personas:
+  personal:
+    memory: 128 MiB
+    cpus: 2
+    security-version: 1
+    boot: {kernel: /boot/vmlinuz-*, initrd: generate, cmdline: quiet}
+    system:
+      layers:
+        - deb: [debs/linux-image-*.deb]
+        - dir: rootfs
+        - files:
+            - {path: /etc/motd, content: "hello\n", mode: 0644, uid: 0, gid: 0}
+            - {path: /etc/localtime, link: /usr/share/zoneinfo/UTC}
+      size: auto
+    userdata: {size: 64 MiB}
+    network: nat
+  work:
+    memory: 128 MiB
+    cpus: 2
+    security-version: 1
+    boot: {kernel: /boot/vmlinuz-*, initrd: generate, cmdline: quiet}
+    system:
+      layers: [{tar: rootfs.tar}]
+      size: 512 MiB
+    userdata: {size: 64 MiB}
+    encryption:
+      passcode: {file: keys/passcode, tries: 10, iterations: 100000}
+      holes: keep
+
+policy:
+  notifications: {work-to-personal: title, personal-to-work: full}
+  clipboard: personal-to-work
+  lease: {lock-after: 7 days, wipe-after: 30 days}
+X
+mvpctl validate all.yaml
