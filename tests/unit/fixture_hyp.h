@@ -3,11 +3,16 @@
 #ifndef TESTS_FIXTURE_HYP_H
 #define TESTS_FIXTURE_HYP_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/mem.h"
@@ -17,7 +22,7 @@ static struct tmpdir *data; /* what MVP_DATADIR names */
 
 static const char cflags[] = "-std=gnu17 -Os -g -ffreestanding -fno-pic -march=armv8-a\n-mgeneral-regs-only -Wall -Werror\n";
 
-static void put(const char *name, const char *text)
+static inline void put(const char *name, const char *text)
 {
 	char *path CLEANUP_FREE = mem_printf("%s/%s", tmpdir_path(data), name);
 	FILE *out CLEANUP(file_closep) = NULL;
@@ -32,7 +37,7 @@ static void put(const char *name, const char *text)
 }
 
 /* A folder of the source tree, which tests are run in. */
-static void link_source(const char *name)
+static inline void link_source(const char *name)
 {
 	char *to CLEANUP_FREE = mem_printf("%s/%s", tmpdir_path(data), name), *from CLEANUP_FREE = realpath(name, NULL);
 	assert_non_null(from);
@@ -41,7 +46,7 @@ static void link_source(const char *name)
 }
 
 /* Afresh: tests damage single files. */
-static void put_all(void)
+static inline void put_all(void)
 {
 	put("vmm/cflags", cflags);
 	put("vmm/vault.sources", "# vault\nvault/start.S\nvault/main.c simd\n");
@@ -67,13 +72,13 @@ static void put_all(void)
 	link_source("templates");
 }
 
-static void fixture_hyp_open(void)
+static inline void fixture_hyp_open(void)
 {
 	if (tmpdir_new("/tmp", &data) || setenv("MVP_DATADIR", tmpdir_path(data), 1))
 		abort();
 }
 
-static void fixture_hyp_close(void)
+static inline void fixture_hyp_close(void)
 {
 	tmpdir_free(data);
 }

@@ -29,7 +29,7 @@ static struct manifest *manifest(void)
 		},
 		.personas = {
 			{ .name = "personal", .memory = { .v = 256 * MIB }, .cpus = { .v = 2 } },
-			{ .name = "work", .memory = { .v = 256 * MIB }, .cpus = { .v = 1 }, .encryption = { .on = true, .tries = { .v = 10 } } },
+			{ .name = "work", .memory = { .v = 256 * MIB }, .cpus = { .v = 1 }, .encryption.on = true },
 		},
 	};
 	return &m;
