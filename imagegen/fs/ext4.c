@@ -160,12 +160,12 @@ static int layout_auto(int fd, const struct ext4_opts *o, const struct needs *ne
 		int r = layout(fd, o, need, blocks, &fs, d);
 		if (r < 0)
 			return -1;
-		if (r == 0 && holds(fs, need) && ext2fs_blocks_count(fs->super) == blocks) {
+		if (r == 0 && fs && holds(fs, need) && ext2fs_blocks_count(fs->super) == blocks) {
 			*ret_fs = TAKE(fs);
 			return 0;
 		}
 		uint64_t missing = step;
-		if (r == 0 && ext2fs_free_blocks_count(fs->super) < content)
+		if (r == 0 && fs && ext2fs_free_blocks_count(fs->super) < content)
 			missing = content - ext2fs_free_blocks_count(fs->super);
 		else if (r == 1)
 			missing = blocks / 4;
@@ -196,7 +196,7 @@ static int choose_layout(int fd, const struct ext4_opts *o, const struct needs *
 	int r = layout(fd, o, need, o->len / EXT4_BLOCK, &fs, d);
 	if (r < 0)
 		return -1;
-	if (r > 0 || !holds(fs, need))
+	if (r > 0 || !fs || !holds(fs, need))
 		return too_small(fd, o, *need, d);
 	*ret_fs = TAKE(fs);
 	return 0;

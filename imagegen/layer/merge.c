@@ -308,26 +308,28 @@ int tree_put(struct tree *t, const struct origin *o, const char *path, struct en
 	return put_inode(t, o, path, new_inode(t, &own), &s, d);
 }
 
-/* The node of the file that a hard link names. */
-static int link_source(struct tree *t, const struct origin *o, const char *path, const char *target, struct node **ret_node, struct diag *d)
+/* The node of the file that a hard link names; NULL if it was refused and reported. */
+static struct node *link_source(struct tree *t, const struct origin *o, const char *path, const char *target, struct diag *d)
 {
 	struct spot s;
 	if (check_path(o, path, d) < 0 || check_path(o, target, d) < 0)
-		return -1;
-	enum walk_result r = tree_walk(t, t->root, target, false, NULL, NULL, &s);
-	if (r != WALK_FOUND)
-		return diag_fail(d, MVP0306, o->loc, "'%s': '%s' is a hard link to '%s', which is not there", o->label, path, target);
-	if (S_ISDIR(s.node->inode->mode))
-		return diag_fail(d, MVP0306, o->loc, "'%s': '%s' is a hard link to '%s', which is a folder", o->label, path, target);
-	*ret_node = s.node;
-	return 0;
+		return NULL;
+	if (tree_walk(t, t->root, target, false, NULL, NULL, &s) != WALK_FOUND) {
+		(void)diag_fail(d, MVP0306, o->loc, "'%s': '%s' is a hard link to '%s', which is not there", o->label, path, target);
+		return NULL;
+	}
+	if (S_ISDIR(s.node->inode->mode)) {
+		(void)diag_fail(d, MVP0306, o->loc, "'%s': '%s' is a hard link to '%s', which is a folder", o->label, path, target);
+		return NULL;
+	}
+	return s.node;
 }
 
 int tree_put_link(struct tree *t, const struct origin *o, const char *path, const char *target, struct diag *d)
 {
-	struct node *source = NULL;
+	struct node *source = link_source(t, o, path, target, d);
 	struct spot s;
-	if (link_source(t, o, path, target, &source, d) < 0 || place(t, o, path, false, &s, d) < 0)
+	if (!source || place(t, o, path, false, &s, d) < 0)
 		return -1;
 	if (s.node && s.node->inode == source->inode)
 		return 0;
@@ -345,9 +347,9 @@ static void content_move(struct content *to, struct content *from)
 int tree_put_content(struct tree *t, const struct origin *o, const char *path, struct content *c TAKES, struct diag *d)
 {
 	struct content own CLEANUP(content_fini) = *c;
-	struct node *n = NULL;
 	*c = (struct content){ 0 };
-	if (link_source(t, o, path, path, &n, d) < 0)
+	struct node *n = link_source(t, o, path, path, d);
+	if (!n)
 		return -1;
 	if (!S_ISREG(n->inode->mode))
 		return diag_fail(d, MVP0306, o->loc, "'%s': the hard link '%s' carries content, but is no regular file", o->label, path);
