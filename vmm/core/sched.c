@@ -4,7 +4,8 @@
 #include "cpu.h"
 #include "hcr.h"
 
-enum { WEIGHT_SCALE = 1024, WEIGHT_WORK = 100, CNT_ENABLE = 1 };
+/* Background work is what a person waits for: unlocking, loading. It gets as much of its CPU as a persona on the screen. */
+enum { WEIGHT_SCALE = 1024, WEIGHT_WORK = 1000, CNT_ENABLE = 1 };
 
 static uint64_t now(void)
 {

@@ -118,7 +118,8 @@ static struct vcpu *hc_wait(struct pcpu *p, struct vcpu *vault)
 	}
 	if (vault_pending(p))
 		return vault_deliver(p);
-	if (!v || p->resched || __atomic_load_n(&v->vm->stopping, __ATOMIC_ACQUIRE))
+	/* New background work needs a slice that ends, or a busy persona would keep the CPU from it. */
+	if (!v || p->resched || (p->vault_work && !p->slice_end) || __atomic_load_n(&v->vm->stopping, __ATOMIC_ACQUIRE))
 		return sched_next(p);
 	switch_to(p, v);
 	vgic_sync(v);

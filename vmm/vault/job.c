@@ -77,7 +77,8 @@ bool job_step(struct job *j, bool work)
 	if (before == JOB_IDLE || (wait == WAIT_READ && j->reading) || (wait == WAIT_WORK && !work))
 		return false;
 	j->state = states[before].step(j);
-	return wait != WAIT_WORK && (wait == WAIT_READ || j->state != before);
+	/* A computation that goes on has used up its share; one that ended leaves a state that may go on at once. */
+	return wait == WAIT_READ || j->state != before;
 }
 
 bool job_computes(const struct job *j)
