@@ -121,10 +121,16 @@ static int parse_uint(const char *text, unsigned *ret)
 	return 0;
 }
 
+static int missing_value(const struct parser *p, const struct opt *o)
+{
+	return diag_fail(p->d, MVP0003, NULL, "option '--%s' needs a value: %s", o->name, o->arg);
+}
+
 /* value is NULL for options without one. */
 static int apply(const struct parser *p, const struct opt *o, void *base, const char *value)
 {
 	void *at = (char *)base + o->at;
+	const char *v = value ? value : "";
 	if (value && check_choice(o, value, p->d) < 0)
 		return -1;
 	switch (o->kind) {
@@ -135,30 +141,25 @@ static int apply(const struct parser *p, const struct opt *o, void *base, const 
 		++*(unsigned *)at;
 		return 0;
 	case OPT_KIND_UINT:
-		if (parse_uint(value, at) < 0)
-			return diag_fail(p->d, MVP0003, NULL, "option '--%s' takes a whole number, not '%s'", o->name, value);
+		if (parse_uint(v, at) < 0)
+			return diag_fail(p->d, MVP0003, NULL, "option '--%s' takes a whole number, not '%s'", o->name, v);
 		return 0;
 	case OPT_KIND_STRING:
-		if (!*value)
+		if (!*v)
 			return diag_fail(p->d, MVP0003, NULL, "option '--%s' has an empty value", o->name);
-		*(const char **)at = value;
+		*(const char **)at = v;
 		return 0;
 	case OPT_KIND_LIST: {
 		struct opt_list *list = at;
-		const char **v = realloc(list->v, (list->count + 1) * sizeof(*v));
-		if (!v)
+		const char **all = realloc(list->v, (list->count + 1) * sizeof(*all));
+		if (!all)
 			return diag_fail(p->d, MVP0001, NULL, "out of memory");
-		v[list->count++] = value;
-		list->v = v;
+		all[list->count++] = v;
+		list->v = all;
 		return 0;
 	}
 	}
 	return 0;
-}
-
-static int missing_value(const struct parser *p, const struct opt *o)
-{
-	return diag_fail(p->d, MVP0003, NULL, "option '--%s' needs a value: %s", o->name, o->arg);
 }
 
 static int long_opt(struct parser *p, const char *text)

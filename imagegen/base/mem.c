@@ -63,6 +63,7 @@ void mem_grow(void *pointer_to_array, size_t count, size_t *capacity, size_t siz
 	memset((char *)p + count * size, 0, bytes - count * size);
 	memcpy(pointer_to_array, &p, sizeof(p));
 	*capacity = want;
+	/* cppcheck-suppress memleak ; the caller's pointer has it */
 }
 
 void *mem_try(size_t count, size_t size)

@@ -56,15 +56,14 @@ int tmpfile_open(const char *dir, const char *name, mode_t mode, struct tmpfile 
 	t->path = mem_printf("%s/%s", dir, name);
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		char *temp CLEANUP_FREE = random_name();
-		int fd CLEANUP(fd_closep) = openat(t->dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-		if (fd < 0 && errno == EEXIST)
+		fd_closep(&t->fd); /* of an attempt that a sweep spoiled */
+		t->fd = openat(t->dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+		if (t->fd < 0 && errno == EEXIST)
 			continue;
-		if (fd < 0)
+		if (t->fd < 0)
 			return -errno;
-		if (!lock_alive(fd))
+		if (!lock_alive(t->fd))
 			continue;
-		t->fd = fd;
-		fd = -1;
 		t->temp = TAKE(temp);
 		*ret_t = TAKE(t);
 		return 0;
@@ -161,12 +160,13 @@ int tmpdir_new(const char *dir, struct tmpdir **ret_t)
 				continue;
 			return -errno;
 		}
-		int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || !lock_alive(fd))
+		int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || !lock_alive(fd)) {
+			fd_closep(&fd);
 			continue;
+		}
 		struct tmpdir *t = mem_new(struct tmpdir);
 		t->fd = fd;
-		fd = -1;
 		t->path = TAKE(path);
 		*ret_t = t;
 		return 0;

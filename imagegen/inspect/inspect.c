@@ -61,18 +61,22 @@ static void find_extents(int fd, uint64_t len, struct extent **ret, size_t *ret_
 int inspect_open(const char *path, struct image **ret_img, struct diag *d)
 {
 	struct loc loc = LOC_FILE(path);
-	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return diag_fail(d, MVP0009, &loc, "cannot read the file: %s", strerror(errno));
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int err = errno;
+		fd_closep(&fd);
+		return diag_fail(d, MVP0009, &loc, "cannot read the file: %s", strerror(err));
+	}
 	off_t len = S_ISREG(st.st_mode) ? st.st_size : S_ISBLK(st.st_mode) ? lseek(fd, 0, SEEK_END) : -1;
-	if (len < 0)
+	if (len < 0) {
+		fd_closep(&fd);
 		return diag_fail(d, MVP0009, &loc, "neither a file nor a disk");
+	}
 	struct extent *extents = NULL;
 	size_t count = 0;
 	find_extents(fd, (uint64_t)len, &extents, &count);
 	*ret_img = image_fd(fd, (uint64_t)len, extents, count, path);
-	fd = -1;
 	return 0;
 }
 

@@ -59,6 +59,12 @@ const char *ynode_kind_name(const struct ynode *n)
 	return n->kind == YNODE_MAP ? "a mapping" : n->kind == YNODE_LIST ? "a list" : ynode_empty(n) ? "no value" : "text";
 }
 
+/* The list or mapping being read; NULL outside the root. */
+static struct ynode *innermost(const struct builder *b)
+{
+	return b->depth ? b->stack[b->depth - 1] : NULL;
+}
+
 /* The place of a new node: below the innermost open one, or the root. NULL and reported if it may not be there. */
 static struct ynode *node_add(struct builder *b, struct loc loc)
 {
@@ -66,11 +72,10 @@ static struct ynode *node_add(struct builder *b, struct loc loc)
 		diag_fail(b->d, MVP0202, &loc, "more than %d values in one file", YNODE_COUNT_MAX);
 		return NULL;
 	}
-	struct ynode *n;
-	if (b->depth == 0) {
+	struct ynode *parent = innermost(b), *n;
+	if (!parent) {
 		n = b->root = mem_new(struct ynode);
 	} else {
-		struct ynode *parent = b->stack[b->depth - 1];
 		mem_grow(&parent->items, parent->count, &parent->cap, sizeof(*parent->items));
 		n = &parent->items[parent->count++];
 		*n = (struct ynode){ 0 };
@@ -86,9 +91,9 @@ static struct ynode *node_add(struct builder *b, struct loc loc)
 }
 
 /* A duplicate is reported and kept behind the first one, where ynode_find() does not see it. */
-static int take_key(struct builder *b, struct loc loc, char *text TAKES)
+static int take_key(struct builder *b, const struct ynode *map, struct loc loc, char *text TAKES)
 {
-	const struct ynode *map = b->stack[b->depth - 1], *first = ynode_find(map, text);
+	const struct ynode *first = ynode_find(map, text);
 	b->key = text;
 	if (map->count == YNODE_KEYS_MAX)
 		return diag_fail(b->d, MVP0202, &loc, "more than %d keys in one mapping", YNODE_KEYS_MAX);
@@ -100,9 +105,11 @@ static int take_key(struct builder *b, struct loc loc, char *text TAKES)
 	return 0;
 }
 
-static bool wants_key(const struct builder *b)
+/* The mapping that waits for a key; NULL if a value comes next. */
+static const struct ynode *wants_key(const struct builder *b)
 {
-	return b->depth && b->stack[b->depth - 1]->kind == YNODE_MAP && !b->key;
+	const struct ynode *n = innermost(b);
+	return n && n->kind == YNODE_MAP && !b->key ? n : NULL;
 }
 
 static int on_scalar(struct builder *b, const yaml_event_t *e, struct loc loc)
@@ -111,8 +118,9 @@ static int on_scalar(struct builder *b, const yaml_event_t *e, struct loc loc)
 	size_t len = e->data.scalar.length;
 	if (memchr(value, 0, len))
 		return diag_fail(b->d, MVP0202, &loc, "text with a NUL character");
-	if (wants_key(b))
-		return take_key(b, loc, mem_strndup(value, len));
+	const struct ynode *map = wants_key(b);
+	if (map)
+		return take_key(b, map, loc, mem_strndup(value, len));
 	struct ynode *n = node_add(b, loc);
 	if (!n)
 		return -1;

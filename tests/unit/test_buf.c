@@ -27,6 +27,7 @@ static void test_append_grows_and_ends_in_nul(void **state)
 	size_t len;
 	uint8_t *p CLEANUP_FREE = buf_take(&b, &len);
 	assert_int_equal(len, 4000);
+	assert_memory_equal(p, "000.", 4);
 	assert_int_equal(b.len, 0);
 	assert_int_equal(buf_putc(&b, 'x'), 0);
 	assert_string_equal(buf_str(&b), "x");
