@@ -155,6 +155,18 @@ static void print_result(struct cli *cli, const struct build_result *r)
 	}
 }
 
+/* A build has two stages, each counted from 0 on a scale of its own: making hypervisor and personas, which takes somewhat less than half of
+ * the time, and the pass over all partitions. */
+#define FIRST_STAGE_PERCENT 40.0
+
+static int progress(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+	bool last = strcmp(what, "bundles") == 0;
+	double share = total ? (double)done / (double)total : 0;
+	double percent = last ? FIRST_STAGE_PERCENT + share * (100 - FIRST_STAGE_PERCENT) : share * FIRST_STAGE_PERCENT;
+	return cli_progress(ctx, what, (uint64_t)(percent * 1000), 100 * 1000);
+}
+
 static int run(struct cli *cli, const void *args)
 {
 	const struct build_args *a = args;
@@ -163,7 +175,7 @@ static int run(struct cli *cli, const void *args)
 		.jobs = cli->jobs,
 		.formats = a->formats.v,
 		.formats_count = a->formats.count,
-		.progress = cli_progress,
+		.progress = progress,
 		.progress_ctx = cli,
 	};
 	if (read_epoch(&o.epoch, cli->diag) < 0)
