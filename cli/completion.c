@@ -96,7 +96,8 @@ static const char zsh_tail[] = "_mvpctl()\n"
 			       "\tcompadd -- $found\n"
 			       "\tif [ \"$files\" = 1 ]; then _files; fi\n"
 			       "}\n"
-			       "compdef _mvpctl mvpctl\n";
+			       "# Autoloaded, this file is the body of _mvpctl at its first call.\n"
+			       "if [ \"$funcstack[1]\" = _mvpctl ]; then _mvpctl \"$@\"; else compdef _mvpctl mvpctl; fi\n";
 
 /* Text between single quotes of fish. */
 static void fish_quoted(const char *s, struct buf *out)
