@@ -62,12 +62,12 @@ void sha256_compress(uint32_t state[8], const uint8_t *blocks, size_t count)
 }
 
 /* The raw key is kept where the round keys would be. */
-void xts_set_key(struct xts_key *k, const uint8_t key[XTS_KEY_LEN])
+void aes_xts_set_key(struct aes_xts_key *k, const uint8_t key[XTS_KEY_LEN])
 {
 	memcpy(k->encrypt, key, XTS_KEY_LEN);
 }
 
-static void host_xts(const struct xts_key *k, uint64_t iv, uint8_t *data, size_t len, int encrypt)
+static void host_xts(const struct aes_xts_key *k, uint64_t iv, uint8_t *data, size_t len, int encrypt)
 {
 	uint8_t tweak[16] = { 0 };
 	int n = 0;
@@ -80,12 +80,12 @@ static void host_xts(const struct xts_key *k, uint64_t iv, uint8_t *data, size_t
 	EVP_CIPHER_CTX_free(c);
 }
 
-void xts_encrypt(const struct xts_key *k, uint64_t iv, uint8_t *data, size_t len)
+void aes_xts_encrypt(const struct aes_xts_key *k, uint64_t iv, uint8_t *data, size_t len)
 {
 	host_xts(k, iv, data, len, 1);
 }
 
-void xts_decrypt(const struct xts_key *k, uint64_t iv, uint8_t *data, size_t len)
+void aes_xts_decrypt(const struct aes_xts_key *k, uint64_t iv, uint8_t *data, size_t len)
 {
 	host_xts(k, iv, data, len, 0);
 }

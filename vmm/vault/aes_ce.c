@@ -32,7 +32,7 @@ static void expand(uint8_t out[AES_ROUNDS + 1][16], const uint8_t key[32])
 	wipe(w, sizeof(w));
 }
 
-void xts_set_key(struct xts_key *k, const uint8_t key[XTS_KEY_LEN])
+void aes_xts_set_key(struct aes_xts_key *k, const uint8_t key[XTS_KEY_LEN])
 {
 	expand(k->encrypt, key);
 	expand(k->tweak, key + 32);
@@ -90,7 +90,7 @@ static inline void forget_registers(void)
 		  "v26", "v27", "v28", "v29", "v30", "v31");
 }
 
-static inline __attribute__((always_inline)) void xts(const struct xts_key *k, uint64_t iv, uint8_t *data, size_t len, bool encrypt)
+static inline __attribute__((always_inline)) void xts(const struct aes_xts_key *k, uint64_t iv, uint8_t *data, size_t len, bool encrypt)
 {
 	uint8x16_t tweak = encrypt_block(k->tweak, vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(iv), vcreate_u64(0))));
 	uint8x16_t v[LANES], t[LANES];
@@ -116,12 +116,12 @@ static inline __attribute__((always_inline)) void xts(const struct xts_key *k, u
 	forget_registers();
 }
 
-void xts_encrypt(const struct xts_key *k, uint64_t iv, uint8_t *data, size_t len)
+void aes_xts_encrypt(const struct aes_xts_key *k, uint64_t iv, uint8_t *data, size_t len)
 {
 	xts(k, iv, data, len, true);
 }
 
-void xts_decrypt(const struct xts_key *k, uint64_t iv, uint8_t *data, size_t len)
+void aes_xts_decrypt(const struct aes_xts_key *k, uint64_t iv, uint8_t *data, size_t len)
 {
 	xts(k, iv, data, len, false);
 }

@@ -3,7 +3,7 @@
 void crypt_encrypt(const struct crypt *c, uint64_t sector, uint8_t *data, size_t len)
 {
 	for (; len >= c->unit; len -= c->unit) {
-		xts_encrypt(&c->key, c->iv_base + sector, data, c->unit);
+		aes_xts_encrypt(&c->key, c->iv_base + sector, data, c->unit);
 		data += c->unit;
 		sector += c->unit / SECTOR;
 	}
@@ -35,11 +35,11 @@ void crypt_decrypt(const struct crypt *c, uint64_t sector, const struct seg *seg
 
 	while (index < segs_count) {
 		if (segs[index].len - offset >= c->unit) {
-			xts_decrypt(&c->key, c->iv_base + sector, segs[index].at + offset, c->unit);
+			aes_xts_decrypt(&c->key, c->iv_base + sector, segs[index].at + offset, c->unit);
 		} else {
 			if (!copy_segs(segs, segs_count, index, offset, scratch, c->unit, false))
 				break;
-			xts_decrypt(&c->key, c->iv_base + sector, scratch, c->unit);
+			aes_xts_decrypt(&c->key, c->iv_base + sector, scratch, c->unit);
 			copy_segs(segs, segs_count, index, offset, scratch, c->unit, true);
 		}
 		sector += c->unit / SECTOR;

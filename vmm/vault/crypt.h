@@ -5,7 +5,7 @@
 #include "aes.h"
 
 struct crypt {
-	struct xts_key key;
+	struct aes_xts_key key;
 	uint32_t unit;    /* bytes of a data unit: 512, 1024, 2048 or 4096 */
 	uint64_t iv_base; /* iv_tweak of the segment, in 512-byte units */
 };

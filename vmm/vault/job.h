@@ -66,7 +66,7 @@ struct job {
 		size_t passcode_len;
 		uint32_t slot;
 		struct luks2_merge merge;
-		struct xts_key area_key;
+		struct aes_xts_key area_key;
 		uint64_t done;             /* bytes of the area read */
 		uint32_t area_len, merged; /* of the piece in buf */
 	} unlock;

@@ -86,7 +86,7 @@ static bool member_uint64(const struct json *j, uint32_t object, const char *key
 }
 
 /* False for slots of kinds we cannot open (Argon2, other ciphers): they are passed over, not an error. */
-static bool parse_slot(const struct json *j, uint32_t slot, struct luks2_slot *ret, uint64_t slots_from, uint64_t slots_to)
+static bool parse_slot(const struct json *j, uint32_t slot, struct luks2_keyslot *ret, uint64_t slots_from, uint64_t slots_to)
 {
 	uint64_t v;
 	uint32_t area = json_member(j, slot, "area", JSON_OBJECT);
@@ -178,7 +178,7 @@ const char *luks2_parse(struct json *j, const char *text, size_t len, const stru
 		slots_to = slots_from + keyslots_size;
 
 	for (uint32_t i = json_first(j, keyslots); i != JSON_NONE && l->slots_count < LUKS2_SLOTS_MAX; i = json_next(j, keyslots, i)) {
-		struct luks2_slot *slot = &l->slot[l->slots_count];
+		struct luks2_keyslot *slot = &l->slot[l->slots_count];
 		if (!json_uint(j, i, true, UINT32_MAX, &number))
 			return "the container has a key slot without a number";
 		if (!parse_slot(j, i + 1, slot, slots_from, slots_to) ||

@@ -18,7 +18,7 @@ struct luks2_copy {
 bool luks2_check_binary(uint8_t *bin, uint64_t at, struct luks2_copy *ret_copy);
 
 /* A key slot that can be tried: PBKDF2-SHA256, 64-byte key, bound to the payload's segment by a digest. */
-struct luks2_slot {
+struct luks2_keyslot {
 	uint32_t number;
 	uint32_t iterations;
 	uint8_t salt[64];
@@ -39,7 +39,7 @@ struct luks2 {
 	uint32_t sector_size;
 	uint64_t iv_tweak;
 	uint32_t slots_count;
-	struct luks2_slot slot[LUKS2_SLOTS_MAX];
+	struct luks2_keyslot slot[LUKS2_SLOTS_MAX];
 	struct luks2_digest digest[LUKS2_SLOTS_MAX];
 };
 

@@ -4,7 +4,7 @@
 #define MERGE_PIECE 0x2000u /* bytes merged between looks at the clock */
 #define KDF_PIECE 32u       /* iterations, likewise */
 
-static struct luks2_slot *slot(const struct job *j)
+static struct luks2_keyslot *slot(const struct job *j)
 {
 	return &personas[j->persona].luks.slot[j->unlock.slot];
 }
@@ -23,7 +23,7 @@ static enum job_state try_slot(struct job *j)
 		j->state = JOB_IDLE;
 		return finish(j, false);
 	}
-	const struct luks2_slot *s = slot(j);
+	const struct luks2_keyslot *s = slot(j);
 	pbkdf2_start(&j->unlock.kdf, j->unlock.passcode, j->unlock.passcode_len, s->salt, s->salt_len, s->iterations, XTS_KEY_LEN);
 	return JOB_KDF;
 }
@@ -50,7 +50,7 @@ enum job_state unlock_kdf(struct job *j)
 	uint64_t deadline = job_deadline();
 	do {
 		if (pbkdf2_step(&j->unlock.kdf, KDF_PIECE)) {
-			xts_set_key(&j->unlock.area_key, j->unlock.kdf.out);
+			aes_xts_set_key(&j->unlock.area_key, j->unlock.kdf.out);
 			wipe(&j->unlock.kdf, sizeof(j->unlock.kdf));
 			wipe(&j->unlock.merge, sizeof(j->unlock.merge));
 			j->unlock.done = 0;
@@ -78,7 +78,8 @@ enum job_state unlock_merge(struct job *j)
 		uint32_t n = (uint32_t)min_u64(MERGE_PIECE, j->unlock.area_len - j->unlock.merged);
 		uint8_t *piece = j->buf + j->unlock.merged;
 		for (uint32_t at = 0; at < n; at += MVP_LUKS2_SLOT_SECTOR)
-			xts_decrypt(&j->unlock.area_key, (j->unlock.done + at) / MVP_LUKS2_SLOT_SECTOR, piece + at, MVP_LUKS2_SLOT_SECTOR);
+			aes_xts_decrypt(&j->unlock.area_key, (j->unlock.done + at) / MVP_LUKS2_SLOT_SECTOR, piece + at,
+					MVP_LUKS2_SLOT_SECTOR);
 		j->unlock.done += n;
 		j->unlock.merged += n;
 		if (luks2_merge_feed(&j->unlock.merge, piece, n)) {
@@ -106,7 +107,7 @@ enum job_state unlock_digest(struct job *j)
 		j->unlock.slot++;
 		return try_slot(j);
 	}
-	xts_set_key(&p->crypt.key, j->unlock.merge.d);
+	aes_xts_set_key(&p->crypt.key, j->unlock.merge.d);
 	j->state = JOB_IDLE;
 	return finish(j, true);
 }
