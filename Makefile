@@ -10,6 +10,8 @@ VERSION := 0.1.0
 MAKEFLAGS += -rR
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# Objects of tests are kept, like all others.
+.SECONDARY:
 .DEFAULT_GOAL := all
 
 CC ?= gcc
