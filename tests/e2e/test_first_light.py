@@ -48,7 +48,7 @@ def _are_two_machines(handset):
 
 def _run_at_once(handset):
     """Both count in the background; each must get on while the other does too."""
-    counter = "(n=0; while :; do n=$((n+1)); [ $((n % 500)) = 0 ] && echo $n >/tmp/count; done) & echo started"
+    counter = "(n=0; while :; do n=$((n+1)); [ $((n % 500)) = 0 ] && echo $n >/tmp/count.new && mv /tmp/count.new /tmp/count; done) & echo started"
     for persona in ("personal", "work"):
         handset.sh(persona, counter)
 
