@@ -11,6 +11,7 @@ struct diag {
 	struct diag_item *items;
 	size_t count, cap;
 	size_t errors;
+	const atomic_bool *stop; /* NULL: never */
 };
 
 struct diag *diag_new(void)
@@ -43,6 +44,19 @@ static void report(struct diag *d, enum diag_code code, enum diag_severity sever
 	it->loc.file = mem_strdup(it->loc.file);
 	it->message = mem_vprintf(fmt, ap);
 	d->errors += severity == DIAG_ERROR;
+}
+
+void diag_watch(struct diag *d, const atomic_bool *stop)
+{
+	d->stop = stop;
+}
+
+bool diag_stopped(struct diag *d)
+{
+	if (!d->stop || !atomic_load_explicit(d->stop, memory_order_relaxed))
+		return false;
+	(void)diag_fail(d, MVP0006, NULL, "interrupted");
+	return true;
 }
 
 int diag_fail(struct diag *d, enum diag_code code, const struct loc *loc, const char *fmt, ...)

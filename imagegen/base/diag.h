@@ -2,6 +2,8 @@
 #ifndef IMAGEGEN_DIAG_H
 #define IMAGEGEN_DIAG_H
 
+#include <stdatomic.h>
+
 #include "imagegen/base/base.h"
 
 /* Exit status of mvpctl; the first error reported decides it. */
@@ -63,6 +65,11 @@ void diag_hint(struct diag *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void diag_note(struct diag *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Hint "did you mean 'x'?" when a candidate is near word; nothing otherwise. */
 void diag_hint_nearest(struct diag *d, const char *word, const char *const *candidates, size_t candidates_count);
+
+/* Long work asks whether it is still wanted: true, and MVP0006 reported, once the flag that its diag was given is set. The flag is borrowed
+ * and must outlive d; a diag without one never stops anybody. */
+void diag_watch(struct diag *d, const atomic_bool *stop);
+MUST_USE bool diag_stopped(struct diag *d);
 
 size_t diag_count(const struct diag *d);
 const struct diag_item *diag_get(const struct diag *d, size_t i);

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "imagegen/base/image.h"
@@ -40,6 +42,7 @@ struct task {
 };
 
 struct build {
+	atomic_bool stop; /* the caller no longer wants it */
 	const struct manifest *m;
 	const struct build_opts *opts;
 	struct diag *d;
@@ -190,6 +193,24 @@ static int step(struct build *b, const char *what, uint64_t done, uint64_t total
 	return 0;
 }
 
+enum { ASK_EVERY_MS = 50 };
+
+/* Waits for the task's end; meanwhile asks whether the build is still wanted, and stops all tasks if not. */
+static void wait_task(struct build *b, struct task *t)
+{
+	while (t->started) {
+		struct timespec until;
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += ASK_EVERY_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		if (!pthread_timedjoin_np(t->thread, NULL, &until))
+			return;
+		if (!atomic_load(&b->stop) && step(b, "building", 0, 1))
+			atomic_store(&b->stop, true);
+	}
+}
+
 /* Hypervisor and personas; with more than one job at the same time. Diagnostics are merged in a fixed order. */
 static int run_tasks(struct build *b)
 {
@@ -200,19 +221,21 @@ static int run_tasks(struct build *b)
 		struct task *t = &b->tasks[i];
 		t->b = b;
 		t->d = diag_new();
+		diag_watch(t->d, &b->stop);
 		t->persona = i ? &b->m->personas[i - 1] : NULL;
 		t->run = i ? run_persona : run_hyp;
-		t->started = b->jobs > 1 && !pthread_create(&t->thread, NULL, run_task, t);
+		t->started = !pthread_create(&t->thread, NULL, run_task, t);
 		if (!t->started)
 			(void)run_task(t);
+		if (b->jobs == 1) {
+			wait_task(b, t);
+			t->started = false;
+		}
 	}
-	for (size_t i = 0; i < PARTS; i++) {
-		struct task *t = &b->tasks[i];
-		if (t->started)
-			(void)pthread_join(t->thread, NULL);
-	}
+	for (size_t i = 0; i < PARTS; i++)
+		wait_task(b, &b->tasks[i]);
 	/* A key press that interrupts us also ended the compilers: that is not their failure. */
-	if (step(b, "building", 1, 1))
+	if (atomic_load(&b->stop) || step(b, "building", 1, 1))
 		return -1;
 	for (size_t i = 0; i < PARTS; i++) {
 		diag_merge(b->d, TAKE(b->tasks[i].d));

@@ -169,6 +169,8 @@ static int skip_to(struct spool *s, uint64_t at, struct diag *d)
 int spool_put(struct spool *s, uint64_t at, const void *data, size_t len, const char *label, struct diag *d)
 {
 	const uint8_t *p = data;
+	if (diag_stopped(d))
+		return -1;
 	if (at > CONTENT_MAX || len > CONTENT_MAX - at)
 		return diag_fail(d, MVP0307, &LOC_FILE(label), "a file larger than %llu TiB", (unsigned long long)(CONTENT_MAX >> 40));
 	if (at < s->at)
