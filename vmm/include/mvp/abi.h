@@ -19,32 +19,33 @@
 
 #define MVP_HC_VERSION MVP_HC(0) /* x0 = MVP_ABI_VERSION */
 #define MVP_HC_WAIT MVP_HC(1) /* x1 = value read, if the last event was a read MVP_EV_IOREQ; x2 = 1: has background work. Event in x0.. */
-#define MVP_HC_IRQ_LINE MVP_HC(2) /* x1 = persona, x2 = SPI number (not INTID), x3 = level 0 or 1 */
-#define MVP_HC_IRQ_DONE MVP_HC(3) /* x1 = physical INTID got by MVP_EV_IRQ: unmask it */
-#define MVP_HC_IRQ_ENABLE MVP_HC(4) /* x1 = physical INTID (must be listed in the configuration), x2 = 0 or 1; routed to CPU 0 */
+#define MVP_HC_IRQ_LINE MVP_HC(2)      /* x1 = persona, x2 = SPI number (not INTID), x3 = level 0 or 1 */
+#define MVP_HC_IRQ_DONE MVP_HC(3)      /* x1 = physical INTID got by MVP_EV_IRQ: unmask it */
+#define MVP_HC_IRQ_ENABLE MVP_HC(4)    /* x1 = physical INTID (must be listed in the configuration), x2 = 0 or 1; routed to CPU 0 */
 #define MVP_HC_PERSONA_START MVP_HC(5) /* x1 = persona, x2 = entry IPA, x3 = x0 of its vCPU 0. The vault has cleaned images to PoC */
-#define MVP_HC_PERSONA_STOP MVP_HC(6) /* x1 = persona. MVP_E_BUSY until every vCPU is off its CPU: call again */
-#define MVP_HC_PERSONA_SCRUB MVP_HC(7) /* x1 = persona (stopped), x2 = offset; zeroes a bounded piece; x0 = next offset, RAM size when done */
+#define MVP_HC_PERSONA_STOP MVP_HC(6)  /* x1 = persona. MVP_E_BUSY until every vCPU is off its CPU: call again */
+#define MVP_HC_PERSONA_SCRUB \
+	MVP_HC(7)                   /* x1 = persona (stopped), x2 = offset; zeroes a bounded piece; x0 = next offset, RAM size when done */
 #define MVP_HC_FOREGROUND MVP_HC(8) /* x1 = persona that gets the foreground weight */
-#define MVP_HC_TIMER MVP_HC(9) /* x1 = absolute CNTVCT (= CNTPCT) value for MVP_EV_TIMER on this CPU; 0 cancels */
-#define MVP_HC_POWER MVP_HC(10) /* x1 = 0 off, 1 reset; of the board; does not return */
-#define MVP_HC_DOORBELL MVP_HC(11) /* x1 = physical CPU index whose vault vCPU gets MVP_EV_DOORBELL */
-#define MVP_HC_PANIC MVP_HC(12) /* x1 = cause, x2 = address; the core reports it on the debug UART and resets the board */
+#define MVP_HC_TIMER MVP_HC(9)      /* x1 = absolute CNTVCT (= CNTPCT) value for MVP_EV_TIMER on this CPU; 0 cancels */
+#define MVP_HC_POWER MVP_HC(10)     /* x1 = 0 off, 1 reset; of the board; does not return */
+#define MVP_HC_DOORBELL MVP_HC(11)  /* x1 = physical CPU index whose vault vCPU gets MVP_EV_DOORBELL */
+#define MVP_HC_PANIC MVP_HC(12)     /* x1 = cause, x2 = address; the core reports it on the debug UART and resets the board */
 
 #define MVP_EV_IOREQ 1 /* x1 = MVP_IOREQ_*, x2 = IPA, x3 = value of a write (zero-extended) */
-#define MVP_EV_IRQ 2 /* x1 = physical INTID, masked until MVP_HC_IRQ_DONE */
+#define MVP_EV_IRQ 2   /* x1 = physical INTID, masked until MVP_HC_IRQ_DONE */
 #define MVP_EV_TIMER 3
 #define MVP_EV_DOORBELL 4 /* x1 = sender's CPU index (of the last one, if several rang) */
-#define MVP_EV_WORK 5 /* a share of CPU time for background work: do a step of at most some 100 us */
-#define MVP_EV_PERSONA 6 /* x1 = persona, x2 = MVP_PERSONA_*: it stopped by itself; already off all CPUs */
+#define MVP_EV_WORK 5     /* a share of CPU time for background work: do a step of at most some 100 us */
+#define MVP_EV_PERSONA 6  /* x1 = persona, x2 = MVP_PERSONA_*: it stopped by itself; already off all CPUs */
 
-#define MVP_IOREQ_PERSONA(x) ((x) & 0xff)
+#define MVP_IOREQ_PERSONA(x) ((x)&0xff)
 #define MVP_IOREQ_VCPU(x) (((x) >> 8) & 0xff)
 #define MVP_IOREQ_WIDTH(x) (1u << (((x) >> 16) & 3)) /* bytes */
 #define MVP_IOREQ_WRITE(x) (((x) >> 24) & 1)
 #define MVP_IOREQ_PACK(persona, vcpu, log2_width, write) ((persona) | (vcpu) << 8 | (log2_width) << 16 | (write) << 24)
 
-#define MVP_PERSONA_OFF 0 /* PSCI SYSTEM_OFF */
+#define MVP_PERSONA_OFF 0   /* PSCI SYSTEM_OFF */
 #define MVP_PERSONA_RESET 1 /* PSCI SYSTEM_RESET */
 
 #define MVP_E_INVAL (-1)

@@ -21,8 +21,8 @@ struct mvp_core_config {
 	uint32_t revision;
 	uint32_t personas;
 	uint64_t gicd_pa, gicr_pa, gicr_size; /* physical GICv3 */
-	uint64_t debug_uart_pa; /* PL011, debug putc only */
-	uint64_t cpu_mpidr[MVP_MAX_CPUS]; /* affinities that may exist; absent ones refuse PSCI CPU_ON. [0] is the boot CPU */
+	uint64_t debug_uart_pa;               /* PL011, debug putc only */
+	uint64_t cpu_mpidr[MVP_MAX_CPUS];     /* affinities that may exist; absent ones refuse PSCI CPU_ON. [0] is the boot CPU */
 	uint32_t cpus;
 	uint32_t slice_us;
 	uint64_t vault_pa, vault_size; /* multiples of MVP_BLOCK_SIZE */
@@ -33,7 +33,7 @@ struct mvp_core_config {
 	} vault_mmio[MVP_MAX_VAULT_MMIO];
 	struct {
 		uint16_t intid; /* physical */
-		uint8_t edge; /* 1: edge triggered */
+		uint8_t edge;   /* 1: edge triggered */
 		uint8_t reserved;
 	} vault_irqs[MVP_MAX_VAULT_IRQS];
 	struct mvp_core_persona persona[MVP_MAX_PERSONAS];
@@ -47,31 +47,31 @@ struct mvp_vault_persona {
 	char name[16]; /* NUL terminated; also its partition's name in the handset's GPT */
 	uint64_t ram_pa, ram_size;
 	uint32_t vcpus;
-	uint32_t encrypted; /* 1: the partition is a LUKS2 container */
+	uint32_t encrypted;      /* 1: the partition is a LUKS2 container */
 	uint32_t passcode_tries; /* wrong passcodes until a delay of minutes; 0: no limit */
-	uint32_t color; /* 0x00RRGGBB, its colour in the trusted bar */
+	uint32_t color;          /* 0x00RRGGBB, its colour in the trusted bar */
 	/* Its device tree, complete but for these properties, which have room and whose bytes start at these offsets of dtb: */
 	const uint8_t *dtb;
 	uint32_t dtb_len;
-	uint32_t dtb_bootargs_at, dtb_bootargs_len; /* NUL-padded string; the vault writes boot.img's command line, NUL-terminated */
+	uint32_t dtb_bootargs_at, dtb_bootargs_len;      /* NUL-padded string; the vault writes boot.img's command line, NUL-terminated */
 	uint32_t dtb_initrd_start_at, dtb_initrd_end_at; /* 64-bit big-endian IPAs; both 0 without an initrd */
-	uint32_t dtb_kaslr_at; /* 8 random bytes */
-	uint32_t dtb_rng_at, dtb_rng_len; /* random bytes */
+	uint32_t dtb_kaslr_at;                           /* 8 random bytes */
+	uint32_t dtb_rng_at, dtb_rng_len;                /* random bytes */
 };
 
 struct mvp_vault_config {
 	uint32_t revision;
 	uint32_t personas;
 	uint64_t vault_pa, vault_size; /* where MVP_VAULT_BASE lies physically, for DMA */
-	uint64_t uart_pa; /* PL011 */
+	uint64_t uart_pa;              /* PL011 */
 	uint32_t uart_intid;
-	uint64_t rtc_pa; /* PL031 */
+	uint64_t rtc_pa;    /* PL031 */
 	uint64_t virtio_pa; /* virtio-mmio transports, version 2 */
 	uint32_t virtio_stride, virtio_count;
 	uint32_t virtio_intid; /* of transport 0 */
-	uint32_t console; /* enum mvp_console */
-	uint32_t switch_key; /* byte on the console that switches personas */
-	const char *product; /* manifest name and version, for the greeting */
+	uint32_t console;      /* enum mvp_console */
+	uint32_t switch_key;   /* byte on the console that switches personas */
+	const char *product;   /* manifest name and version, for the greeting */
 	struct mvp_vault_persona persona[MVP_MAX_PERSONAS];
 };
 

@@ -9,8 +9,8 @@
 #define MVP_GUEST_GICR_STRIDE 0x20000
 
 #define MVP_GUEST_UART 0x09000000 /* PL011 */
-#define MVP_GUEST_UART_SPI 1 /* SPI n is INTID 32 + n */
-#define MVP_GUEST_RTC 0x09010000 /* PL031 */
+#define MVP_GUEST_UART_SPI 1      /* SPI n is INTID 32 + n */
+#define MVP_GUEST_RTC 0x09010000  /* PL031 */
 #define MVP_GUEST_RTC_SPI 2
 #define MVP_GUEST_VIRTIO 0x0A000000 /* virtio-mmio, version 2 */
 #define MVP_GUEST_VIRTIO_STRIDE 0x200
@@ -31,7 +31,7 @@
 /* virtio-mmio slots in use */
 #define MVP_SLOT_BLK 0
 
-#define MVP_MAX_CPUS 8 /* physical CPUs */
+#define MVP_MAX_CPUS 8  /* physical CPUs */
 #define MVP_MAX_VCPUS 8 /* vCPUs of one persona */
 #define MVP_MAX_PERSONAS 2
 #define MVP_BLOCK_SIZE 0x200000 /* granule of memory given to a domain: a stage 2 block */
