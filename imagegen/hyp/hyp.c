@@ -2,6 +2,7 @@
  * paths or clock gets into the result, and sources are linked in the order of their lists. */
 #include "imagegen/hyp/hyp.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -137,7 +138,9 @@ static void add_flags(const struct compile *c, const char *part, bool simd, stru
 static void add_compile(struct compile *c, const char *part, const char *source, bool simd, const char *define)
 {
 	struct job *j = add_job(c);
-	char *flat CLEANUP_FREE = mem_strdup(strrchr(source, '/') ? strrchr(source, '/') + 1 : source);
+	assert(source);
+	const char *slash = strrchr(source, '/');
+	char *flat CLEANUP_FREE = mem_strdup(slash ? slash + 1 : source);
 	j->object = mem_printf("%s/%s-%zu-%s.o", c->tmp, part, c->count, flat);
 	add_flags(c, part, simd, &j->args);
 	if (define)

@@ -17,8 +17,6 @@
 
 enum { OUTPUT_MAX = 1 << 20, NOTES_MAX = 30 };
 
-extern char **environ;
-
 static int spawn(const char *const *argv, int out_fd, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
@@ -41,7 +39,7 @@ int tool_run(const char *const *argv, struct buf *ret_output)
 	int fd CLEANUP(fd_closep) = memfd_create("tool", MFD_CLOEXEC), status, rc;
 	uint8_t *data CLEANUP_FREE = NULL;
 	size_t len = 0;
-	pid_t pid;
+	pid_t pid = 0;
 	if (fd < 0)
 		return -errno;
 	rc = spawn(argv, fd, &pid);

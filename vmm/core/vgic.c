@@ -84,9 +84,7 @@ static void touch_bank(struct vgic *g, uint32_t vcpu, uint32_t first_intid, uint
 /* A pending list register whose interrupt is no longer to be delivered goes back to where it came from. */
 static void withdraw(struct vgic_bank *b, uint32_t bit, uint64_t lr)
 {
-	if (lr & LR_HW)
-		b->latch |= bit;
-	else if (b->edge & bit)
+	if ((lr & LR_HW) || (b->edge & bit))
 		b->latch |= bit;
 	b->inlr &= ~bit;
 }
