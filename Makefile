@@ -106,12 +106,18 @@ demo: all demo-manifest $(O)/deps/run $(O)/deps/test
 demo-manifest: all $(O)/inputs/complete
 	@scripts/demo-folder $(O)
 
+# Completion scripts come from the program's own tables.
+COMPLETIONS := $(foreach s,bash zsh fish,$(O)/completion/mvpctl.$(s))
+$(COMPLETIONS): $(O)/completion/mvpctl.%: $(O)/mvpctl
+	@mkdir -p $(@D)
+	$(O)/mvpctl completion $* > $@
+
 .PHONY: install uninstall
 dest = $(DESTDIR)$(prefix)
-install: all
+install: all $(COMPLETIONS)
 	scripts/install add $(O) '$(dest)' $(DATA_DIRS)
 
-uninstall:
+uninstall: $(COMPLETIONS)
 	scripts/install remove $(O) '$(dest)' $(DATA_DIRS)
 
 .PHONY: clean
