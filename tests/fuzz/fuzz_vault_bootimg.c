@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t ram = (uint64_t)get_le16(data) * MVP_BLOCK_SIZE, partition = (uint64_t)get_le32(data + 2) * SECTOR;
 	memcpy(head, data + 8, min_u64(size - 8, sizeof(head)));
 	if (data[6] & 1) {
-		static const uint8_t magic[] = { 'A', 'R', 'M', 0x64 };
-		memcpy(head, MVP_BOOTIMG_MAGIC, MVP_BOOTIMG_MAGIC_LEN);
+		static const uint8_t android[] = { 'A', 'N', 'D', 'R', 'O', 'I', 'D', '!' }, magic[] = { 'A', 'R', 'M', 0x64 };
+		memcpy(head, android, sizeof(android));
 		memcpy(head + 4096 + 56, magic, sizeof(magic));
 	}
 	if (bootimg_plan(head, partition, ram, &p))

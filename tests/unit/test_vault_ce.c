@@ -66,7 +66,7 @@ static void test_xts_vectors(void)
 			uint8_t shorter[512];
 			memcpy(shorter, plain, len);
 			aes_xts_encrypt(&k, vectors[v].iv, shorter, len);
-			if (memcmp(shorter, data, len))
+			if (memcmp(shorter, data, len) != 0)
 				check("xts: shorter unit", shorter, data, len);
 		}
 		aes_xts_decrypt(&k, vectors[v].iv, data, sizeof(data));

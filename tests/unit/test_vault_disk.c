@@ -195,7 +195,7 @@ static int setup(void **state)
 	uint8_t key[XTS_KEY_LEN];
 	for (unsigned i = 0; i < sizeof(key); i++)
 		key[i] = (uint8_t)(i * 3 + 1);
-	xts_set_key(&crypt_key.key, key);
+	aes_xts_set_key(&crypt_key.key, key);
 	crypt_key.unit = 4096;
 	crypt_key.iv_base = 0;
 	memset(&disk, 0, sizeof(disk));
@@ -245,7 +245,7 @@ static void random_traffic(const struct view *v)
 	memset(model, 0, sizeof(model));
 	if (v->crypt) {
 		for (uint32_t s = 0; s < VIEW_SECTORS; s += 8)
-			xts_encrypt(&crypt_key.key, s, image + (VIEW_AT + s) * SECTOR, 4096);
+			aes_xts_encrypt(&crypt_key.key, s, image + (VIEW_AT + s) * SECTOR, 4096);
 	}
 	plug(v);
 	for (unsigned n = 0; n < 600; n++) {
@@ -271,7 +271,7 @@ static void random_traffic(const struct view *v)
 	uint8_t *stored = image + VIEW_AT * SECTOR;
 	if (v->crypt) {
 		for (uint32_t s = 0; s < VIEW_SECTORS; s += 8)
-			xts_decrypt(&crypt_key.key, s, stored + s * SECTOR, 4096);
+			aes_xts_decrypt(&crypt_key.key, s, stored + s * SECTOR, 4096);
 	}
 	assert_memory_equal(stored, model, sizeof(model));
 	for (uint32_t i = 0; i < VIEW_AT * SECTOR; i++)
@@ -295,7 +295,7 @@ static void test_many_requests_in_flight_complete(void **state)
 	(void)state;
 	memset(image, 0, sizeof(image));
 	for (uint32_t s = 0; s < VIEW_SECTORS; s += 8)
-		xts_encrypt(&crypt_key.key, s, image + (VIEW_AT + s) * SECTOR, 4096);
+		aes_xts_encrypt(&crypt_key.key, s, image + (VIEW_AT + s) * SECTOR, 4096);
 	plug(&secret_view);
 	fake_in_flight_max = 0;
 	/* 42 requests of three descriptors, written units of their own, every third write inside a unit. */
@@ -321,7 +321,7 @@ static void test_many_requests_in_flight_complete(void **state)
 	for (unsigned r = 0; r < 42; r++) {
 		uint8_t unit[4096];
 		memcpy(unit, image + (VIEW_AT + 8 * r) * SECTOR, 4096);
-		xts_decrypt(&crypt_key.key, 8 * r, unit, 4096);
+		aes_xts_decrypt(&crypt_key.key, 8 * r, unit, 4096);
 		for (unsigned i = 0; i < 4096; i++) {
 			bool mine = r % 3 || (i >= 3 * SECTOR && i < 4 * SECTOR);
 			assert_int_equal(unit[i], mine ? r + 1 : 0);
@@ -349,7 +349,7 @@ static void test_written_data_is_what_was_offered(void **state)
 	disk_irq(INTID);
 	uint8_t unit[4096];
 	memcpy(unit, image + VIEW_AT * SECTOR, 4096);
-	xts_decrypt(&crypt_key.key, 0, unit, 4096);
+	aes_xts_decrypt(&crypt_key.key, 0, unit, 4096);
 	assert_int_equal(unit[0], 0x11);
 	assert_int_equal(unit[4095], 0x11);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -236,7 +237,7 @@ static void test_bootimg_is_placed(void **state)
 	(void)state;
 	struct image *img = make_bootimg(100000, 70000);
 	uint8_t *b = bytes_of(img);
-	struct bootplan p;
+	struct bootplan p = { 0 };
 	assert_null(bootimg_plan(b, image_len(img), 64 * MIB, &p));
 	assert_int_equal(p.kernel_from, 4096);
 	assert_int_equal(p.kernel_to, 2 * MIB);
@@ -285,7 +286,7 @@ static void test_bootimg_refuses_bad_headers(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct image *img = make_bootimg(100000, 70000);
 		uint8_t *b = bytes_of(img);
-		struct bootplan p;
+		struct bootplan p = { 0 };
 		for (size_t k = 0; k < bad[i].len; k++)
 			b[bad[i].at + k] = (uint8_t)(bad[i].value >> (8 * k));
 		assert_non_null(bootimg_plan(b, image_len(img), 64 * MIB, &p));
@@ -425,9 +426,9 @@ static void test_luks2_container_of_imagegen_opens(void **state)
 	struct image *img = make_container(plain);
 	uint8_t *c = bytes_of(img);
 	const uint64_t copies[] = { 0, MVP_LUKS2_HDR_SIZE };
-	struct luks2 l;
+	struct luks2 l = { 0 };
 	for (size_t i = 0; i < 2; i++) {
-		struct luks2_copy copy;
+		struct luks2_copy copy = { 0 };
 		assert_true(luks2_check_binary(c + copies[i], copies[i], &copy));
 		assert_int_equal(copy.hdr_size, MVP_LUKS2_HDR_SIZE);
 		assert_true(checksum_is_right(c, &copy, copies[i]));
@@ -487,9 +488,8 @@ static const char *parse_changed(const char *text, const char *from, const char 
 	const char *p = strstr(text, from);
 	assert_non_null(p);
 	memset(changed, 0, sizeof(changed));
-	memcpy(changed, text, (size_t)(p - text));
-	strcat(changed, to);
-	strcat(changed, p + strlen(from));
+	int len = snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(p - text), text, to, p + strlen(from));
+	assert_in_range(len, 1, sizeof(changed) - 1);
 	return luks2_parse(&json, changed, sizeof(changed), &copy, 16 * MIB + PLAIN_LEN, l);
 }
 
@@ -501,7 +501,7 @@ static void test_luks2_metadata_is_checked(void **state)
 	struct image *img = make_container(plain);
 	uint8_t *c = bytes_of(img);
 	const char *text = (const char *)c + MVP_LUKS2_BIN_SIZE;
-	struct luks2 l;
+	struct luks2 l = { 0 };
 	static const char *const changes[][2] = {
 		{ "\"type\":\"crypt\"", "\"type\":\"linear\"" },
 		{ "\"sector_size\":4096", "\"sector_size\":8192" },

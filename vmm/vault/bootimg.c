@@ -30,12 +30,13 @@ static const char *place_kernel(const uint8_t *kernel, uint32_t kernel_size, uin
 	return NULL;
 }
 
-const char *bootimg_plan(const uint8_t *head, uint64_t partition_len, uint64_t ram_size, struct bootplan *p)
+const char *bootimg_plan(const uint8_t *head, uint64_t partition_len, uint64_t ram_size, struct bootplan *ret_plan)
 {
+	struct bootplan *p = ret_plan;
 	struct mvp_bootimg_v4 h;
 	memcpy(&h, head, sizeof(h));
 
-	if (memcmp(h.magic, MVP_BOOTIMG_MAGIC, MVP_BOOTIMG_MAGIC_LEN))
+	if (memcmp(h.magic, MVP_BOOTIMG_MAGIC, MVP_BOOTIMG_MAGIC_LEN) != 0)
 		return "no Android boot image";
 	if (h.header_version != 3 && h.header_version != 4)
 		return "the boot image's header version is neither 3 nor 4";

@@ -186,7 +186,7 @@ static void bounce_piece(struct io *io, struct slot *s, uint32_t n)
 
 static void send(unsigned i, enum blk_op op, uint64_t sector)
 {
-	struct blk_seg segs[BLK_SLOT_SEGS];
+	struct blk_seg segs[BLK_SLOT_SEGS] = { 0 };
 	const struct slot *s = &disk.slot[i];
 	for (uint32_t k = 0; k < s->segs_count; k++)
 		segs[k] = (struct blk_seg){ dma_paddr(s->segs[k].at), s->segs[k].len };

@@ -43,7 +43,8 @@ void job_read(struct job *j, const struct view *v, uint64_t at, uint8_t *to, uin
 	j->io.sector = at / SECTOR;
 	j->io.len = len;
 	j->io.segs_count = 1;
-	j->io.segs[0] = (struct seg){ to, (uint32_t)len };
+	j->io.segs[0].at = to;
+	j->io.segs[0].len = (uint32_t)len;
 	disk_lock(DISK_CLIENT_VAULT);
 	j->reading = true;
 	if (len && len <= UINT32_MAX && at % SECTOR == 0 && len % SECTOR == 0 && range_in(at, len, v->sectors * SECTOR)) {

@@ -119,7 +119,7 @@ static bool read_word(struct reader *r)
 		uint8_t len, kind;
 	} words[] = { { "true", 4, JSON_TRUE }, { "false", 5, JSON_FALSE }, { "null", 4, JSON_NULL } };
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		if (r->len - r->at < words[i].len || memcmp(r->j->text + r->at, words[i].word, words[i].len))
+		if (r->len - r->at < words[i].len || memcmp(r->j->text + r->at, words[i].word, words[i].len) != 0)
 			continue;
 		struct json_token *t = add_token(r, words[i].kind);
 		if (!t)

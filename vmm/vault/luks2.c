@@ -6,7 +6,7 @@ bool luks2_check_binary(uint8_t *bin, uint64_t at, struct luks2_copy *ret_copy)
 	struct mvp_luks2_header h;
 	memcpy(&h, bin, sizeof(h));
 
-	if (memcmp(h.magic, at ? MVP_LUKS2_MAGIC_2ND : MVP_LUKS2_MAGIC_1ST, MVP_LUKS2_MAGIC_LEN))
+	if (memcmp(h.magic, at ? MVP_LUKS2_MAGIC_2ND : MVP_LUKS2_MAGIC_1ST, MVP_LUKS2_MAGIC_LEN) != 0)
 		return false;
 	if (__builtin_bswap16(h.version) != MVP_LUKS2_VERSION || __builtin_bswap64(h.hdr_offset) != at)
 		return false;
@@ -14,7 +14,7 @@ bool luks2_check_binary(uint8_t *bin, uint64_t at, struct luks2_copy *ret_copy)
 	if (hdr_size < MVP_LUKS2_HDR_SIZE || hdr_size > MVP_LUKS2_HDR_SIZE_MAX || (hdr_size & (hdr_size - 1)) || (at && at != hdr_size))
 		return false;
 	/* Names end at the first NUL; what lies behind it is not ours to judge. */
-	if (memcmp(h.checksum_alg, alg, 7))
+	if (memcmp(h.checksum_alg, alg, 7) != 0)
 		return false;
 
 	ret_copy->hdr_size = hdr_size;
@@ -144,8 +144,9 @@ static const char *parse_segment(const struct json *j, uint32_t segments, uint64
 }
 
 const char *luks2_parse(struct json *j, const char *text, size_t len, const struct luks2_copy *copy, uint64_t container_len,
-			struct luks2 *l)
+			struct luks2 *ret_luks2)
 {
+	struct luks2 *l = ret_luks2;
 	size_t text_len = 0;
 	while (text_len < len && text[text_len])
 		text_len++;

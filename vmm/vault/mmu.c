@@ -91,9 +91,9 @@ void mmu_build(void)
 	if (c->personas > MVP_MAX_PERSONAS || c->vault_size % MVP_BLOCK_SIZE || (uint64_t)__vault_end > end)
 		vault_panic(VAULT_PANIC_CONFIG, c->vault_size);
 
-	map((uint64_t)__vault_text, (uint64_t)(__vault_rodata - __vault_text), MAP_TEXT);
-	map((uint64_t)__vault_rodata, (uint64_t)(__vault_data - __vault_rodata), MAP_RODATA);
-	map((uint64_t)__vault_data, (uint64_t)(__vault_stacks - __vault_data), MAP_DATA);
+	map((uint64_t)__vault_text, (uint64_t)__vault_rodata - (uint64_t)__vault_text, MAP_TEXT);
+	map((uint64_t)__vault_rodata, (uint64_t)__vault_data - (uint64_t)__vault_rodata, MAP_RODATA);
+	map((uint64_t)__vault_data, (uint64_t)__vault_stacks - (uint64_t)__vault_data, MAP_DATA);
 	for (unsigned i = 0; i < MVP_MAX_CPUS; i++)
 		map((uint64_t)__vault_stacks + i * VAULT_STACK_STRIDE + VAULT_STACK_GUARD, VAULT_STACK_STRIDE - VAULT_STACK_GUARD,
 		    MAP_DATA);

@@ -11,14 +11,16 @@ static uint16_t load16(const uint8_t *at)
 	return __atomic_load_n((const uint16_t *)(const void *)at, __ATOMIC_RELAXED);
 }
 
-static void store16(uint8_t *at, uint16_t v)
+static void store16(void *at, uint16_t v)
 {
-	__atomic_store_n((uint16_t *)(void *)at, v, __ATOMIC_RELAXED);
+	uint16_t *p = at;
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
-static void store32(uint8_t *at, uint32_t v)
+static void store32(void *at, uint32_t v)
 {
-	__atomic_store_n((uint32_t *)(void *)at, v, __ATOMIC_RELAXED);
+	uint32_t *p = at;
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
 bool ring_start(struct ring *r, const struct ram *ram)
@@ -53,8 +55,9 @@ static struct desc read_desc(const struct ring *r, uint16_t index)
 	return (struct desc){ { low }, (uint32_t)high, (uint16_t)(high >> 32), (uint16_t)(high >> 48) };
 }
 
-enum ring_got ring_pop(struct ring *r, const struct ram *ram, struct ring_chain *c)
+enum ring_got ring_pop(struct ring *r, const struct ram *ram, struct ring_chain *ret_chain)
 {
+	struct ring_chain *c = ret_chain;
 	uint16_t waiting = (uint16_t)(load16(r->driver_va + 2) - r->next_avail);
 	if (!waiting)
 		return RING_EMPTY;

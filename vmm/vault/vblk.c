@@ -102,7 +102,7 @@ struct parsed {
 /* Takes header and result out of the chain, which may cut them anywhere (VERSION_1 allows any layout). False if one is missing. */
 static bool parse(struct ring_chain *c, struct parsed *p)
 {
-	uint8_t header[HEADER_LEN];
+	uint8_t header[HEADER_LEN] = { 0 };
 	uint32_t got = 0, i = 0;
 	*p = (struct parsed){ 0 };
 	for (; i < c->count && !c->buffer[i].write && got < HEADER_LEN; i++) {
