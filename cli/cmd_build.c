@@ -215,8 +215,8 @@ const struct cmd cmd_build = {
 		       "work disk and packs everything into bundles. Needs no root. Outputs appear under\n"
 		       "their final names only when they are complete; equal inputs give equal bytes.\n"
 		       "\n"
-		       "SOURCE_DATE_EPOCH sets the time of everything made (default: 2026-01-01), TMPDIR\n"
-		       "the folder of work files.",
+		       "SOURCE_DATE_EPOCH sets the time of everything made (default: 2026-01-01). Work\n"
+		       "files are made in the output folder and removed at the end.",
 	.opts = opts,
 	.opts_count = ARRAY_LEN(opts),
 	.args_size = sizeof(struct build_args),

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
@@ -25,8 +24,6 @@ enum { TEXT_MAX = 1 << 20, BINARY_MAX = 64 << 20 };
 #define GENERAL_ONLY "-mgeneral-regs-only"
 #define SIMD_ARCH "-march=armv8-a+crypto"
 #define COMPILER_PACKAGE "gcc-aarch64-linux-gnu"
-#define BEARSSL_PACKAGE "libbearssl-dev:arm64"
-#define BEARSSL_FALLBACK "/usr/lib/aarch64-linux-gnu/libbearssl.a"
 
 struct job {
 	struct args args;
@@ -39,7 +36,6 @@ struct compile {
 	const char *tmp; /* work folder */
 	char *vmm;       /* folder of the sources */
 	char *cross;     /* prefix of the tools */
-	char *bearssl;   /* libbearssl.a */
 	char *cflags;    /* text of vmm/cflags */
 	unsigned jobs_at_once;
 	struct job *jobs;
@@ -57,7 +53,6 @@ static void compile_fini(struct compile *c)
 	free(c->jobs);
 	free(c->vmm);
 	free(c->cross);
-	free(c->bearssl);
 	free(c->cflags);
 }
 
@@ -94,24 +89,14 @@ static int run_tool(const struct args *a, const char *what, struct buf *output, 
 	return -1;
 }
 
-static int find_bearssl(struct compile *c, struct diag *d)
+/* Asked once before all the compiling, so that a missing compiler is one error. */
+static int find_compiler(const struct compile *c, struct diag *d)
 {
 	struct args a CLEANUP(args_fini) = { 0 };
 	struct buf output CLEANUP(buf_fini) = BUF_INIT;
 	args_addf(&a, "%sgcc", c->cross);
-	args_add(&a, "-print-file-name=libbearssl.a");
-	if (run_tool(&a, "asking the compiler for its libraries", &output, d))
-		return -1;
-	c->bearssl = mem_strndup(buf_str(&output), strcspn(buf_str(&output), "\n"));
-	if (c->bearssl[0] == '/' && !access(c->bearssl, R_OK))
-		return 0;
-	free(c->bearssl);
-	c->bearssl = mem_strdup(BEARSSL_FALLBACK);
-	if (!access(c->bearssl, R_OK))
-		return 0;
-	(void)diag_fail(d, MVP0703, NULL, "libbearssl.a for arm64 was not found: the vault cannot be linked");
-	diag_hint(d, "install the Debian package " BEARSSL_PACKAGE " (dpkg --add-architecture arm64 first)");
-	return -1;
+	args_add(&a, "-dumpversion");
+	return run_tool(&a, "asking the compiler for its version", &output, d);
 }
 
 static struct job *add_job(struct compile *c)
@@ -239,7 +224,8 @@ static int link_part(struct compile *c, const char *part, const char *extra, siz
 	args_addf(&link, "%s/%s.elf", c->tmp, part);
 	for (size_t i = first; i < end; i++)
 		args_add(&link, c->jobs[i].object);
-	args_add(&link, extra);
+	if (extra)
+		args_add(&link, extra);
 	if (run_tool(&link, what, &output, d))
 		return -1;
 	args_addf(&flatten, "%sobjcopy", c->cross);
@@ -290,7 +276,7 @@ static const struct layout_region *region(const struct layout *l, const char *na
 static int build_vault(struct compile *c, size_t first, size_t end, const struct layout *l, struct diag *d)
 {
 	uint64_t text;
-	if (link_part(c, "vault", c->bearssl, first, end, d))
+	if (link_part(c, "vault", NULL, first, end, d))
 		return -1;
 	return check_elf(c, "vault", MVP_VAULT_BASE, region(l, "vault")->size, &text, d);
 }
@@ -323,7 +309,7 @@ static int prepare(struct compile *c, struct diag *d)
 	c->vmm = mem_printf("%s/vmm", datadir());
 	c->cross = mem_strdup(cross && *cross ? cross : "aarch64-linux-gnu-");
 	cflags = mem_printf("%s/cflags", c->vmm);
-	return read_text(cflags, &c->cflags, d) || find_bearssl(c, d) ? -1 : 0;
+	return read_text(cflags, &c->cflags, d) || find_compiler(c, d) ? -1 : 0;
 }
 
 static int add_config(struct compile *c, const char *part,
