@@ -1,0 +1,1 @@
+SOURCE_DATE_EPOCH=yesterday mvpctl build good.yaml

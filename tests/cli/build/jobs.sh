@@ -1,0 +1,1 @@
+mvpctl build -j many good.yaml

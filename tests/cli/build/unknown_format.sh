@@ -1,0 +1,1 @@
+mvpctl build --format=dsik good.yaml

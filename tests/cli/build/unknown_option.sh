@@ -1,0 +1,1 @@
+mvpctl build --formta disk good.yaml
