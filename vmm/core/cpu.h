@@ -4,6 +4,7 @@
 #ifndef CORE_CPU_H
 #define CORE_CPU_H
 
+#include "arch.h"
 #include "mvp/abi.h"
 #include "mvp/config.h"
 #include "types.h"
@@ -113,10 +114,7 @@ extern bool vault_ready; /* CPU 0's vault has reached its first wait; atomically
 
 static inline struct pcpu *this_cpu(void)
 {
-	uint64_t v;
-
-	__asm__("mrs %0, tpidr_el2" : "=r"(v));
-	return (struct pcpu *)v;
+	return cpu_local();
 }
 
 static inline bool is_vault(const struct vcpu *v)

@@ -23,7 +23,7 @@ _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct regs, pc) == 
 
 void board_power(bool reset)
 {
-	smc(reset ? FN_PSCI_SYSTEM_RESET : FN_PSCI_SYSTEM_OFF, 0, 0, 0);
+	smc((uint64_t[4]){ reset ? FN_PSCI_SYSTEM_RESET : FN_PSCI_SYSTEM_OFF });
 	for (;;)
 		wfi();
 }
@@ -66,9 +66,7 @@ static void cpu_init(struct pcpu *p)
 		sysreg_write(S3_4_C3_C1_5, 0); /* HDFGWTR_EL2 */
 	}
 	isb();
-	__asm__ volatile("tlbi alle1" ::: "memory");
-	dsb(nsh);
-	isb();
+	tlb_flush_guests_local();
 	irq_init_cpu(p);
 }
 
@@ -121,15 +119,11 @@ static void load_vault(void)
 		char *to = window_map((paddr_t){ c->vault_pa + done });
 
 		__builtin_memcpy(to, vault_blob + done, piece);
-		for (char *line = to; line < to + piece; line += 64)
-			__asm__ volatile("dc civac, %0" : : "r"(line) : "memory");
-		dsb(sy);
+		cache_flush(to, piece);
 		window_unmap();
 		done += piece;
 	}
-	__asm__ volatile("ic ialluis" ::: "memory");
-	dsb(ish);
-	isb();
+	icache_flush();
 	vm_init(&vms[VM_VAULT], VM_VAULT, MVP_MAX_CPUS);
 }
 
@@ -142,7 +136,9 @@ static void start_secondaries(void)
 
 		p->index = pcpus_online;
 		dsb(sy);
-		if (smc(FN_PSCI_CPU_ON, mvp_core_config.cpu_mpidr[i], (uint64_t)secondary_start, p->index))
+		uint64_t call[4] = { FN_PSCI_CPU_ON, mvp_core_config.cpu_mpidr[i], (uint64_t)secondary_start, p->index };
+		smc(call);
+		if (call[0])
 			continue; /* not there */
 		for (uint32_t k = 0; k < BOOT_POLLS && !__atomic_load_n(&p->online, __ATOMIC_ACQUIRE); k++)
 			;

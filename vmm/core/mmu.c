@@ -48,10 +48,8 @@ static void window_set(uint64_t desc)
 	 * but others may have cached it. */
 	__atomic_store_n(window_slot, desc, __ATOMIC_RELAXED);
 	dsb(ishst); /* the table write before the walk or the invalidation */
-	if (!desc) {
-		__asm__ volatile("tlbi vae2is, %0" : : "r"(WINDOW_VA >> 12));
-		dsb(ish);
-	}
+	if (!desc)
+		tlb_flush_el2_page(WINDOW_VA);
 	isb();
 }
 

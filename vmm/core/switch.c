@@ -106,11 +106,8 @@ void switch_to(struct pcpu *p, struct vcpu *next)
 	isb();
 	if (p->last[next->vm->id] != next) {
 		/* Another vCPU of the domain ran here, with other tables under the same VMID and ASIDs: its entries must not be hit. */
-		if (p->last[next->vm->id] || !is_vault(next)) {
-			__asm__ volatile("tlbi vmalle1\n\tic iallu" ::: "memory");
-			dsb(nsh);
-			isb();
-		}
+		if (p->last[next->vm->id] || !is_vault(next))
+			tlb_flush_vm_local();
 		p->last[next->vm->id] = next;
 	}
 	el1_load(&next->el1);

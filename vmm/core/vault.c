@@ -2,7 +2,7 @@
 #include "arch.h"
 #include "cpu.h"
 
-enum { SCRUB_STEP = 256 * 1024, CACHE_LINE = 64 };
+enum { SCRUB_STEP = 256 * 1024 };
 
 bool vault_ready;
 
@@ -183,8 +183,7 @@ static int64_t persona_start(uint64_t id, uint64_t entry, uint64_t x0)
 	uint64_t vttbr = sysreg_read(vttbr_el2);
 	sysreg_write(vttbr_el2, vm->vttbr);
 	isb();
-	__asm__ volatile("tlbi vmalls12e1is\n\tic ialluis" ::: "memory");
-	dsb(ish);
+	tlb_flush_vm();
 	sysreg_write(vttbr_el2, vttbr);
 	isb();
 
@@ -219,11 +218,8 @@ static int64_t persona_scrub(uint64_t id, uint64_t offset)
 	if (__atomic_load_n(&vm->live, __ATOMIC_ACQUIRE))
 		return MVP_E_BUSY;
 	char *at = window_map((paddr_t){ vm->ram_pa + offset });
-	__builtin_memset(at, 0, SCRUB_STEP);
-	/* Out to memory, so that a guest with its caches off sees zeros, too. */
-	for (char *line = at; line < at + SCRUB_STEP; line += CACHE_LINE)
-		__asm__ volatile("dc civac, %0" : : "r"(line) : "memory");
-	dsb(sy);
+	zero_blocks(at, SCRUB_STEP);
+	cache_flush(at, SCRUB_STEP); /* out to memory, so that a guest with its caches off sees zeros, too */
 	window_unmap();
 	return (int64_t)(offset + SCRUB_STEP);
 }
