@@ -70,6 +70,8 @@ fuzz-run: fuzz-build
 e2e: all demo-manifest $(E2E_BIN) $(O)/deps/run $(O)/deps/test
 	@O=$(abspath $(O)) python3 tests/e2e/run.py $(T)
 
+include tests/bench.mk
+
 SOAK_SECONDS ?= 1800
 soak: $(O)/deps/test
 	+@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""run.py [--markdown FILE] [WORD...]: measures the handset beside other machines and prints tables. O=FOLDER names the build.
+
+A benchmark is a file bench_*.py here with TITLE, NOTES and measure(bench), which returns rows (table.py); WORD picks those with the word in
+their name. Exit status 1 if a side could not be measured or a goal not be judged, 3 if a goal is missed, else 0."""
+import argparse
+import glob
+import importlib
+import os
+import sys
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import sides  # noqa: E402
+import table  # noqa: E402
+
+STATUS_BROKEN, STATUS_MISSED = 1, 3
+COLUMNS = ("native", "ours", "xen", "kvm")
+
+
+class Bench:
+    """What a benchmark asks for measurements. A side that fails is noted and the others go on."""
+
+    def __init__(self):
+        self.failures = []
+
+    def report(self, side, guest, timeout):
+        """{name: (ticks, count)} as the guest reported on that side, or None."""
+        print(f"measuring {guest.name} on {side}", file=sys.stderr, flush=True)
+        try:
+            return sides.parse(sides.SIDES[side](guest, timeout))
+        except Exception as e:
+            text = str(e) if isinstance(e, sides.Failure) else traceback.format_exc()
+            self.failures.append(f"{guest.name} on {side}: {text}")
+            return None
+        finally:
+            sides.Console.kill_all()
+
+
+def modules(words):
+    names = sorted(os.path.basename(path)[:-3] for path in glob.glob(os.path.join(HERE, "bench_*.py")))
+    return [importlib.import_module(name) for name in names if not words or any(word in name for word in words)]
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(usage="run.py [--markdown FILE] [WORD...]")
+    parser.add_argument("--markdown", metavar="FILE")
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    args = parser.parse_args(argv)
+    chosen = modules(args.words)
+    if not chosen:
+        parser.error("no benchmark has such a name")
+    bench, pages, missed = Bench(), [], []
+    for module in chosen:
+        rows = module.measure(bench)
+        print(table.text(module.TITLE, rows, COLUMNS, module.NOTES), flush=True)
+        pages.append(table.markdown(module.TITLE, rows, COLUMNS, module.NOTES))
+        for row in rows:
+            for goal, met in row.verdicts():
+                if met is None:
+                    bench.failures.append(f"{row.name}: {goal}: not measured")
+                elif not met:
+                    missed.append(f"{row.name}: {goal}")
+    if args.markdown:
+        with open(args.markdown, "w", encoding="utf-8") as f:
+            f.write(sides.preface() + "\n".join(pages))
+    for failure in bench.failures:
+        print(f"FAILED: {failure}")
+    print(f"{len(missed)} goals missed" + "".join(f"\n  {goal}" for goal in missed))
+    return STATUS_BROKEN if bench.failures else STATUS_MISSED if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

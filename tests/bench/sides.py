@@ -1,0 +1,175 @@
+"""The machines that are compared: the same kernel and initrd on each, under QEMU's instruction counter, where one instruction takes 1 ns of
+virtual time and idle time is jumped over."""
+import functools
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
+from kit import env  # noqa: E402
+from kit.env import Failure, check, run  # noqa: E402
+from kit.handset import Console  # noqa: E402
+
+CROSS = os.environ.get("CROSS", "aarch64-linux-gnu-")
+CPU = "cortex-a72"
+CPUS = 2
+MEMORY_MIB = 512
+CONSOLE = "console=ttyAMA0"
+COUNTER = ["-icount", "shift=0,sleep=off"]
+GUEST_FLAGS = ["-O2", "-std=c17", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-mgeneral-regs-only", "-Wall", "-Wextra", "-Werror",
+               "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments"]
+LINUX_FLAGS = ["-O2", "-std=c17", "-D_GNU_SOURCE", "-static", "-s", "-Wall", "-Wextra", "-Werror"]
+WORK = os.path.join(env.O, "bench")
+
+
+class Guest:
+    """What is booted: an arm64 Image, an initrd or None, and a command line. `end` is the pattern of the last line that it prints."""
+
+    def __init__(self, name, kernel, initrd=None, cmdline="", end=r"bench: done"):
+        self.name, self.kernel, self.initrd, self.cmdline, self.end = name, kernel, initrd, cmdline, end
+
+
+def folder(*parts):
+    """An empty folder below $O/bench."""
+    path = os.path.join(WORK, *parts)
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    return path
+
+
+@functools.cache
+def bare_guest(name):
+    """Compiles tests/bench/guest/NAME.c."""
+    out = folder("guest", name)
+    elf, image = os.path.join(out, name + ".elf"), os.path.join(out, name)
+    sources = [os.path.join(HERE, "guest", file) for file in ("start.S", name + ".c")]
+    run([CROSS + "gcc", *GUEST_FLAGS, "-T", os.path.join(HERE, "guest", "guest.ld"), "-o", elf, *sources])
+    run([CROSS + "objcopy", "-O", "binary", elf, image])
+    return Guest(name, image)
+
+
+@functools.cache
+def linux_guest():
+    """Debian's kernel and an initrd that is one program, linux/init.c."""
+    out = folder("guest", "linux")
+    root = os.path.join(out, "root")
+    os.makedirs(root)
+    run([CROSS + "gcc", *LINUX_FLAGS, "-o", os.path.join(root, "init"), os.path.join(HERE, "linux", "init.c")])
+    initrd = os.path.join(out, "initrd")
+    with open(initrd, "wb") as f:
+        subprocess.run([env.program("cpio"), "--quiet", "-o", "-H", "newc"], input=b"init\n", stdout=f, cwd=root, check=True)
+    kernel, = _unpacked("personal", "boot/vmlinuz-*")
+    return Guest("linux", kernel, initrd, "quiet nokaslr norandmaps", end=r"bench: (done|failed)")
+
+
+@functools.cache
+def _unpacked(name, pattern):
+    """Files of the Debian packages in $O/bench/inputs/NAME."""
+    out = folder("debian", name)
+    debs = glob.glob(os.path.join(env.INPUTS, name, "*.deb"))
+    check(debs, f"no packages in {env.INPUTS}/{name}: make inputs")
+    for deb in debs:
+        run(["dpkg-deb", "-x", deb, out])
+    return sorted(glob.glob(os.path.join(out, pattern)))
+
+
+def _console(side, guest, command, prefixed=False):
+    return Console(command, os.path.join(WORK, "log", f"{side}-{guest.name}.log"), prefixed)
+
+
+def _to_the_end(console, guest, source, timeout):
+    with console:
+        console.expect(source, guest.end, timeout)
+        return console.text[source]
+
+
+def _qemu(machine, *arguments):
+    return [env.program("qemu-system-aarch64"), "-M", machine, "-cpu", CPU, "-smp", str(CPUS), "-nographic", "-no-reboot", "-net", "none",
+            *COUNTER, *arguments]
+
+
+def _boot(guest):
+    initrd = ["-initrd", guest.initrd] if guest.initrd else []
+    return ["-kernel", guest.kernel, *initrd, "-append", f"{CONSOLE} {guest.cmdline}"]
+
+
+def native(guest, timeout):
+    """Bare QEMU, at EL1, nothing below."""
+    command = _qemu("virt,gic-version=3", "-m", f"{MEMORY_MIB}M", "-global", "virtio-mmio.force-legacy=false", *_boot(guest))
+    return _to_the_end(_console("native", guest, command), guest, "", timeout)
+
+
+MANIFEST = """mvp: 1
+name: bench
+version: 1.0.0
+board: qemu-virt
+oem: [generic]
+keys: {{master: keys/master.key}}
+hypervisor: {{console: prefixed}}
+personas:
+  personal:
+    memory: {memory} MiB
+    cpus: {cpus}
+    boot: {{kernel: "file:{kernel}", initrd: {initrd}, cmdline: "{cmdline}"}}
+    network: none
+  work:
+    memory: 64 MiB
+    cpus: {cpus}
+    boot: {{kernel: "file:{kernel}", initrd: none}}
+    network: none
+    encryption:
+      passcode: {{file: keys/passcode, tries: 10}}
+"""
+
+
+def handset_disk(guest):
+    """A handset whose personal persona is the guest, built by mvpctl. The work persona is there and stays locked."""
+    where = folder("handset", guest.name)
+    run([env.MVPCTL, "-q", "keys", "init", os.path.join(where, "keys")])
+    with open(os.path.join(where, "keys", "passcode"), "w", encoding="utf-8") as f:
+        f.write("2580")
+    with open(os.path.join(where, "bench.yaml"), "w", encoding="utf-8") as f:
+        f.write(MANIFEST.format(memory=MEMORY_MIB, cpus=CPUS, kernel=guest.kernel, cmdline=guest.cmdline,
+                                initrd=f'"file:{guest.initrd}"' if guest.initrd else "none"))
+    out = os.path.join(where, "out")
+    run([env.MVPCTL, "build", "-q", "--format", "disk", "-o", out, os.path.join(where, "bench.yaml")])
+    disk, = (os.path.join(out, name) for name in os.listdir(out) if name.endswith(".img"))
+    return disk
+
+
+def ours(guest, timeout):
+    """The handset."""
+    disk = handset_disk(guest)
+    command = [env.MVPCTL, "run", "--headless", "--cpu", CPU, "--smp", str(CPUS), *(f"--qemu-arg={word}" for word in COUNTER), disk]
+    text = _to_the_end(_console("ours", guest, command, prefixed=True), guest, "personal", timeout)
+    os.unlink(disk)
+    return text
+
+
+SIDES = {"native": native, "ours": ours}
+
+
+def parse(text):
+    """{name: (ticks, count)} from the lines `bench: NAME TICKS COUNT` of a guest."""
+    check(not re.search(r"^bench: (fault|failed|cpu-on-refused|the second CPU)", text, re.M), "the guest failed:\n" + text[-1500:])
+    return {name: (int(ticks), int(count)) for name, ticks, count in re.findall(r"^bench: (\S+) (\d+) (\d+)$", text, re.M)}
+
+
+def instructions_per_tick(report):
+    """Of the virtual counter: an instruction takes 1 ns."""
+    return 1e9 / report["frequency"][0]
+
+
+def preface():
+    version = run(["qemu-system-aarch64", "--version"]).stdout.splitlines()[0]
+    kernel = os.path.basename(linux_guest().kernel).removeprefix("vmlinuz-")
+    return f"""# What the hypervisor costs
+
+Made by `make bench`: {version}, `-cpu {CPU} -smp {CPUS} {" ".join(COUNTER)}`, Linux {kernel}. One instruction takes 1 ns of
+virtual time and idle time is jumped over, so the figures are instruction counts and come out the same on every machine.
+
+"""
