@@ -33,10 +33,11 @@ struct job {
 };
 
 struct compile {
-	const char *tmp; /* work folder */
-	char *vmm;       /* folder of the sources */
-	char *cross;     /* prefix of the tools */
-	char *cflags;    /* text of vmm/cflags */
+	const char *tmp;                  /* work folder */
+	char *vmm;                        /* folder of the sources */
+	char *cross;                      /* prefix of the tools */
+	char *cflags;                     /* text of vmm/cflags */
+	char *core_cflags, *vault_cflags; /* of vmm/PART.cflags, used when compiling and linking */
 	unsigned jobs_at_once;
 	struct job *jobs;
 	size_t count, cap;
@@ -54,6 +55,8 @@ static void compile_fini(struct compile *c)
 	free(c->vmm);
 	free(c->cross);
 	free(c->cflags);
+	free(c->core_cflags);
+	free(c->vault_cflags);
 }
 
 static int read_text(const char *path, char **ret, struct diag *d)
@@ -110,9 +113,9 @@ static struct job *add_job(struct compile *c)
 static void add_flags(const struct compile *c, const char *part, bool simd, struct args *a)
 {
 	args_addf(a, "%sgcc", c->cross);
-	sources_flags(c->cflags, simd ? GENERAL_ONLY : NULL, a);
-	if (simd)
-		args_add(a, SIMD_ARCH);
+	sources_flags(c->cflags, a);
+	sources_flags(strcmp(part, "core") ? c->vault_cflags : c->core_cflags, a);
+	args_add(a, simd ? SIMD_ARCH : GENERAL_ONLY);
 	args_addf(a, "-I%s/include", c->vmm);
 	args_addf(a, "-I%s/%s", c->vmm, part);
 	/* Debug information and assertions name the same files wherever the tree lies. */
@@ -215,7 +218,7 @@ static int link_part(struct compile *c, const char *part, const char *extra, siz
 	struct args link CLEANUP(args_fini) = { 0 }, flatten CLEANUP(args_fini) = { 0 };
 	struct buf output CLEANUP(buf_fini) = BUF_INIT;
 	char *what CLEANUP_FREE = mem_printf("linking the %s", part);
-	args_addf(&link, "%sgcc", c->cross);
+	add_flags(c, part, false, &link); /* code may be generated now, too */
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		args_add(&link, flags[i]);
 	args_add(&link, "-T");
@@ -305,11 +308,15 @@ static int build_core(struct compile *c, size_t first, const struct layout *l, s
 static int prepare(struct compile *c, struct diag *d)
 {
 	const char *cross = getenv("MVP_CROSS");
-	char *cflags CLEANUP_FREE = NULL;
+	char *cflags CLEANUP_FREE = NULL, *core CLEANUP_FREE = NULL, *vault CLEANUP_FREE = NULL;
 	c->vmm = mem_printf("%s/vmm", datadir());
 	c->cross = mem_strdup(cross && *cross ? cross : "aarch64-linux-gnu-");
 	cflags = mem_printf("%s/cflags", c->vmm);
-	return read_text(cflags, &c->cflags, d) || find_compiler(c, d) ? -1 : 0;
+	core = mem_printf("%s/core.cflags", c->vmm);
+	vault = mem_printf("%s/vault.cflags", c->vmm);
+	if (read_text(cflags, &c->cflags, d) || read_text(core, &c->core_cflags, d) || read_text(vault, &c->vault_cflags, d))
+		return -1;
+	return find_compiler(c, d);
 }
 
 static int add_config(struct compile *c, const char *part,

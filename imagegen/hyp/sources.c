@@ -67,12 +67,11 @@ void sources_fini(struct sources *s)
 	*s = (struct sources){ 0 };
 }
 
-void sources_flags(const char *text, const char *drop, struct args *a)
+void sources_flags(const char *text, struct args *a)
 {
 	for (const char *word = text + strspn(text, blanks); *word; word += strspn(word, blanks)) {
 		size_t len = strcspn(word, blanks);
-		if (!drop || strlen(drop) != len || memcmp(word, drop, len))
-			args_addf(a, "%.*s", (int)len, word);
+		args_addf(a, "%.*s", (int)len, word);
 		word += len;
 	}
 }
@@ -84,7 +83,8 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 
 void sources_files(struct args *a)
 {
-	static const char *const parts[] = { "cflags", "core.sources", "vault.sources", "core", "include", "vault" };
+	static const char *const parts[] = { "cflags",        "core.cflags", "vault.cflags", "core.sources",
+					     "vault.sources", "core",        "include",      "vault" };
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		char *path CLEANUP_FREE = mem_printf("%s/vmm/%s", datadir(), parts[i]);
 		char *roots[] = { path, NULL };

@@ -18,8 +18,8 @@ struct sources {
 MUST_USE int sources_parse(const char *text, const char *label, struct sources *ret, struct diag *d);
 void sources_fini(struct sources *s);
 
-/* The words of a compiler response file, without quoting (vmm/cflags has none), except those equal to drop (NULL: all). */
-void sources_flags(const char *text, const char *drop, struct args *a);
+/* The words of a compiler response file, without quoting (ours have none). */
+void sources_flags(const char *text, struct args *a);
 
 /* Adds every file the hypervisor is made of (sources, headers, lists, linker scripts), sorted. */
 void sources_files(struct args *a);

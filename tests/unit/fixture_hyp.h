@@ -49,6 +49,8 @@ static inline void link_source(const char *name)
 static inline void put_all(void)
 {
 	put("vmm/cflags", cflags);
+	put("vmm/core.cflags", "-fno-lto\n");
+	put("vmm/vault.cflags", "-fno-lto\n");
 	put("vmm/vault.sources", "# vault\nvault/start.S\nvault/main.c simd\n");
 	put("vmm/core.sources", "core/start.S\ncore/main.c # one\n\ncore/blob.S\n");
 	put("vmm/vault/start.S", "\t.section .text.start, \"ax\"\n\t.global _start\n_start:\tb vault_main\n");

@@ -75,7 +75,8 @@ struct vm {
 enum { MAX_QUEUED_IRQS = MVP_MAX_VAULT_IRQS };
 
 struct pcpu {
-	uint64_t stack_top;          /* offset 0: vectors.S */
+	uint64_t stack_top;          /* offset 0: start.S, vectors.S */
+	uint64_t canary;             /* offset 8: what the compiler guards this CPU's stack frames with (core.cflags) */
 	struct vcpu *cur;            /* whose EL1 state is on the CPU; NULL before the first */
 	struct vcpu *loaded;         /* persona vCPU whose timer and list registers are on the CPU, or NULL */
 	struct vcpu *client;         /* persona vCPU the vault is answering, or NULL */

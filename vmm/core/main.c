@@ -2,23 +2,25 @@
 #include "arch.h"
 #include "cpu.h"
 #include "hcr.h"
+#include "stack.h"
 
 #define FN_PSCI_CPU_ON 0xc4000003ull
 #define FN_PSCI_SYSTEM_OFF 0x84000008ull
 #define FN_PSCI_SYSTEM_RESET 0x84000009ull
 enum { BOOT_POLLS = 100000000, MAX_LRS_USED = 8 };
 
-extern char vectors[], secondary_start[], vault_blob[], vault_blob_end[], __core_end[], __core_start[];
-extern uint64_t stack_top_of(uint64_t cpu);
+extern char stacks[], vectors[], secondary_start[], vault_blob[], vault_blob_end[], __core_end[], __core_start[];
 extern void enter_guest(struct vcpu *v) __attribute__((noreturn));
 void core_main(void);
-void core_secondary(uint64_t index);
+void core_secondary(struct pcpu *p);
+void __stack_chk_fail(void);
 
 struct pcpu pcpus[MVP_MAX_CPUS];
 uint32_t pcpus_online;
 struct vm vms[VM_COUNT];
 
-_Static_assert(offsetof(struct pcpu, stack_top) == 0, "vectors.S");
+_Static_assert(offsetof(struct pcpu, stack_top) == 0, "start.S, vectors.S");
+_Static_assert(offsetof(struct pcpu, canary) == 8, "core.cflags");
 _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct regs, pc) == 248, "vectors.S");
 
 void board_power(bool reset)
@@ -34,6 +36,21 @@ void core_panic(const char *what, uint64_t v)
 	board_power(true);
 }
 
+/* Referenced by generated code only. */
+__attribute__((used)) void __stack_chk_fail(void)
+{
+	core_panic("stack overwritten below", (uint64_t)__builtin_frame_address(0));
+}
+
+/* What start.S and compiled code need before a CPU's first call that returns. The canaries differ from boot to boot, as far as a counter
+ * does; guests never see one. */
+static void prepare_cpu(struct pcpu *p, uint32_t index)
+{
+	p->index = index;
+	p->stack_top = (uint64_t)stacks + CORE_STACK_STRIDE * (index + 1);
+	p->canary = (sysreg_read(cntpct_el0) + index) * 0x9e3779b97f4a7c15ull;
+}
+
 /* The same on every CPU, before its first guest: nothing of this has a defined reset value on hardware. */
 static void cpu_init(struct pcpu *p)
 {
@@ -41,9 +58,7 @@ static void cpu_init(struct pcpu *p)
 	uint64_t pa_range = mmfr0 & 0xf, pmu = dfr0 >> 8 & 0xf;
 	uint64_t counters = pmu && pmu != 0xf ? sysreg_read(pmcr_el0) >> 11 & 0x1f : 0;
 
-	sysreg_write(tpidr_el2, p);
 	sysreg_write(vbar_el2, vectors);
-	p->stack_top = stack_top_of(p->index);
 	p->mpidr = sysreg_read(mpidr_el1) & 0xff00ffffffull;
 	if ((pfr0 >> 24 & 0xf) == 0)
 		core_panic("this CPU has no GICv3 interface; start the board with one. CPU", p->mpidr);
@@ -134,9 +149,9 @@ static void start_secondaries(void)
 	for (uint32_t i = 1; i < mvp_core_config.cpus && i < MVP_MAX_CPUS; i++) {
 		struct pcpu *p = &pcpus[pcpus_online];
 
-		p->index = pcpus_online;
+		prepare_cpu(p, pcpus_online);
 		dsb(sy);
-		uint64_t call[4] = { FN_PSCI_CPU_ON, mvp_core_config.cpu_mpidr[i], (uint64_t)secondary_start, p->index };
+		uint64_t call[4] = { FN_PSCI_CPU_ON, mvp_core_config.cpu_mpidr[i], (uint64_t)secondary_start, (uint64_t)p };
 		smc(call);
 		if (call[0])
 			continue; /* not there */
@@ -157,10 +172,8 @@ static void start_vault_vcpu(struct pcpu *p)
 	p->vault->regs.x[1] = pcpus_online;
 }
 
-void core_secondary(uint64_t index)
+void core_secondary(struct pcpu *p)
 {
-	struct pcpu *p = &pcpus[index];
-
 	cpu_init(p);
 	__atomic_store_n(&p->online, 1, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&vault_ready, __ATOMIC_ACQUIRE))
@@ -174,6 +187,7 @@ void core_main(void)
 {
 	struct pcpu *p = &pcpus[0];
 
+	prepare_cpu(p, 0);
 	if (mvp_core_config.revision != MVP_CONFIG_REVISION || mvp_core_config.personas > MVP_MAX_PERSONAS ||
 	    mvp_core_config.vault_mmio_count > MVP_MAX_VAULT_MMIO || mvp_core_config.vault_irqs_count > MVP_MAX_VAULT_IRQS)
 		core_panic("this configuration is for another core, revision", mvp_core_config.revision);

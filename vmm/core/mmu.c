@@ -2,12 +2,12 @@
 #include "arch.h"
 #include "cpu.h"
 #include "pt.h"
+#include "stack.h"
 
 extern char __core_start[], __text_end[], __rodata_end[], __bss_start[], __core_end[], stacks[];
 extern uint64_t el2_l1[512];
 uint64_t el2_l1[512] __attribute__((aligned(4096)));
 
-enum { STACK_SIZE = 8192, GUARD_SIZE = 4096 };
 #define WINDOW_VA 0x7fc0000000ull /* the last GiB of 39 bits: no physical memory of a board is identity mapped there */
 #define BLOCK_MASK ((uint64_t)MVP_BLOCK_SIZE - 1)
 
@@ -34,8 +34,8 @@ void mmu_init(void)
 		  map_section(__rodata_end, stacks, PT_EL2_DATA);
 
 	/* A page below each stack stays unmapped: an overflow faults instead of writing into the next CPU's stack. */
-	for (char *s = stacks; ok && s < __core_end; s += GUARD_SIZE + STACK_SIZE)
-		ok = map_section(s + GUARD_SIZE, s + GUARD_SIZE + STACK_SIZE, PT_EL2_DATA);
+	for (char *s = stacks; ok && s < __core_end; s += CORE_STACK_STRIDE)
+		ok = map_section(s + CORE_STACK_GUARD, s + CORE_STACK_STRIDE, PT_EL2_DATA);
 	ok = ok && map_device(c->gicd_pa, 0x10000) && map_device(c->gicr_pa, c->gicr_size) && map_device(c->debug_uart_pa, 0x1000);
 	window_slot = pt_slot2(el2_l1, WINDOW_VA);
 	while (!ok || !window_slot)

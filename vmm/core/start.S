@@ -1,8 +1,6 @@
 /* Entry from the bootloader (Documentation/arm64/booting.rst): EL2, MMU off, x0 = device tree, which we do not need. */
 #include "mvp/machine.h"
-
-#define STACK_SIZE 8192 /* per CPU, above a guard page that is not mapped */
-#define STACK_STRIDE (STACK_SIZE + 4096)
+#include "stack.h"
 
 	.section .head, "ax"
 	.global head
@@ -64,65 +62,48 @@ start:
 	cmp	x1, x2
 	b.lo	1b
 
-	mov	x0, #0
-	bl	set_stack
+	ldr	x1, =pcpus
+	msr	tpidr_el2, x1
+	ldr	x1, =stacks + CORE_STACK_STRIDE
+	mov	sp, x1
+	mov	x29, xzr
 	bl	mmu_init /* builds the tables */
 	bl	mmu_on
-	mov	x0, #0
 	bl	core_main
 	b	.
 
 	.text
-/* PSCI CPU_ON enters here with x0 = CPU index. */
+/* PSCI CPU_ON enters here with x0 = its struct pcpu. */
 	.global secondary_start
 secondary_start:
 	msr	daifset, #0xf
-	mov	x19, x0
+	msr	tpidr_el2, x0
 	bl	mmu_on
-	mov	x0, x19
-	bl	set_stack
-	mov	x0, x19
+	ldr	x1, [x0] /* stack_top */
+	mov	sp, x1
+	mov	x29, xzr
 	bl	core_secondary
 	b	.
 
-/* x0 = CPU index; clobbers x1-x3 */
-set_stack:
-	ldr	x1, =stacks
-	mov	x2, #STACK_STRIDE
-	add	x3, x0, #1
-	madd	x1, x2, x3, x1
-	mov	sp, x1
-	mov	x29, xzr
-	ret
-
-/* x0 = CPU index: address of the top of its stack */
-	.global stack_top_of
-stack_top_of:
-	ldr	x1, =stacks
-	mov	x2, #STACK_STRIDE
-	add	x3, x0, #1
-	madd	x0, x2, x3, x1
-	ret
-
-/* Turns the MMU and caches on with the tables of mmu_init; the same for every CPU. Identity mapped, so the PC stays good. */
+/* Turns the MMU and caches on with the tables of mmu_init; the same for every CPU. Identity mapped, so the PC stays good. Keeps x0. */
 mmu_on:
 	tlbi	alle2
-	ldr	x1, =el2_l1
-	msr	ttbr0_el2, x1
-	mov	x1, #0x04ff /* MAIR: 0 = normal write-back, 1 = device nGnRE */
-	msr	mair_el2, x1
-	mrs	x2, id_aa64mmfr0_el1
-	and	x2, x2, #0xf
-	mov	x3, #5
-	cmp	x2, x3
-	csel	x2, x2, x3, lo /* physical size: what the CPU has, at most 48 bits */
-	ldr	x1, =0x80803519 /* RES1, inner shareable, write-back walks, 4 KiB granule, T0SZ 25 */
-	orr	x1, x1, x2, lsl #16
-	msr	tcr_el2, x1
+	ldr	x2, =el2_l1
+	msr	ttbr0_el2, x2
+	mov	x2, #0x04ff /* MAIR: 0 = normal write-back, 1 = device nGnRE */
+	msr	mair_el2, x2
+	mrs	x3, id_aa64mmfr0_el1
+	and	x3, x3, #0xf
+	mov	x4, #5
+	cmp	x3, x4
+	csel	x3, x3, x4, lo /* physical size: what the CPU has, at most 48 bits */
+	ldr	x2, =0x80803519 /* RES1, inner shareable, write-back walks, 4 KiB granule, T0SZ 25 */
+	orr	x2, x2, x3, lsl #16
+	msr	tcr_el2, x2
 	dsb	sy /* the TLB invalidation and the table writes are complete before the MMU walks */
 	isb
-	ldr	x1, =0x30cd183d /* RES1 | WXN | I | SA | C | M */
-	msr	sctlr_el2, x1
+	ldr	x2, =0x30cd183d /* RES1 | WXN | I | SA | C | M */
+	msr	sctlr_el2, x2
 	isb
 	ret
 
@@ -130,4 +111,4 @@ mmu_on:
 	.balign	4096
 	.global stacks
 stacks:
-	.skip	STACK_STRIDE * MVP_MAX_CPUS
+	.skip	CORE_STACK_STRIDE * MVP_MAX_CPUS
