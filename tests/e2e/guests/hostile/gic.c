@@ -10,7 +10,7 @@
 #define IPRIORITYR 0x400u
 #define ICFGR 0xc00u
 #define IROUTER 0x6000u
-#define PATIENCE_US 3000000u
+#define PATIENCE_US 1000000u
 
 static uint64_t sgi_frame(uint32_t cpu)
 {
@@ -415,7 +415,7 @@ void attack_gic_overflow(struct cpu *c, uint32_t picks)
 	for (uint32_t i = 0; i < INTIDS; i++)
 		if (is_mine(c, i))
 			set_bit(c, ISENABLER, i);
-	for (uint32_t i = 0; i < (picks ? picks / 64 + 1 : 12); i++)
+	for (uint32_t i = 0; c->bads < 4 && i < (picks ? picks / 64 + 1 : 12); i++)
 		overflow_once(c);
 	masked(true);
 }
@@ -485,7 +485,7 @@ void attack_gic_order(struct cpu *c, uint32_t picks)
 		route(i, c->index);
 		set_bit(c, ISENABLER, i);
 	}
-	for (uint32_t i = 0; i < (picks ? picks / 16 + 1 : 100); i++)
+	for (uint32_t i = 0; c->bads < 4 && i < (picks ? picks / 16 + 1 : 100); i++)
 		order_once(c, INTID_FREE + c->index + 2 * ((uint32_t)rnd(c) % 20));
 }
 
@@ -546,7 +546,7 @@ void attack_gic_level(struct cpu *c, uint32_t picks)
 	meet(c);
 	for (uint32_t i = INTID_FREE + c->index; i < INTIDS; i += 2)
 		route(i, c->index);
-	for (uint32_t i = 0; i < (picks ? picks / 4 + 1 : 400); i++) {
+	for (uint32_t i = 0; c->bads < 4 && i < (picks ? picks / 4 + 1 : 400); i++) {
 		uint32_t intid = INTID_FREE + 2 * (uint32_t)(rnd(c) % 24) + c->index;
 
 		level_once(c, intid, intid >= 48 && intid < 64);

@@ -224,7 +224,7 @@ void flush_code(const void *at, size_t len)
 #define TCR \
 	(25ull | 1ull << 8 | 1ull << 10 | 3ull << 12 | 25ull << 16 | 1ull << 24 | 1ull << 26 | 3ull << 28 | 2ull << 30 | 2ull << 32 | \
 	 BIT(23))
-#define SCTLR_RES1 0x30d00800ull
+#define SCTLR_RES1 (0x30d00800ull | BIT(16) | BIT(18)) /* WFI and WFE of EL0 are not ours to trap */
 #define SCTLR_M_C_I (1ull | 1ull << 2 | 1ull << 12)
 
 static uint64_t table[512] __attribute__((aligned(4096)));

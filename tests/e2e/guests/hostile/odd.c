@@ -159,7 +159,15 @@ static const uint32_t user_words_32[] = {
 	0xf57ff06f, 0xe7f000f0, 0xee100f15, 0xeef80a10, 0xe1200070, 0xf1020013, 0xe10f0000, 0xe121f000, 0x00000000, 0xbf30bf30,
 };
 
-static void user_one(struct cpu *c, uint32_t word, uint64_t spsr)
+/* The halfword that is executed first is the low one. */
+static const uint32_t user_words_t32[] = {
+	0xdf00bf30, 0xdf00bf20, 0x8000f7f0, 0x8000f7e0, 0x0f10ee11, 0x0f10ee01, 0x0f1eec51, 0xdf00de00, 0xdf00b672, 0xdf00be00,
+	0x8000f3ef, 0x0a10eef8, 0xbf30bf08, 0x0f70ee1d, 0x0f15ee10, 0x0f1cee19,
+};
+#define T32_WFI_BKPT 0xbe00bf30
+
+/* Returns the syndrome of the exception that ended it. */
+static uint64_t user_one(struct cpu *c, uint32_t word, uint64_t spsr)
 {
 	uint32_t *k = code[c->index];
 
@@ -174,20 +182,28 @@ static void user_one(struct cpu *c, uint32_t word, uint64_t spsr)
 	c->refused += EC(esr) != 0x15 && EC(esr) != 0x11;
 	if (EC(esr) == EC_DABT || EC(esr) == EC_IABT)
 		bad(c, "an exception of EL0 says it came from EL1", esr);
+	return esr;
 }
+
+#define COUNT(array) ((uint32_t)(sizeof(array) / sizeof(array[0])))
 
 void attack_user(struct cpu *c, uint32_t picks)
 {
-	uint32_t count = sizeof(user_words) / sizeof(user_words[0]);
-	uint32_t count_32 = sizeof(user_words_32) / sizeof(user_words_32[0]);
+	bool has_32 = EC(user_one(c, 0xef000000, EL0_32)) == 0x11;
 
-	masked(true);
-	for (uint32_t i = 0; i < (picks ? picks : count); i++)
-		user_one(c, user_words[picks ? rnd(c) % count : i], EL0T);
-	for (uint32_t i = 0; i < (picks ? picks : count_32); i++) {
-		user_one(c, user_words_32[picks ? rnd(c) % count_32 : i], EL0_32);
-		user_one(c, user_words_32[picks ? rnd(c) % count_32 : i], EL0_T32);
+	gic_clean(c);
+	gic_local(c, INTID_VTIMER, true); /* pending all the time: nothing waits for long */
+	sysreg_write("cntv_cval_el0", 0);
+	sysreg_write("cntv_ctl_el0", 1);
+	for (uint32_t i = 0; i < (picks ? picks : 10 * COUNT(user_words)); i++)
+		user_one(c, user_words[rnd(c) % COUNT(user_words)], EL0T);
+	for (uint32_t i = 0; has_32 && i < (picks ? picks : 20 * COUNT(user_words_32)); i++) {
+		user_one(c, user_words_32[rnd(c) % COUNT(user_words_32)], EL0_32);
+		user_one(c, user_words_t32[rnd(c) % COUNT(user_words_t32)], EL0_T32);
+		if (EC(user_one(c, T32_WFI_BKPT, EL0_T32)) != 0x38)
+			bad(c, "a 16-bit WFI took the next instruction with it", 0);
 	}
+	sysreg_write("cntv_ctl_el0", 0);
 }
 
 /* ---- stage 2 ---- */

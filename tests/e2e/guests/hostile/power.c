@@ -110,17 +110,17 @@ static void wait_one(struct cpu *c, uint64_t r)
 		__asm__ volatile("sevl\n\twfe\n\twfe\n\tsev\n\twfe" ::: "memory");
 		break;
 	case 2:
-		if (hvc(CPU_SUSPEND, hostile_value(c), hostile_value(c), hostile_value(c)))
+		masked(true);
+		if (!fired(c) && hvc(CPU_SUSPEND, hostile_value(c), hostile_value(c), hostile_value(c)))
 			bad(c, "CPU_SUSPEND did not succeed", 0);
 		break;
 	case 3:
-		__asm__ volatile(".inst 0xd5031020" ::: "x16", "x17", "memory"); /* WFIT x0, where there is one: a time long past */
+		__asm__ volatile(".inst 0xd503103f" ::: "x16", "x17", "memory"); /* WFIT xzr, where there is one: a time long past */
 		break;
 	default:
-		if (open && fired(c)) /* it came before we could wait for it */
-			break;
 		masked(true);
-		__asm__ volatile("wfi" ::: "memory");
+		if (!fired(c)) /* else it came before we could wait for it */
+			__asm__ volatile("wfi" ::: "memory");
 		masked(!open);
 		break;
 	}
