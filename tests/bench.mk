@@ -2,5 +2,9 @@
 # make bench MARKDOWN=FILE. T=word: only the benchmarks with the word in their name. Takes some ten minutes.
 MARKDOWN ?=
 .PHONY: bench
-bench: all demo-manifest $(O)/deps/run $(O)/deps/test
+bench: all demo-manifest $(O)/bench/inputs/complete $(O)/deps/run $(O)/deps/test
 	@O=$(abspath $(O)) python3 tests/bench/run.py $(if $(MARKDOWN),--markdown '$(MARKDOWN)') $(T)
+
+$(O)/bench/inputs/complete: tests/bench/inputs.list scripts/inputs
+	INPUTS_LIST=tests/bench/inputs.list scripts/inputs $(@D)
+	@touch $@
