@@ -12,8 +12,8 @@ NOTES = [
     " million instructions of that process; `each` is what the time lacks, per timer.",
     "Console: on native QEMU and in Xen's domain 0 the UART is the machine's own and costs one instruction an access.",
 ]
-SIDES = ("native", "ours")
-TIMEOUT_S = {"native": 300, "ours": 400}
+SIDES = ("native", "ours", "xen")
+TIMEOUT_S = {"native": 300, "ours": 400, "xen": 600}
 MILLION = 1000000
 
 TAX = (over_native(2), below("xen"))

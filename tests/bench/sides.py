@@ -55,6 +55,16 @@ def bare_guest(name):
     return Guest(name, image)
 
 
+def _cpio(root, archive):
+    names = sorted(os.path.relpath(os.path.join(at, name), root) for at, folders, files in os.walk(root) for name in folders + files)
+    with open(archive, "wb") as f:
+        subprocess.run([env.program("cpio"), "--quiet", "-o", "-H", "newc"], input="\n".join(names).encode(), stdout=f, cwd=root, check=True)
+
+
+def linux_kernel():
+    return _file(env.INPUTS, "personal", "boot/vmlinuz-*")
+
+
 @functools.cache
 def linux_guest():
     """Debian's kernel and an initrd that is one program, linux/init.c."""
@@ -63,21 +73,27 @@ def linux_guest():
     os.makedirs(root)
     run([CROSS + "gcc", *LINUX_FLAGS, "-o", os.path.join(root, "init"), os.path.join(HERE, "linux", "init.c")])
     initrd = os.path.join(out, "initrd")
-    with open(initrd, "wb") as f:
-        subprocess.run([env.program("cpio"), "--quiet", "-o", "-H", "newc"], input=b"init\n", stdout=f, cwd=root, check=True)
-    kernel, = _unpacked(env.INPUTS, "personal", "boot/vmlinuz-*")
-    return Guest("linux", kernel, initrd, "quiet nokaslr norandmaps", end=r"bench: (done|failed)")
+    _cpio(root, initrd)
+    return Guest("linux", linux_kernel(), initrd, "quiet nokaslr norandmaps", end=r"bench: (done|failed)")
 
 
 @functools.cache
-def _unpacked(inputs, name, pattern):
-    """Files out of the Debian packages in the folder INPUTS/NAME."""
+def _tree(inputs, name):
+    """The Debian packages of the folder INPUTS/NAME, unpacked."""
     out = folder("debian", name)
     debs = glob.glob(os.path.join(inputs, name, "*.deb"))
     check(debs, f"no packages in {inputs}/{name}: make bench fetches them")
     for deb in debs:
         run(["dpkg-deb", "-x", deb, out])
-    return sorted(glob.glob(os.path.join(out, pattern)))
+    return out
+
+
+def _file(inputs, name, pattern):
+    """The one file in them that fits."""
+    tree = _tree(inputs, name)
+    found = glob.glob(os.path.join(tree, pattern))
+    check(len(found) == 1, f"{len(found)} files of {inputs}/{name} match {pattern}")
+    return found[0]
 
 
 def _console(side, guest, command, prefixed=False):
@@ -159,7 +175,7 @@ XEN_KERNEL, XEN_INITRD = 0x49000000, 0x4d000000  # clear of Xen itself and of th
 
 def xen(guest, timeout):
     """Debian's Xen; the guest is domain 0, whose memory, interrupts and UART are the machine's own. No `dtuart`: Xen leaves that to it."""
-    image, = _unpacked(BENCH_INPUTS, "xen", "boot/xen-*-arm64")
+    image = _file(BENCH_INPUTS, "xen", "boot/xen-*-arm64")
     command = _qemu("virt,virtualization=on,gic-version=3", "-m", f"{XEN_RAM}M", "-kernel", image,
                     "-append", f"dom0_mem={MEMORY_MIB}M dom0_max_vcpus={CPUS} dtuart=none",
                     "-device", f"guest-loader,addr={XEN_KERNEL:#x},kernel={guest.kernel},bootargs={CONSOLE} {guest.cmdline}",
@@ -167,7 +183,65 @@ def xen(guest, timeout):
     return _to_the_end(_console("xen", guest, command), guest, "", timeout)
 
 
-SIDES = {"native": native, "ours": ours, "xen": xen}
+KVM_RAM = 1024
+KVM_INNER_MIB = 128
+KVM_INIT = """#!/bin/busybox sh
+/bin/busybox mkdir -p /dev /proc /sys /tmp
+/bin/busybox mount -t devtmpfs devtmpfs /dev
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+[ -c /dev/kvm ] || echo 'bench: failed: no /dev/kvm'
+/usr/bin/qemu-system-aarch64 -M virt,gic-version=3 -cpu host -accel kvm -smp {cpus} -m {memory} -nic none -display none -monitor none \\
+	-serial stdio -no-reboot -kernel /guest </dev/null
+echo "bench: failed: the inner QEMU ended with $?"
+/bin/busybox sleep 1000000
+"""
+
+
+def _libraries(tree, program):
+    """The program's shared libraries and its loader, of a tree of unpacked packages, with their links: paths within the tree."""
+    places = ["lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib", "usr/lib", "usr/lib/aarch64-linux-gnu/pulseaudio"]
+    todo, found = [program], {"lib/ld-linux-aarch64.so.1"}
+    while todo:
+        shown = run([CROSS + "readelf", "-d", os.path.join(tree, todo.pop())]).stdout
+        for name in re.findall(r"\(NEEDED\).*\[(.*)\]", shown):
+            path = next((os.path.join(p, name) for p in places if os.path.exists(os.path.join(tree, p, name))), None)
+            check(path, f"no package in {BENCH_INPUTS}/kvm has {name}")
+            if path not in found:
+                found.add(path)
+                todo.append(path)
+    return sorted(found)
+
+
+def _kvm_initrd(guest):
+    out = folder("guest", "kvm-" + guest.name)
+    root = os.path.join(out, "root")
+    program = "usr/bin/qemu-system-aarch64"
+    tree = _tree(BENCH_INPUTS, "kvm")
+    for path in [program, *_libraries(tree, program)]:
+        os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+        shutil.copy(os.path.join(tree, path), os.path.join(root, path))
+    os.makedirs(os.path.join(root, "bin"))
+    shutil.copy(_file(env.INPUTS, "personal", "bin/busybox"), os.path.join(root, "bin"))
+    shutil.copy(guest.kernel, os.path.join(root, "guest"))
+    with open(os.path.join(root, "init"), "w", encoding="utf-8") as f:
+        f.write(KVM_INIT.format(cpus=CPUS, memory=KVM_INNER_MIB))
+    os.chmod(os.path.join(root, "init"), 0o755)
+    initrd = os.path.join(out, "initrd")
+    _cpio(root, initrd)
+    shutil.rmtree(root)
+    return initrd
+
+
+def kvm(guest, timeout):
+    """KVM of Debian's kernel at EL2 (the CPU has no VHE), QEMU in its user space. For guests without an initrd."""
+    check(not guest.initrd, "KVM is measured with bare guests only")
+    host = Guest(guest.name, linux_kernel(), _kvm_initrd(guest), "quiet nokaslr", end=guest.end + "|bench: failed")
+    command = _qemu("virt,virtualization=on,gic-version=3", "-m", f"{KVM_RAM}M", *_boot(host))
+    return _to_the_end(_console("kvm", guest, command), host, "", timeout)
+
+
+SIDES = {"native": native, "ours": ours, "xen": xen, "kvm": kvm}
 
 
 def parse(text):
