@@ -15,6 +15,11 @@ $(O)/obj/host_core/%.o: vmm/core/%.c tests/fake/arch.h $(FLAGS_STAMP) | $(O)/dep
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -include tests/fake/arch.h -MMD -MP -c -o $@ $<
 
+# A fuzzer is to look for new ways through the core, not through the machine below it, which runs at full speed.
+ifeq ($(FUZZ),1)
+$(O)/obj/tests/fake/%.o: ALL_CFLAGS := $(filter-out -fsanitize=% -fno-sanitize%,$(ALL_CFLAGS))
+endif
+
 $(O)/libhostcore.a: $(HOST_CORE_OBJ)
 	@rm -f $@
 	ar rcsD $@ $^
@@ -29,3 +34,16 @@ $(O)/fuzz/fuzz_core_trap: $(O)/obj/tests/fuzz/fuzz_core_trap.o $(O)/libhostcore.
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libhostcore.a
 
 -include $(HOST_CORE_OBJ:.o=.d)
+
+# The same for a number of events instead of a time; the number reached is the last line of its log.
+CORE_EVENTS ?= 100000000
+.PHONY: core-events
+core-events: $(O)/deps/test
+	+@$(MAKE) --no-print-directory O=$(O)/clang FUZZ=1 $(O)/clang/fuzz/fuzz_core_trap
+	@mkdir -p $(O)/clang/corpus/core_trap $(O)/clang/crashes
+	@MVP_EVENTS=$(CORE_EVENTS) $(O)/clang/fuzz/fuzz_core_trap -max_len=12000 -len_control=0 -rss_limit_mb=2048 -timeout=20 \
+		-artifact_prefix=$(O)/clang/crashes/core_trap- $(O)/clang/corpus/core_trap tests/fuzz/seeds/core_trap \
+		> $(O)/clang/core_events.log 2>&1 || { tail -n 60 $(O)/clang/core_events.log; exit 1; }
+	@grep '^core_trap: ' $(O)/clang/core_events.log
+
+soak: core-events

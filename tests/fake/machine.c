@@ -12,6 +12,7 @@ uint64_t fake_step_limit;
 uint64_t fake_vtr = 0x90b80003; /* QEMU's and a Cortex-A72's: 4 list registers, 5 bits of priority and preemption */
 void (*fake_smc_hook)(uint64_t r[4]);
 jmp_buf *fake_power_off;
+const struct vcpu *fake_trapped;
 
 static jmp_buf leave; /* out of the core: a guest is entered, or the CPU idles */
 static uint64_t steps_at_entry;
@@ -143,12 +144,22 @@ static void step(void)
 		fake_fail("one entry to the core takes more than %llu register accesses", (unsigned long long)fake_step_limit);
 }
 
+/* CNTx_CTL with ISTATUS, which does not depend on IMASK. */
+static uint64_t timer_control(uint32_t ctl, uint32_t cval)
+{
+	return fake_now->r[ctl] | ((fake_now->r[ctl] & 1) && fake_now->r[cval] <= fake.time ? BIT(2) : 0);
+}
+
 uint64_t fake_reg_read(uint32_t slot)
 {
 	step();
 	if (slot >= R_HOOKED)
 		return fake_now->r[slot];
 	switch (slot) {
+	case R_CNTV_CTL:
+		return timer_control(R_CNTV_CTL, R_CNTV_CVAL);
+	case R_CNTHP_CTL:
+		return timer_control(R_CNTHP_CTL, R_CNTHP_CVAL);
 	case R_CNTPCT:
 	case R_CNTVCT:
 		return fake.time;
@@ -164,6 +175,8 @@ void fake_reg_write(uint32_t slot, uint64_t v)
 	step();
 	if (slot >= R_HOOKED)
 		fake_now->r[slot] = v;
+	else if (slot == R_CNTV_CTL || slot == R_CNTHP_CTL)
+		fake_now->r[slot] = v & 3;
 	else if (slot == R_CNTPCT || slot == R_CNTVCT || slot == R_CNTFRQ)
 		fake_fail("write to %s", names[slot]);
 	else
@@ -351,8 +364,6 @@ void fake_boot(void)
 		/* Reset values are unknown on hardware: what the core does not write must not matter. */
 		for (uint32_t k = R_HOOKED; k < FAKE_REGS; k++)
 			c->r[k] = 0xa5a5a5a5a5a5a5a5ull;
-		for (uint32_t k = R_ICH_LR0; k <= R_ICH_AP1R3; k++)
-			c->r[k] = 0;
 		c->r[R_MPIDR] = BIT(31) | i;
 		c->acked = FAKE_NONE;
 		c->waker = 6;
@@ -369,6 +380,7 @@ void fake_trap(uint32_t cpu, uint32_t kind)
 
 	steps_at_entry = fake.steps;
 	fake_now = c;
+	fake_trapped = c->idle ? NULL : c->guest;
 	if (_setjmp(leave))
 		return;
 	if (!c->idle)

@@ -32,12 +32,12 @@ enum fake_reg {
 	R_ICH_AP0R3 = R_ICH_AP0R0 + 3,
 	R_ICH_AP1R0,
 	R_ICH_AP1R3 = R_ICH_AP1R0 + 3,
+	R_CNTV_CTL,
+	R_CNTHP_CTL,
 	R_HOOKED, /* those before have behaviour */
 	R_ICH_HCR = R_HOOKED,
 	R_ICH_VMCR,
-	R_CNTV_CTL,
 	R_CNTV_CVAL,
-	R_CNTHP_CTL,
 	R_CNTHP_CVAL,
 	R_TPIDR_EL2,
 	R_HCR,
@@ -107,6 +107,7 @@ extern jmp_buf *fake_power_off;
 uint64_t fake_get(uint32_t cpu, const char *name); /* without behaviour and counting */
 void fake_set(uint32_t cpu, const char *name, uint64_t v);
 
+extern const struct vcpu *fake_trapped; /* whose exception the core took last; NULL: the CPU was idle */
 /* The guest of cpu traps. The new fake.cpu[cpu].guest is what runs then; NULL: idle. */
 void fake_trap(uint32_t cpu, uint32_t kind);
 void fake_sync(uint32_t cpu, uint64_t esr, uint64_t far, uint64_t hpfar);
