@@ -51,10 +51,13 @@ struct vcpu {
 	struct el1_regs el1;
 	struct fp_regs fp;
 	uint64_t cntv_ctl, cntv_cval; /* while not loaded */
-	bool vtimer_active;           /* while not loaded: the physical interrupt of its timer stands active */
+	uint64_t cntp_ctl, cntp_cval; /* the physical timer it sees */
+	uint64_t flush_at;            /* set/way: offset in RAM of the next piece to clean, 0 while none is under way */
+	uint64_t flush_done;          /* set/way: counter value when the last one was handled */
 	uint64_t ich_vmcr, ich_ap0r[4], ich_ap1r[4];
 	uint64_t vruntime; /* scheduler: weighted time, counter ticks */
 	struct ioreq ioreq;
+	uint32_t random_bits;          /* asked of the vault, 0 if it answers an access */
 	uint64_t on_entry, on_context; /* CPU_ON arguments, valid in VCPU_ON_PENDING */
 };
 
@@ -108,6 +111,8 @@ struct pcpu {
 	uint32_t online;
 };
 
+enum { CNT_ENABLE = 1, CNT_IMASK = 2, CNT_ISTATUS = 4 }; /* of every timer's control register */
+
 extern struct pcpu pcpus[MVP_MAX_CPUS];
 extern uint32_t pcpus_online;
 extern struct vm vms[VM_COUNT];
@@ -116,6 +121,12 @@ extern bool vault_ready; /* CPU 0's vault has reached its first wait; atomically
 static inline struct pcpu *this_cpu(void)
 {
 	return cpu_local();
+}
+
+static inline uint64_t now(void)
+{
+	isb(); /* the counter is not read ahead of what was done before */
+	return sysreg_read(cntpct_el0);
 }
 
 static inline bool is_vault(const struct vcpu *v)
@@ -129,9 +140,10 @@ void switch_to(struct pcpu *p, struct vcpu *next);            /* EL1 context; FP
 void load_persona(struct pcpu *p, struct vcpu *v);            /* timer and list registers; v NULL: unload only */
 void fp_claim(struct pcpu *p, struct vcpu *v);                /* FP/SIMD trap: make v the owner */
 void fp_drop(struct pcpu *p, struct vcpu *v);
-void vgic_sync(struct vcpu *v);                     /* brings list registers up to date if the vgic says dirty; v is loaded here */
-void vgic_save(struct vcpu *v);                     /* list registers into memory and folded; v is loaded here */
-bool timer_due(const struct vcpu *v, uint64_t now); /* v not loaded: its virtual timer wants to fire */
+void vgic_sync(struct vcpu *v);            /* brings list registers up to date if the vgic says dirty; v is loaded here */
+void vgic_save(struct vcpu *v);            /* list registers into memory and folded; v is loaded here */
+uint64_t timer_next(const struct vcpu *v); /* counter value at which a timer of v needs us; UINT64_MAX: none does */
+void ptimer_update(struct vcpu *v);        /* the line of its physical timer's interrupt; v is at home here */
 
 /* ---- sched.c ---- */
 struct vcpu *sched_next(struct pcpu *p);               /* picks, loads and switches; idles in it while there is nothing. Never NULL */
@@ -145,7 +157,9 @@ void vm_request_stop(struct vm *vm, enum vm_stop why); /* rings all homes; vCPUs
 void ring(struct pcpu *p);                             /* makes CPU p look at its flags */
 
 /* ---- vault.c: calls between core and vault ---- */
-struct vcpu *vault_ioreq(struct pcpu *p, struct vcpu *v); /* v->ioreq is set */
+void ioreq_finish(struct vcpu *v, uint64_t value); /* steps over the access in v->ioreq; a read gets value, cut to its width */
+void vault_ioreq(struct pcpu *p, struct vcpu *v);  /* v->ioreq is set */
+void vault_random(struct pcpu *p, struct vcpu *v); /* v->random_bits is set */
 struct vcpu *vault_hypercall(struct pcpu *p, struct vcpu *v);
 bool vault_pending(const struct pcpu *p);   /* an event waits for this CPU's vault */
 struct vcpu *vault_deliver(struct pcpu *p); /* the vault waits and vault_pending() */
@@ -163,8 +177,11 @@ void irq_send_kick(const struct pcpu *to);
 /* ---- psci.c, sysreg.c, trap.c ---- */
 /* PSCI and SMCCC for a persona: result in x0. False: the vCPU does not go on (off, suspended, whole persona ending). */
 bool psci_call(struct pcpu *p, struct vcpu *v);
+void psci_init(void);
+/* The vault's answer to a call for v->random_bits. */
+void psci_random(struct vcpu *v, bool have, const uint64_t words[3]);
 /* A trapped MSR/MRS with the syndrome's ISS. False: unknown, undefined for the guest. */
-bool sysreg_access(struct vcpu *v, uint32_t iss);
+bool sysreg_access(struct pcpu *p, struct vcpu *v, uint32_t iss);
 void inject_undef(struct vcpu *v);
 void inject_abort(struct vcpu *v, uint64_t far, bool instruction);
 

@@ -54,6 +54,12 @@
 /* EL1PCEN 0: the physical timer is not the guest's */
 #define CNTHCTL_GUEST CNTHCTL_EL1PCTEN
 
+/* Zero as a whole. HSTR_EL2: AArch32 EL1 only. CNTVOFF_EL2: guests see the board's time, also after they had to wait. HCRX_EL2, HFG*_EL2
+ * (where the CPU has them): each feature they open is hidden; the fine-grained traps of accesses that stay native are not wanted. */
+#define HSTR_GUEST 0ull
+#define HCRX_GUEST 0ull
+#define HFG_GUEST 0ull
+
 #define VTCR_GUEST \
 	(BIT(31) | 1ull << 6 | 1ull << 8 | 1ull << 10 | 3ull << 12 | 25) /* RES1, SL0 = level 1, WB WB IS walks, T0SZ 25; PS or-ed in */
 

@@ -26,6 +26,7 @@ enum {
 	INTID_SPECIAL = 1020,
 	PRIORITY = 0xa0,
 	WAKE_POLLS = 1000000,
+	IRQS_AT_ONCE = 16,
 };
 
 #define CTLR_RWP BIT(31)
@@ -149,7 +150,8 @@ static void vtimer_fired(struct pcpu *p)
 
 void irq_handle(struct pcpu *p)
 {
-	for (;;) {
+	/* What is left then is still pending when a guest is entered; nobody who makes interrupts all the time keeps us here. */
+	for (int i = 0; i < IRQS_AT_ONCE; i++) {
 		uint32_t intid = (uint32_t)sysreg_read_x(ICC_IAR1_EL1) & 0xffffff;
 
 		if (intid >= INTID_SPECIAL && intid < 8192)

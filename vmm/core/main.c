@@ -54,7 +54,8 @@ static void prepare_cpu(struct pcpu *p, uint32_t index)
 /* The same on every CPU, before its first guest: nothing of this has a defined reset value on hardware. */
 static void cpu_init(struct pcpu *p)
 {
-	uint64_t pfr0 = sysreg_read(id_aa64pfr0_el1), mmfr0 = sysreg_read(id_aa64mmfr0_el1), dfr0 = sysreg_read(id_aa64dfr0_el1);
+	uint64_t pfr0 = sysreg_read(id_aa64pfr0_el1), mmfr0 = sysreg_read(id_aa64mmfr0_el1);
+	uint64_t mmfr1 = sysreg_read(id_aa64mmfr1_el1), dfr0 = sysreg_read(id_aa64dfr0_el1);
 	uint64_t pa_range = mmfr0 & 0xf, pmu = dfr0 >> 8 & 0xf;
 	uint64_t counters = pmu && pmu != 0xf ? sysreg_read(pmcr_el0) >> 11 & 0x1f : 0;
 
@@ -70,16 +71,18 @@ static void cpu_init(struct pcpu *p)
 	sysreg_write(cntvoff_el2, 0);
 	sysreg_write(cntv_ctl_el0, 0);
 	sysreg_write(cnthp_ctl_el2, 0);
-	sysreg_write(hstr_el2, 0);
+	sysreg_write(hstr_el2, HSTR_GUEST);
 	sysreg_write(vpidr_el2, sysreg_read(midr_el1));
 	sysreg_write(vtcr_el2, VTCR_GUEST | (pa_range < 5 ? pa_range : 5) << 16);
-	if (mmfr0 >> 56 & 0xf) {               /* FEAT_FGT: no fine-grained traps; UNKNOWN at reset */
-		sysreg_write(S3_4_C1_C1_4, 0); /* HFGRTR_EL2 */
-		sysreg_write(S3_4_C1_C1_5, 0); /* HFGWTR_EL2 */
-		sysreg_write(S3_4_C1_C1_6, 0); /* HFGITR_EL2 */
-		sysreg_write(S3_4_C3_C1_4, 0); /* HDFGRTR_EL2 */
-		sysreg_write(S3_4_C3_C1_5, 0); /* HDFGWTR_EL2 */
+	if (mmfr0 >> 56 & 0xf) {                       /* FEAT_FGT; UNKNOWN at reset */
+		sysreg_write(S3_4_C1_C1_4, HFG_GUEST); /* HFGRTR_EL2 */
+		sysreg_write(S3_4_C1_C1_5, HFG_GUEST); /* HFGWTR_EL2 */
+		sysreg_write(S3_4_C1_C1_6, HFG_GUEST); /* HFGITR_EL2 */
+		sysreg_write(S3_4_C3_C1_4, HFG_GUEST); /* HDFGRTR_EL2 */
+		sysreg_write(S3_4_C3_C1_5, HFG_GUEST); /* HDFGWTR_EL2 */
 	}
+	if (mmfr1 >> 40 & 0xf)                          /* FEAT_HCX */
+		sysreg_write(S3_4_C1_C2_2, HCRX_GUEST); /* HCRX_EL2 */
 	isb();
 	tlb_flush_guests_local();
 	irq_init_cpu(p);
@@ -199,6 +202,7 @@ void core_main(void)
 		vms[i].ram_size = mvp_core_config.persona[i].ram_size;
 	}
 	stage2_init();
+	psci_init();
 	start_secondaries();
 	load_vault();
 	place_personas();

@@ -1,4 +1,5 @@
-/* PSCI 1.1 (Arm DEN 0022) and SMCCC 1.1 discovery (DEN 0028) for personas, answered here: no call of a persona reaches the firmware. */
+/* PSCI 1.1 (Arm DEN 0022), SMCCC 1.1 (DEN 0028) and entropy (TRNG, DEN 0098) for personas. Answered here, but for the calls that mitigate
+ * speculation, which only firmware can do: those three ids and no others reach it. */
 #include "arch.h"
 #include "cpu.h"
 
@@ -13,6 +14,8 @@ enum {
 	AFFINITY_OFF = 1,
 	AFFINITY_PENDING = 2,
 	MIGRATE_NOT_NEEDED = 2,
+	TRNG_NO_ENTROPY = -3,
+	TRNG_WORDS = 3,
 };
 
 #define FN_VERSION 0x84000000u
@@ -26,10 +29,70 @@ enum {
 #define FN_FEATURES 0x8400000au
 #define FN_SMCCC_VERSION 0x80000000u
 #define FN_SMCCC_ARCH_FEATURES 0x80000001u
+#define FN_WORKAROUND_1 0x80008000u
+#define FN_WORKAROUND_2 0x80007fffu
+#define FN_WORKAROUND_3 0x80003fffu
+#define FN_TRNG_VERSION 0x84000050u
+#define FN_TRNG_FEATURES 0x84000051u
+#define FN_TRNG_UUID 0x84000052u
+#define FN_TRNG_RND 0x84000053u
 #define FN_64 0x40000000u /* the 64-bit variant of a call */
 
 #define PSCI_VERSION_1_1 0x10001
 #define SMCCC_VERSION_1_1 0x10001
+#define TRNG_VERSION_1_0 0x10000
+
+static bool firmware_has_smccc; /* 1.1 or later: it knows SMCCC_ARCH_FEATURES */
+static const uint32_t trng_uuid[4] = { 0x7d6f1c2b, 0x4e905a31, 0xb2c84fa6, 0x63e7d019 };
+
+void psci_init(void)
+{
+	uint64_t r[4] = { FN_FEATURES, FN_SMCCC_VERSION };
+
+	smc(r);
+	firmware_has_smccc = (int32_t)r[0] >= 0;
+}
+
+/* A call that this CPU's firmware answers. */
+static int64_t firmware(uint64_t fn, uint64_t a1)
+{
+	uint64_t r[4] = { fn, a1 };
+
+	if (!firmware_has_smccc)
+		return PSCI_NOT_SUPPORTED;
+	smc(r);
+	return (int32_t)r[0];
+}
+
+static int64_t arch_features(uint32_t fn)
+{
+	switch (fn) {
+	case FN_SMCCC_VERSION:
+	case FN_SMCCC_ARCH_FEATURES:
+		return PSCI_SUCCESS;
+	case FN_WORKAROUND_1:
+	case FN_WORKAROUND_2:
+	case FN_WORKAROUND_3:
+		return firmware(FN_SMCCC_ARCH_FEATURES, fn);
+	default:
+		return PSCI_NOT_SUPPORTED;
+	}
+}
+
+void psci_random(struct vcpu *v, bool have, const uint64_t words[TRNG_WORDS])
+{
+	uint64_t *x = v->regs.x;
+	uint32_t left = v->random_bits, size = x[0] & FN_64 ? 64 : 32;
+
+	v->random_bits = 0;
+	x[0] = have ? PSCI_SUCCESS : (uint64_t)TRNG_NO_ENTROPY;
+	for (uint32_t i = 0; i < TRNG_WORDS; i++) {
+		uint32_t take = !have ? 0 : left < size ? left : size;
+
+		x[TRNG_WORDS - i] = take ? words[i] >> (64 - take) : 0;
+		left -= take;
+	}
+}
 
 /* MPIDR affinity fields -> vCPU; NULL if there is none. */
 static struct vcpu *target_of(struct vm *vm, uint64_t mpidr)
@@ -106,7 +169,6 @@ bool psci_call(struct pcpu *p, struct vcpu *v)
 	uint64_t a3 = wide ? x[3] : (uint32_t)x[3];
 	int64_t r = PSCI_NOT_SUPPORTED;
 
-	(void)p;
 	switch (fn) {
 	case FN_VERSION:
 		r = PSCI_VERSION_1_1;
@@ -118,8 +180,32 @@ bool psci_call(struct pcpu *p, struct vcpu *v)
 		r = SMCCC_VERSION_1_1;
 		break;
 	case FN_SMCCC_ARCH_FEATURES:
-		r = a1 == FN_SMCCC_VERSION || a1 == FN_SMCCC_ARCH_FEATURES ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
+		r = arch_features((uint32_t)a1);
 		break;
+	case FN_WORKAROUND_1:
+	case FN_WORKAROUND_2:
+	case FN_WORKAROUND_3:
+		r = firmware(fn, a1);
+		break;
+	case FN_TRNG_VERSION:
+		r = TRNG_VERSION_1_0;
+		break;
+	case FN_TRNG_FEATURES:
+		r = (a1 & ~(uint64_t)FN_64) - FN_TRNG_VERSION <= FN_TRNG_RND - FN_TRNG_VERSION ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
+		break;
+	case FN_TRNG_UUID:
+		for (uint32_t i = 1; i < ARRAY_LEN(trng_uuid); i++)
+			x[i] = trng_uuid[i];
+		r = trng_uuid[0];
+		break;
+	case FN_TRNG_RND:
+	case FN_TRNG_RND | FN_64:
+		r = PSCI_INVALID_PARAMETERS;
+		if (!a1 || a1 > (wide ? 64 : 32) * TRNG_WORDS)
+			break;
+		v->random_bits = (uint32_t)a1;
+		vault_random(p, v);
+		return false;
 	case FN_MIGRATE_INFO_TYPE:
 		r = MIGRATE_NOT_NEEDED;
 		break;

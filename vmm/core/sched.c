@@ -5,13 +5,7 @@
 #include "hcr.h"
 
 /* Background work is what a person waits for: unlocking, loading. It gets as much of its CPU as a persona on the screen. */
-enum { WEIGHT_SCALE = 1024, WEIGHT_WORK = 1000, CNT_ENABLE = 1 };
-
-static uint64_t now(void)
-{
-	isb(); /* the counter is not read ahead of what was done before */
-	return sysreg_read(cntpct_el0);
-}
+enum { WEIGHT_SCALE = 1024, WEIGHT_WORK = 1000 };
 
 static uint64_t slice_ticks(void)
 {
@@ -37,7 +31,10 @@ void sched_wake(struct vcpu *v)
 
 void sched_kicked(struct vm *vm)
 {
-	uint32_t kick = __atomic_exchange_n(&vm->gic.kick, 0, __ATOMIC_ACQ_REL);
+	uint32_t kick = __atomic_load_n(&vm->gic.kick, __ATOMIC_RELAXED);
+
+	if (kick)
+		kick = __atomic_exchange_n(&vm->gic.kick, 0, __ATOMIC_ACQ_REL);
 
 	for (; kick; kick &= kick - 1)
 		sched_wake(&vm->vcpu[__builtin_ctz(kick)]);
@@ -83,6 +80,16 @@ void vcpu_off(struct vcpu *v)
 	retire(v->home, v);
 }
 
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t max64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void account(struct pcpu *p, uint64_t t)
 {
 	uint64_t used = t - p->charged_since;
@@ -92,11 +99,9 @@ static void account(struct pcpu *p, uint64_t t)
 		p->charged->vruntime += used * WEIGHT_SCALE / __atomic_load_n(&p->charged->vm->weight, __ATOMIC_RELAXED);
 	else if (p->charged_work)
 		p->vault_vruntime += used * WEIGHT_SCALE / WEIGHT_WORK;
-}
-
-static uint64_t max64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
+	/* Who was alone took nothing from anybody: a newcomer starts beside him, not where he was when he began. */
+	if (!p->slice_end)
+		p->min_vruntime = max64(p->min_vruntime, p->charged ? p->charged->vruntime : p->charged_work ? p->vault_vruntime : 0);
 }
 
 /* Brings the states of the CPU's vCPUs up to date; returns the READY one that is furthest behind, NULL without; counts the READY ones. */
@@ -120,7 +125,7 @@ static struct vcpu *pick(struct pcpu *p, uint64_t t, uint32_t *ret_ready)
 			v->vruntime = p->min_vruntime;
 			__atomic_store_n(&v->state, VCPU_READY, __ATOMIC_RELEASE);
 		} else if (state == VCPU_BLOCKED) {
-			if (p->loaded == v || !timer_due(v, t))
+			if (timer_next(v) > t)
 				continue;
 			__atomic_store_n(&v->state, VCPU_READY, __ATOMIC_RELEASE);
 		}
@@ -139,14 +144,13 @@ void sched_arm(struct pcpu *p)
 {
 	uint64_t at = p->slice_end ? p->slice_end : UINT64_MAX;
 
-	if (p->vault_timer && p->vault_timer < at)
-		at = p->vault_timer;
+	if (p->vault_timer)
+		at = min64(at, p->vault_timer);
 	for (uint32_t i = 0; i < p->run_count; i++) {
 		const struct vcpu *v = p->run[i];
 
-		if (__atomic_load_n(&v->state, __ATOMIC_RELAXED) == VCPU_BLOCKED && v != p->loaded && timer_due(v, UINT64_MAX) &&
-		    v->cntv_cval < at)
-			at = v->cntv_cval;
+		if (v == p->charged || __atomic_load_n(&v->state, __ATOMIC_RELAXED) == VCPU_BLOCKED)
+			at = min64(at, timer_next(v));
 	}
 	if (at == UINT64_MAX) {
 		sysreg_write(cnthp_ctl_el2, 0);
@@ -206,6 +210,7 @@ struct vcpu *sched_next(struct pcpu *p)
 		if (v) {
 			p->charged = v;
 			load_persona(p, v);
+			ptimer_update(v);
 			switch_to(p, v);
 			set_twi(p, ready > 1 || work);
 			sched_arm(p);

@@ -7,7 +7,6 @@
 void fp_save(struct fp_regs *fp);
 void fp_load(const struct fp_regs *fp);
 
-enum { CNTV_ENABLE = 1, CNTV_IMASK = 2 };
 #define SCTLR_EL1_RESET 0x30d00800 /* MMU and caches off, RES1 bits */
 #define PSTATE_EL1H_MASKED 0x3c5
 
@@ -23,7 +22,8 @@ void vcpu_reset(struct vcpu *v, uint64_t entry, uint64_t x0)
 	v->fp = (struct fp_regs){ 0 };
 	v->cntv_ctl = 0;
 	v->cntv_cval = 0;
-	v->vtimer_active = false;
+	v->cntp_ctl = 0;
+	v->flush_at = 0;
 	v->ich_vmcr = 0;
 	for (int i = 0; i < 4; i++)
 		v->ich_ap0r[i] = v->ich_ap1r[i] = 0;
@@ -111,6 +111,8 @@ void switch_to(struct pcpu *p, struct vcpu *next)
 		p->last[next->vm->id] = next;
 	}
 	el1_load(&next->el1);
+	if (sysreg_read(id_aa64pfr1_el1) >> 24 & 0xf) /* SME is hidden, but without fine-grained traps not this register of it */
+		sysreg_write(S3_3_C13_C0_5, 0);       /* TPIDR2_EL0 */
 	fp_trap(p->fp_owner != next);
 	p->cur = next;
 	isb();
@@ -177,7 +179,9 @@ static void lr_write(uint32_t n, uint64_t v)
 #undef LR_CASE
 }
 
-enum { HCR_EN = 1, HCR_UIE = 2 };
+/* ICH_HCR_EL2: maintenance when no list register is pending, and for the end of an interrupt that is in none. NPIE is set only when one is
+ * pending, so that it cannot come again at once. */
+enum { HCR_EN = 1, HCR_LRENPIE = 1 << 2, HCR_NPIE = 1 << 3, HCR_TDIR = 1 << 14, HCR_EOI_COUNT_AT = 27 };
 
 /* CPU -> memory, without interpreting. Lock held. */
 static void lrs_save_locked(struct vgic_cpu *c)
@@ -189,6 +193,7 @@ static void lrs_save_locked(struct vgic_cpu *c)
 
 		c->lr[i] = lr_read(i);
 	}
+	c->eoi_count = sysreg_read_x(ICH_HCR_EL2) >> HCR_EOI_COUNT_AT & 0x1f;
 	c->in_memory = true;
 }
 
@@ -196,8 +201,23 @@ static void lrs_load_locked(const struct vgic *g, struct vgic_cpu *c)
 {
 	for (uint32_t i = 0; i < g->lrs; i++)
 		lr_write(i, c->lr_used & (1u << i) ? c->lr[i] : 0);
-	sysreg_write_x(ICH_HCR_EL2, HCR_EN | (c->overflow ? HCR_UIE : 0));
+	sysreg_write_x(ICH_HCR_EL2, HCR_EN | (c->overflow ? HCR_NPIE : 0) | (c->spilled ? HCR_LRENPIE | HCR_TDIR : 0));
 	c->in_memory = false;
+}
+
+static void fold_locked(struct vcpu *v)
+{
+	struct vgic *g = &v->vm->gic;
+	struct vgic_cpu *c = &g->cpu[v->index];
+
+	lrs_save_locked(c);
+	if (c->local.tied)
+		c->vtimer_low = (sysreg_read(cntv_ctl_el0) & (CNT_ENABLE | CNT_IMASK | CNT_ISTATUS)) != (CNT_ENABLE | CNT_ISTATUS);
+	vgic_fold_locked(g, v->index);
+	if (c->release_vtimer) {
+		c->release_vtimer = false;
+		irq_vtimer_active(v->home, false);
+	}
 }
 
 void vgic_sync(struct vcpu *v)
@@ -208,15 +228,11 @@ void vgic_sync(struct vcpu *v)
 	if (!__atomic_load_n(&c->dirty, __ATOMIC_ACQUIRE) && !c->in_memory)
 		return;
 	spin_lock(&g->lock);
-	lrs_save_locked(c);
-	vgic_fold_locked(g, v->index);
+	fold_locked(v);
 	vgic_flush_locked(g, v->index);
 	lrs_load_locked(g, c);
-	if (c->release_vtimer) {
-		c->release_vtimer = false;
-		irq_vtimer_active(v->home, false);
-	}
 	spin_unlock(&g->lock);
+	sched_kicked(v->vm); /* something may have been rerouted */
 }
 
 void vgic_save(struct vcpu *v)
@@ -224,8 +240,7 @@ void vgic_save(struct vcpu *v)
 	struct vgic *g = &v->vm->gic;
 
 	spin_lock(&g->lock);
-	lrs_save_locked(&g->cpu[v->index]);
-	vgic_fold_locked(g, v->index);
+	fold_locked(v);
 	spin_unlock(&g->lock);
 }
 
@@ -273,12 +288,10 @@ static void aprs_load(const struct vcpu *v)
 	}
 }
 
-/* Whether the physical timer interrupt stands active on behalf of the vCPU: held in a list register or latched for one. */
-static bool vtimer_held(struct vcpu *v)
+/* Whether the physical interrupt of its virtual timer stands active. */
+static bool vtimer_held(const struct vcpu *v)
 {
-	const struct vgic_bank *b = &v->vm->gic.cpu[v->index].local;
-
-	return (b->latch | b->inlr) & (1u << MVP_GUEST_VTIMER_INTID);
+	return v && v->vm->gic.cpu[v->index].local.tied;
 }
 
 void load_persona(struct pcpu *p, struct vcpu *v)
@@ -288,28 +301,45 @@ void load_persona(struct pcpu *p, struct vcpu *v)
 	if (old == v)
 		return;
 	if (old) {
+		vgic_save(old);
+		aprs_save(old);
 		old->cntv_ctl = sysreg_read(cntv_ctl_el0);
 		old->cntv_cval = sysreg_read(cntv_cval_el0);
 		sysreg_write(cntv_ctl_el0, 0);
-		vgic_save(old);
-		aprs_save(old);
-		old->vtimer_active = vtimer_held(old);
 	}
 	sysreg_write_x(ICH_HCR_EL2, 0);
 	isb(); /* the timer is off before its interrupt's active state changes hands */
 	p->loaded = v;
-	if ((old && old->vtimer_active) != (v && v->vtimer_active))
-		irq_vtimer_active(p, v && v->vtimer_active);
+	if (vtimer_held(old) != vtimer_held(v))
+		irq_vtimer_active(p, vtimer_held(v));
 	if (!v)
 		return;
+	sysreg_write(cntv_cval_el0, v->cntv_cval);
+	sysreg_write(cntv_ctl_el0, v->cntv_ctl);
+	isb();
 	aprs_load(v);
 	__atomic_store_n(&v->vm->gic.cpu[v->index].dirty, true, __ATOMIC_RELAXED);
 	vgic_sync(v);
-	sysreg_write(cntv_cval_el0, v->cntv_cval);
-	sysreg_write(cntv_ctl_el0, v->cntv_ctl);
 }
 
-bool timer_due(const struct vcpu *v, uint64_t now)
+static bool fires(uint64_t ctl)
 {
-	return (v->cntv_ctl & (CNTV_ENABLE | CNTV_IMASK)) == CNTV_ENABLE && !v->vtimer_active && v->cntv_cval <= now;
+	return (ctl & (CNT_ENABLE | CNT_IMASK)) == CNT_ENABLE;
+}
+
+uint64_t timer_next(const struct vcpu *v)
+{
+	bool raised = v->vm->gic.cpu[v->index].local.line & 1u << MVP_GUEST_PTIMER_INTID;
+	uint64_t at = fires(v->cntp_ctl) && !raised ? v->cntp_cval : UINT64_MAX;
+
+	/* While it is loaded its virtual timer fires by itself; so it has, once its interrupt stands active. */
+	if (v->home->loaded != v && fires(v->cntv_ctl) && !vtimer_held(v) && v->cntv_cval < at)
+		at = v->cntv_cval;
+	return at;
+}
+
+void ptimer_update(struct vcpu *v)
+{
+	vgic_line(&v->vm->gic, v->index, MVP_GUEST_PTIMER_INTID, fires(v->cntp_ctl) && v->cntp_cval <= now());
+	sched_kicked(v->vm);
 }

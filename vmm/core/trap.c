@@ -16,6 +16,11 @@ enum result { HANDLED, UNDEFINED, GONE }; /* go on with the vCPU; undefined inst
 #define EC_DABT_SAME 0x25ull
 #define FSC_EXTERNAL 0x10ull
 #define PSTATE_EL1H_MASKED 0x3c5
+#define PSTATE_SSBS BIT(12)
+#define PSTATE_PAN BIT(22)
+#define PSTATE_KEPT (0xfull << 28 | BIT(24) | PSTATE_PAN) /* NZCV, DIT, PAN */
+#define SCTLR_SPAN BIT(23)                                /* RES1 on a CPU without PAN */
+#define SCTLR_DSSBS BIT(44)                               /* RES0 on a CPU without SSBS */
 #define PSTATE_MODE_MASK 0x1full
 #define MODE_EL0 0x0
 #define MODE_EL1T 0x4
@@ -27,14 +32,18 @@ void core_exception(uint64_t esr, uint64_t elr, uint64_t far);
 /* Takes an exception to the guest's EL1 as the hardware would (DDI 0487, D1.3.1); the guest's EL1 registers are on the CPU. */
 static void enter_el1(struct vcpu *v, uint64_t esr)
 {
-	uint64_t mode = v->regs.pstate & PSTATE_MODE_MASK;
+	uint64_t mode = v->regs.pstate & PSTATE_MODE_MASK, sctlr = sysreg_read(sctlr_el1);
 	uint64_t vector = mode == MODE_EL1T ? 0x000 : mode == MODE_EL1H ? 0x200 : mode == MODE_EL0 ? 0x400 : 0x600;
 
 	sysreg_write(esr_el1, esr);
 	sysreg_write(elr_el1, v->regs.pc);
 	sysreg_write(spsr_el1, v->regs.pstate);
 	v->regs.pc = sysreg_read(vbar_el1) + vector;
-	v->regs.pstate = PSTATE_EL1H_MASKED;
+	v->regs.pstate = (v->regs.pstate & PSTATE_KEPT) | PSTATE_EL1H_MASKED;
+	if (!(sctlr & SCTLR_SPAN))
+		v->regs.pstate |= PSTATE_PAN;
+	if (sctlr & SCTLR_DSSBS)
+		v->regs.pstate |= PSTATE_SSBS;
 }
 
 void inject_undef(struct vcpu *v)
@@ -79,8 +88,7 @@ static enum result on_call(struct pcpu *p, struct vcpu *v, uint64_t esr)
 
 static enum result on_sysreg(struct pcpu *p, struct vcpu *v, uint64_t esr)
 {
-	(void)p;
-	return sysreg_access(v, ESR_ISS(esr)) ? HANDLED : UNDEFINED;
+	return sysreg_access(p, v, ESR_ISS(esr)) ? HANDLED : UNDEFINED;
 }
 
 static enum result on_instruction_abort(struct pcpu *p, struct vcpu *v, uint64_t esr)
@@ -107,19 +115,10 @@ static void gic_access(struct vcpu *v, bool dist, uint32_t off)
 
 	if (vgic_needs_fold(off & 0xffff))
 		vgic_save(v);
-	if (r->write) {
-		if (dist)
-			vgic_dist_write(g, off, width, r->value);
-		else
-			vgic_redist_write(g, off, width, r->value);
-		sched_kicked(v->vm);
-	} else {
-		uint64_t val = dist ? vgic_dist_read(g, off, width) : vgic_redist_read(g, off, width);
-
-		if (r->reg < 31)
-			v->regs.x[r->reg] = val;
-	}
-	v->regs.pc += 4;
+	if (r->write)
+		vgic_write(g, dist, off, width, r->value);
+	ioreq_finish(v, r->write ? 0 : vgic_read(g, dist, off, width));
+	sched_kicked(v->vm);
 }
 
 static enum result on_data_abort(struct pcpu *p, struct vcpu *v, uint64_t esr)

@@ -70,36 +70,37 @@ struct vcpu *vault_background(struct pcpu *p)
 	return resume_vault(p, MVP_EV_WORK, 0, 0, 0);
 }
 
-struct vcpu *vault_ioreq(struct pcpu *p, struct vcpu *v)
+/* Runs the vault for v, which goes on when it has answered. */
+static void serve(struct pcpu *p, struct vcpu *v, uint64_t event, uint64_t what, uint64_t a2, uint64_t a3)
 {
-	const struct ioreq *r = &v->ioreq;
-
 	__atomic_store_n(&v->state, VCPU_IOREQ, __ATOMIC_RELAXED);
 	p->client = v;
-	return resume_vault(p, MVP_EV_IOREQ,
-			    MVP_IOREQ_PACK((uint64_t)v->vm->id, (uint64_t)v->index, (uint64_t)r->log2_width, (uint64_t)r->write), r->ipa,
-			    r->value);
+	resume_vault(p, event, (uint64_t)v->vm->id | (uint64_t)v->index << 8 | what, a2, a3);
 }
 
-/* Puts the value read where the instruction wanted it and steps over it. */
-static void finish_ioreq(struct vcpu *v, uint64_t value)
+void vault_ioreq(struct pcpu *p, struct vcpu *v)
 {
 	const struct ioreq *r = &v->ioreq;
 
-	if (!r->write && r->reg < 31) {
-		uint32_t bits = 8u << r->log2_width;
+	serve(p, v, MVP_EV_IOREQ, MVP_IOREQ_PACK(0ull, 0ull, (uint64_t)r->log2_width, (uint64_t)r->write), r->ipa, r->value);
+}
 
-		if (bits < 64)
-			value &= BIT(bits) - 1;
-		if (r->sign_extend && bits < 64 && (value & BIT(bits - 1))) {
-			value |= ~(BIT(bits) - 1);
-			if (!r->reg64)
-				value = (uint32_t)value;
-		}
-		v->regs.x[r->reg] = value;
-	}
+void vault_random(struct pcpu *p, struct vcpu *v)
+{
+	serve(p, v, MVP_EV_RANDOM, 0, 0, 0);
+}
+
+void ioreq_finish(struct vcpu *v, uint64_t value)
+{
+	const struct ioreq *r = &v->ioreq;
+
 	v->regs.pc += 4;
-	__atomic_store_n(&v->state, VCPU_READY, __ATOMIC_RELEASE);
+	if (r->write || r->reg == 31)
+		return;
+	uint32_t unused = 64 - (8u << r->log2_width);
+	value <<= unused;
+	value = r->sign_extend ? (uint64_t)((int64_t)value >> unused) : value >> unused;
+	v->regs.x[r->reg] = r->reg64 ? value : (uint32_t)value;
 }
 
 static struct vcpu *hc_wait(struct pcpu *p, struct vcpu *vault)
@@ -109,8 +110,13 @@ static struct vcpu *hc_wait(struct pcpu *p, struct vcpu *vault)
 	p->vault_work = vault->regs.x[2] == 1;
 	p->vault_waiting = true;
 	p->client = NULL;
-	if (v)
-		finish_ioreq(v, vault->regs.x[1]);
+	if (v) {
+		if (v->random_bits)
+			psci_random(v, vault->regs.x[1], &vault->regs.x[3]);
+		else
+			ioreq_finish(v, vault->regs.x[1]);
+		__atomic_store_n(&v->state, VCPU_READY, __ATOMIC_RELEASE);
+	}
 	if (!__atomic_load_n(&vault_ready, __ATOMIC_RELAXED)) {
 		__atomic_store_n(&vault_ready, true, __ATOMIC_RELEASE);
 		for (uint32_t i = 1; i < MVP_MAX_CPUS; i++)
@@ -137,7 +143,7 @@ static int64_t irq_line(uint64_t id, uint64_t spi, uint64_t level)
 
 	if (!vm || spi >= MVP_GUEST_SPIS || level > 1)
 		return MVP_E_INVAL;
-	vgic_spi_line(&vm->gic, (uint32_t)spi, level);
+	vgic_line(&vm->gic, 0, 32 + (uint32_t)spi, level);
 	sched_kicked(vm);
 	return 0;
 }

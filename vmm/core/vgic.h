@@ -25,6 +25,9 @@
  * has its inlr bit set; its latch has moved into the register's pending state. */
 struct vgic_bank {
 	uint32_t enabled, group, latch, line, active, edge, inlr;
+	uint32_t tied;                                  /* the forwarded timer while its physical interrupt stands active */
+	uint32_t lr_pending;                            /* of inlr: pending, as last folded */
+	uint32_t drop_pending, drop_active, set_active; /* of inlr: written by a guest, done to the list register at its next fold */
 	uint8_t priority[32];
 };
 
@@ -35,7 +38,10 @@ struct vgic_cpu {
 	bool overflow;             /* more deliverable interrupts than list registers: ask for a maintenance interrupt */
 	bool dirty;                /* state changed: fold and flush before the vCPU runs again. Under the vgic's lock */
 	bool in_memory;            /* lr[] is newer than the CPU's list registers (set by whoever saves them, cleared on load) */
-	bool release_vtimer;       /* the guest cleared the active state of a hardware-tied interrupt: deactivate the physical one too */
+	bool spilled;              /* an active interrupt is in no list register: its end must be noticed */
+	uint8_t eoi_count;         /* EOIs the CPU has counted for such ones; taken by the next fold */
+	bool vtimer_low;           /* whoever folds says so: the timer no longer asks for its tied interrupt */
+	bool release_vtimer;       /* a tied interrupt ended without an EOI on the CPU: deactivate the physical one too */
 	uint32_t waker;            /* GICR_WAKER.ProcessorSleep */
 };
 
@@ -46,6 +52,7 @@ struct vgic {
 	uint32_t lrs; /* list registers the CPUs have */
 	struct vgic_bank spi[VGIC_SPI_BANKS];
 	uint64_t router[MVP_GUEST_SPIS]; /* GICD_IROUTER as written */
+	uint8_t owner[MVP_GUEST_SPIS];   /* the vCPU with the list register, valid while inlr */
 	struct vgic_cpu cpu[MVP_MAX_VCPUS];
 	uint32_t kick; /* vCPUs whose state changed by this call: the caller wakes them and clears it */
 };
@@ -53,24 +60,25 @@ struct vgic {
 /* To reset state: lines low, everything disabled. lrs <= VGIC_MAX_LRS. */
 void vgic_reset(struct vgic *g, uint32_t vcpus, uint32_t lrs);
 
-/* One guest access to the distributor (off from its base) or to redistributor frames. width in bytes. Unknown registers are RAZ/WI.
- * All take the lock themselves. The calling vCPU's list registers must have been folded (vgic_needs_fold). */
-uint64_t vgic_dist_read(struct vgic *g, uint32_t off, uint32_t width);
-void vgic_dist_write(struct vgic *g, uint32_t off, uint32_t width, uint64_t val);
-uint64_t vgic_redist_read(struct vgic *g, uint32_t off, uint32_t width);
-void vgic_redist_write(struct vgic *g, uint32_t off, uint32_t width, uint64_t val);
+/* One guest access to the distributor (dist; off from its base), or to the redistributors (off from the first one's). width in bytes.
+ * Unknown registers are RAZ/WI. Both take the lock themselves. The calling vCPU's list registers must have been folded (vgic_needs_fold).
+ */
+uint64_t vgic_read(struct vgic *g, bool dist, uint32_t off, uint32_t width);
+void vgic_write(struct vgic *g, bool dist, uint32_t off, uint32_t width, uint64_t val);
 
 /* Whether the access needs the list registers folded first (pending and active state). off within its 64 KiB frame. */
 bool vgic_needs_fold(uint32_t off);
 
-/* SPI number spi (not INTID) gets the level. An edge-triggered one latches a rising edge. */
-void vgic_spi_line(struct vgic *g, uint32_t spi, bool level);
+/* The source of intid (of vcpu, if below 32) sets the level of its line. An edge-triggered interrupt latches a rising edge. */
+void vgic_line(struct vgic *g, uint32_t vcpu, uint32_t intid, bool level);
 /* The forwarded virtual timer interrupt of vCPU fired: enters a list register tied to the physical interrupt. */
 void vgic_vtimer(struct vgic *g, uint32_t vcpu);
 /* ICC_SGI1R_EL1 (group1) or ICC_SGI0R_EL1 written by vcpu. */
 void vgic_sgi(struct vgic *g, uint32_t vcpu, uint64_t val, bool group1);
+/* ICC_DIR_EL1 trapped: vcpu deactivates intid, which may be anything. The vCPU's list registers have been folded. */
+void vgic_deactivate(struct vgic *g, uint32_t vcpu, uint32_t intid);
 
-/* Moves what the list registers of vcpu say back into the state; lr[] holds the CPU's values. */
+/* Moves what the list registers of vcpu say back into the state; lr[] and eoi_count hold the CPU's values. */
 void vgic_fold_locked(struct vgic *g, uint32_t vcpu);
 /* Fills free list registers with what is deliverable, most urgent first; clears dirty. */
 void vgic_flush_locked(struct vgic *g, uint32_t vcpu);

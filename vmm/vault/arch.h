@@ -42,14 +42,20 @@ struct event {
 	uint64_t what, x1, x2, x3;
 };
 
-static inline struct event hc_wait(uint64_t value, bool has_work)
+/* What the last event is answered with: the value of a read access; whether there are random words, and these. */
+struct answer {
+	uint64_t value, words[3];
+};
+
+static inline struct event hc_wait(const struct answer *a, bool has_work)
 {
 	register uint64_t x0 __asm__("x0") = MVP_HC_WAIT;
-	register uint64_t x1 __asm__("x1") = value;
+	register uint64_t x1 __asm__("x1") = a->value;
 	register uint64_t x2 __asm__("x2") = has_work;
-	register uint64_t x3 __asm__("x3") = 0;
-	register uint64_t x4 __asm__("x4");
-	__asm__ volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3), "=r"(x4) : : "memory");
+	register uint64_t x3 __asm__("x3") = a->words[0];
+	register uint64_t x4 __asm__("x4") = a->words[1];
+	register uint64_t x5 __asm__("x5") = a->words[2];
+	__asm__ volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3), "+r"(x4), "+r"(x5) : : "memory");
 	return (struct event){ x0, x1, x2, x3 };
 }
 

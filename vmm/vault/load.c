@@ -2,6 +2,7 @@
 #include "console.h"
 #include "drivers/virtio_rng.h"
 #include "job.h"
+#include "random.h"
 #include "vblk.h"
 #include "vpl011.h"
 
@@ -137,13 +138,15 @@ static bool patch_dtb(const struct persona *p, const struct bootplan *plan, cons
 enum job_state load_seed(struct job *j)
 {
 	struct persona *p = &personas[j->persona];
-	uint8_t seed[8 + SEED_MAX];
+	uint8_t seed[RANDOM_SEED_LEN + 8 + SEED_MAX];
 	if (p->config->dtb_rng_len > SEED_MAX)
 		return fail(j, "its device tree wants too long a seed");
 	bool have = handset_has_entropy();
-	if (have && !virtio_rng_take(seed, 8 + p->config->dtb_rng_len))
+	if (have && !virtio_rng_take(seed, RANDOM_SEED_LEN + 8 + p->config->dtb_rng_len))
 		return JOB_SEED;
-	bool ok = patch_dtb(p, &j->load.plan, have ? seed : NULL);
+	if (have)
+		random_seed(seed);
+	bool ok = patch_dtb(p, &j->load.plan, have ? seed + RANDOM_SEED_LEN : NULL);
 	wipe(seed, sizeof(seed));
 	j->load.done = 0;
 	return ok ? JOB_CLEAN : fail(j, "its device tree has no room for the command line");

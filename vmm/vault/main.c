@@ -3,6 +3,7 @@
 #include "disk.h"
 #include "handset.h"
 #include "mvp/machine.h"
+#include "random.h"
 #include "timer.h"
 #include "vblk.h"
 #include "vpl011.h"
@@ -35,7 +36,7 @@ static const struct {
 	{ MVP_GUEST_VIRTIO, MVP_GUEST_VIRTIO_STRIDE *MVP_GUEST_VIRTIO_SLOTS, empty_slot_read, empty_slot_write },
 };
 
-static uint64_t on_ioreq(const struct event *e)
+static void on_ioreq(const struct event *e, struct answer *a)
 {
 	unsigned persona = MVP_IOREQ_PERSONA(e->x1), width = MVP_IOREQ_WIDTH(e->x1);
 	if (persona >= mvp_vault_config.personas)
@@ -44,12 +45,18 @@ static uint64_t on_ioreq(const struct event *e)
 		uint64_t at = e->x2 - devices[i].at;
 		if (e->x2 < devices[i].at || !range_in(at, width, devices[i].size))
 			continue;
-		if (!MVP_IOREQ_WRITE(e->x1))
-			return devices[i].read(persona, (uint32_t)at, width);
-		devices[i].write(persona, (uint32_t)at, width, e->x3);
-		break;
+		if (MVP_IOREQ_WRITE(e->x1))
+			devices[i].write(persona, (uint32_t)at, width, e->x3);
+		else
+			a->value = devices[i].read(persona, (uint32_t)at, width);
+		return;
 	}
-	return 0;
+}
+
+static void on_random(const struct event *e, struct answer *a)
+{
+	(void)e;
+	a->value = random_words(a->words);
 }
 
 static void resume_disks(void)
@@ -58,8 +65,9 @@ static void resume_disks(void)
 		vblk_resume(p);
 }
 
-static uint64_t on_irq(const struct event *e)
+static void on_irq(const struct event *e, struct answer *a)
 {
+	(void)a;
 	uint32_t intid = (uint32_t)e->x1;
 	if (disk_irq(intid))
 		resume_disks();
@@ -68,49 +76,48 @@ static uint64_t on_irq(const struct event *e)
 	hc(MVP_HC_IRQ_DONE, intid, 0, 0);
 	if (arch_cpu() == 0)
 		handset_poll(false);
-	return 0;
 }
 
-static uint64_t on_timer(const struct event *e)
+static void on_timer(const struct event *e, struct answer *a)
 {
+	(void)a;
 	(void)e;
 	timer_fired();
 	console_tick(arch_counter());
 	if (arch_cpu() == 0)
 		handset_poll(false);
-	return 0;
 }
 
-static uint64_t on_doorbell(const struct event *e)
+static void on_doorbell(const struct event *e, struct answer *a)
 {
+	(void)a;
 	(void)e;
 	if (arch_cpu() == 0) {
 		console_input();
 		resume_disks();
 		handset_poll(false);
 	}
-	return 0;
 }
 
-static uint64_t on_work(const struct event *e)
+static void on_work(const struct event *e, struct answer *a)
 {
+	(void)a;
 	(void)e;
 	if (arch_cpu() == 0)
 		handset_poll(true);
-	return 0;
 }
 
-static uint64_t on_persona(const struct event *e)
+static void on_persona(const struct event *e, struct answer *a)
 {
+	(void)a;
 	handset_persona_stopped((unsigned)e->x1, e->x2);
 	if (arch_cpu() == 0)
 		handset_poll(false);
-	return 0;
 }
 
-static uint64_t (*const handlers[])(const struct event *e) = {
-	[MVP_EV_IOREQ] = on_ioreq,       [MVP_EV_IRQ] = on_irq,   [MVP_EV_TIMER] = on_timer,
-	[MVP_EV_DOORBELL] = on_doorbell, [MVP_EV_WORK] = on_work, [MVP_EV_PERSONA] = on_persona,
+static void (*const handlers[])(const struct event *e, struct answer *a) = {
+	[MVP_EV_IOREQ] = on_ioreq, [MVP_EV_IRQ] = on_irq,         [MVP_EV_TIMER] = on_timer,   [MVP_EV_DOORBELL] = on_doorbell,
+	[MVP_EV_WORK] = on_work,   [MVP_EV_PERSONA] = on_persona, [MVP_EV_RANDOM] = on_random,
 };
 
 /* The vault needs the AES and SHA-256 instructions (ID_AA64ISAR0_EL1, Arm ARM D13.2.61). */
@@ -124,7 +131,7 @@ static void check_cpu(void)
 
 _Noreturn void vault_main(uint64_t cpu, uint64_t cpus)
 {
-	uint64_t value = 0;
+	struct answer answer = { 0 };
 	int64_t version = hc(MVP_HC_VERSION, 0, 0, 0);
 	if (version != MVP_ABI_VERSION)
 		vault_panic(VAULT_PANIC_ABI, (uint64_t)version);
@@ -135,9 +142,10 @@ _Noreturn void vault_main(uint64_t cpu, uint64_t cpus)
 		handset_poll(false);
 	}
 	for (;;) {
-		struct event e = hc_wait(value, cpu == 0 && handset_has_work());
+		struct event e = hc_wait(&answer, cpu == 0 && handset_has_work());
+		answer = (struct answer){ 0 };
 		if (e.what >= ARRAY_LEN(handlers) || !handlers[e.what])
 			vault_panic(VAULT_PANIC_INTERNAL, e.what);
-		value = handlers[e.what](&e);
+		handlers[e.what](&e, &answer);
 	}
 }

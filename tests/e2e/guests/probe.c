@@ -125,7 +125,7 @@ static void firmware(void)
 		state = hvc(0xc4000004, 1, 0, 0);
 	check("the other CPU is off", state == 1);
 	check("unknown SMC", smc(0x8600ff01, 0, 0, 0) == NOT_SUPPORTED);
-	check("SMC of the standard secure service range", smc(0x84000050, 0, 0, 0) == NOT_SUPPORTED);
+	check("SMC of the standard secure service range", smc(0x84000060, 0, 0, 0) == NOT_SUPPORTED);
 	for (uint64_t n = 0; n < 16; n++)
 		check("calls of the vault are not a persona's", hvc(0xc6000000 + n, 0, 0, 0) == NOT_SUPPORTED);
 }

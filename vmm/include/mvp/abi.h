@@ -10,7 +10,7 @@
 #ifndef MVP_ABI_H
 #define MVP_ABI_H
 
-#define MVP_ABI_VERSION 1
+#define MVP_ABI_VERSION 2
 
 #define MVP_VAULT_BASE 0x40000000
 #define MVP_VAULT_WINDOW(p) (((p) + 1) * 0x1000000000)
@@ -18,7 +18,9 @@
 #define MVP_HC(n) (0xC6000000 + (n)) /* SMCCC: fast call, 64 bit, vendor hypervisor service */
 
 #define MVP_HC_VERSION MVP_HC(0) /* x0 = MVP_ABI_VERSION */
-#define MVP_HC_WAIT MVP_HC(1) /* x1 = value read, if the last event was a read MVP_EV_IOREQ; x2 = 1: has background work. Event in x0.. */
+/* x1 = value read, if the last event was a read MVP_EV_IOREQ, or whether there is an answer to MVP_EV_RANDOM; x2 = 1: has background work;
+ * x3..x5 = random words. Event in x0.. */
+#define MVP_HC_WAIT MVP_HC(1)
 #define MVP_HC_IRQ_LINE MVP_HC(2)      /* x1 = persona, x2 = SPI number (not INTID), x3 = level 0 or 1 */
 #define MVP_HC_IRQ_DONE MVP_HC(3)      /* x1 = physical INTID got by MVP_EV_IRQ: unmask it */
 #define MVP_HC_IRQ_ENABLE MVP_HC(4)    /* x1 = physical INTID (must be listed in the configuration), x2 = 0 or 1; routed to CPU 0 */
@@ -37,6 +39,7 @@
 #define MVP_EV_TIMER 3
 #define MVP_EV_DOORBELL 4 /* x1 = sender's CPU index (of the last one, if several rang) */
 #define MVP_EV_WORK 5     /* a share of CPU time for background work: do a step of at most some 100 us */
+#define MVP_EV_RANDOM 7   /* x1 = MVP_IOREQ_PERSONA and _VCPU: a persona asks for entropy; answered with 3 x 64 bits */
 #define MVP_EV_PERSONA 6  /* x1 = persona, x2 = MVP_PERSONA_*: it stopped by itself; already off all CPUs */
 
 #define MVP_IOREQ_PERSONA(x) ((x)&0xff)

@@ -26,6 +26,7 @@
 #define MVP_GUEST_KERNEL (MVP_GUEST_RAM + 0x200000)
 
 #define MVP_GUEST_VTIMER_INTID 27
+#define MVP_GUEST_PTIMER_INTID 30
 #define MVP_GUEST_SPIS 64
 
 /* virtio-mmio slots in use */
