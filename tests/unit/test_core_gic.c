@@ -1,0 +1,789 @@
+/* The virtual GICv3 (Arm IHI 0069) as a persona sees it: registers by memory accesses that trap, interrupts at the CPU interface of the
+ * fake machine, whose list registers the core fills. test_core_vgic.c looks at the state inside. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/fake/check.h"
+#include "tests/fake/drive.h"
+
+enum { SGI_FRAME = 0x10000, SPIS = 64 };
+#define GICD(off) (MVP_GUEST_GICD + (off))
+#define GICR(vcpu, off) (MVP_GUEST_GICR + (uint64_t)(vcpu)*MVP_GUEST_GICR_STRIDE + (off))
+#define NONE FAKE_NONE
+
+static struct vcpu *v0, *v1; /* of persona 0, each alone on its CPU: the other persona has not been started further than it must */
+
+static int setup(void **state)
+{
+	(void)state;
+	drive_start();
+	v0 = &vms[0].vcpu[0];
+	v1 = &vms[0].vcpu[1];
+	for (uint32_t i = 0; i < 2; i++) { /* the other persona sleeps */
+		assert_true(drive_until(&vms[1].vcpu[i]));
+		drive_wfi(i);
+	}
+	assert_true(drive_until(v0));
+	assert_true(drive_until(v1));
+	return 0;
+}
+
+static void wr(uint64_t ipa, uint32_t width, uint64_t val)
+{
+	uint64_t pc = v0->regs.pc;
+
+	drive_write(0, ipa, width, val);
+	assert_int_equal(v0->regs.pc, pc + 4);
+	fake_run_irqs(0);
+	fake_run_irqs(1);
+}
+
+static uint64_t rd(uint64_t ipa, uint32_t width)
+{
+	uint64_t pc = v0->regs.pc, val = drive_read(0, ipa, width);
+
+	assert_int_equal(v0->regs.pc, pc + 4);
+	return val;
+}
+
+/* ---- register file, row by row (IHI 0069, 12.9 to 12.12) ---- */
+
+enum kind { RO, RW, SET, CLEAR, RAZ };
+
+struct row {
+	const char *name;
+	uint32_t first, end; /* of the whole architected range */
+	enum kind kind;
+	uint32_t widths; /* allowed, or-ed */
+	uint64_t mask;   /* writable bits of 32 (of RO: bits that matter) */
+	uint64_t reset;  /* of the implemented part */
+	uint32_t bits;   /* per INTID; 0: not by INTID */
+};
+
+static const struct row dist_rows[] = {
+	{ "GICD_CTLR", 0x0000, 0x0004, RW, 4, 0x3, 0x50, 0 },
+	{ "GICD_TYPER", 0x0004, 0x0008, RO, 4, 0x3ff, 2, 0 }, /* ITLinesNumber; CPUNumber, ESPI, SecurityExtn 0 */
+	{ "GICD_IIDR", 0x0008, 0x000c, RO, 4, 0xfff, 0x43b, 0 },
+	{ "GICD_TYPER2", 0x000c, 0x0010, RAZ, 4, 0, 0, 0 },
+	{ "GICD_STATUSR", 0x0010, 0x0014, RAZ, 4, 0, 0, 0 },
+	{ "GICD_SETSPI_NSR and others", 0x0040, 0x0080, RAZ, 4, 0, 0, 0 },
+	{ "GICD_IGROUPR", 0x0080, 0x0100, RW, 4, ~0ull, 0, 1 },
+	{ "GICD_ISENABLER", 0x0100, 0x0180, SET, 4, ~0ull, 0, 1 },
+	{ "GICD_ICENABLER", 0x0180, 0x0200, CLEAR, 4, ~0ull, 0, 1 },
+	{ "GICD_ISPENDR", 0x0200, 0x0280, SET, 4, ~0ull, 0, 1 },
+	{ "GICD_ICPENDR", 0x0280, 0x0300, CLEAR, 4, ~0ull, 0, 1 },
+	{ "GICD_ISACTIVER", 0x0300, 0x0380, SET, 4, ~0ull, 0, 1 },
+	{ "GICD_ICACTIVER", 0x0380, 0x0400, CLEAR, 4, ~0ull, 0, 1 },
+	{ "GICD_IPRIORITYR", 0x0400, 0x0800, RW, 4 | 1, 0xf8f8f8f8, 0, 8 },
+	{ "GICD_ITARGETSR", 0x0800, 0x0c00, RAZ, 4 | 1, 0, 0, 8 }, /* RES0 with affinity routing */
+	{ "GICD_ICFGR", 0x0c00, 0x0d00, RW, 4, 0xaaaaaaaa, 0, 2 },
+	{ "GICD_IGRPMODR", 0x0d00, 0x0d80, RAZ, 4, 0, 0, 1 }, /* RES0 with one security state */
+	{ "GICD_NSACR", 0x0e00, 0x0f00, RAZ, 4, 0, 0, 2 },
+	{ "GICD_SGIR", 0x0f00, 0x0f04, RAZ, 4, 0, 0, 0 },
+	{ "GICD_CPENDSGIR", 0x0f10, 0x0f30, RAZ, 4 | 1, 0, 0, 0 },
+	{ "GICD_IGROUPRnE and on", 0x1000, 0x6000, RAZ, 4, 0, 0, 0 },
+	{ "GICD_IROUTER", 0x6100, 0x6000 + 8 * 1020, RW, 8, 0xff80ffffffull, 0, 64 },
+	{ "GICD_PIDR2", 0xffe8, 0xffec, RO, 4, 0xf0, 0x30, 0 },
+};
+
+static bool implemented(const struct row *r, uint32_t off, bool redist)
+{
+	uint32_t base = r->bits == 64 ? 0x6000 : r->first;
+	uint32_t intid = r->bits ? (off - base) * 8 / r->bits : 0;
+
+	return !r->bits || (redist ? intid < 32 : intid >= 32 && intid < 32 + SPIS);
+}
+
+/* Before and after writes of all ones and all zeros the register is what its row says. */
+static void check_register(const struct row *r, uint64_t ipa, uint32_t width, uint64_t mask, uint64_t reset)
+{
+	uint64_t ones = width == 8 ? ~0ull : BIT(8 * width) - 1;
+
+	switch (r->kind) {
+	case RAZ:
+		assert_int_equal(rd(ipa, width), 0);
+		wr(ipa, width, ones);
+		assert_int_equal(rd(ipa, width), 0);
+		break;
+	case RO: {
+		uint64_t before = rd(ipa, width);
+		assert_int_equal(before & r->mask, reset);
+		wr(ipa, width, ~before & ones);
+		assert_int_equal(rd(ipa, width), before);
+		break;
+	}
+	case RW:
+		assert_int_equal(rd(ipa, width), reset);
+		wr(ipa, width, ones);
+		assert_int_equal(rd(ipa, width) & mask, mask & ones);
+		assert_int_equal(rd(ipa, width) & ~mask, reset & ~mask);
+		wr(ipa, width, 0);
+		assert_int_equal(rd(ipa, width), reset & ~mask);
+		wr(ipa, width, reset);
+		break;
+	case SET: /* the clearing one stands 0x80 behind */
+		assert_int_equal(rd(ipa, width), reset);
+		wr(ipa, width, 0xa5a5a5a5 & mask);
+		wr(ipa, width, 0);
+		assert_int_equal(rd(ipa, width), 0xa5a5a5a5 & mask);
+		assert_int_equal(rd(ipa + 0x80, width), 0xa5a5a5a5 & mask);
+		wr(ipa + 0x80, width, 0x05050505);
+		assert_int_equal(rd(ipa, width), 0xa0a0a0a0 & mask);
+		wr(ipa + 0x80, width, ones);
+		assert_int_equal(rd(ipa, width), 0);
+		break;
+	case CLEAR:
+		wr(ipa, width, ones);
+		assert_int_equal(rd(ipa, width), reset);
+		break;
+	}
+}
+
+static void check_row(const struct row *r, uint64_t base, bool redist)
+{
+	for (uint32_t off = r->first; off < r->end; off += r->bits == 64 ? 8 : 4) {
+		for (uint32_t width = 1; width <= 8; width *= 2) {
+			bool there = implemented(r, off, redist);
+			uint64_t reset = r->reset;
+			struct row gone = { r->name, off, off + 4, RAZ, 0, 0, 0, 0 };
+
+			if (r->bits == 64 && width < 8) /* its halves have a test of their own */
+				continue;
+			if (r->kind == RW && width == 1)
+				reset &= 0xff;
+			if (!(r->widths & width) || !there) /* unsupported width: RAZ/WI is one of the choices (12.1.3) */
+				check_register(&gone, base + (off & ~(width - 1)), width, 0, 0);
+			else
+				check_register(r, base + (off & ~(width - 1)), width, width == 1 ? r->mask & 0xff : r->mask, reset);
+		}
+	}
+}
+
+static void test_distributor_row_by_row(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(dist_rows); i++)
+		check_row(&dist_rows[i], GICD(0), false);
+}
+
+/* SGIs and PPIs; edge configuration of SGIs is fixed, the timers' PPIs have their lines. */
+static const struct row sgi_rows[] = {
+	{ "GICR_IGROUPR0", 0x0080, 0x0084, RW, 4, ~0ull, 0, 1 },
+	{ "GICR_IGROUPRnE", 0x0084, 0x008c, RAZ, 4, 0, 0, 0 },
+	{ "GICR_ISENABLER0", 0x0100, 0x0104, SET, 4, 0xffffffff, 0, 1 },
+	{ "GICR_ISPENDR0", 0x0200, 0x0204, SET, 4, ~(BIT(27) | BIT(30)), 0, 1 },
+	{ "GICR_ISACTIVER0", 0x0300, 0x0304, SET, 4, ~(BIT(27) | BIT(30)), 0, 1 },
+	{ "GICR_IPRIORITYR", 0x0400, 0x0420, RW, 4 | 1, 0xf8f8f8f8, 0, 8 },
+	{ "GICR_ICFGR0", 0x0c00, 0x0c04, RO, 4, 0xaaaaaaaa, 0xaaaaaaaa, 0 },
+	{ "GICR_ICFGR1", 0x0c04, 0x0c08, RW, 4, 0xaaaaaaaa, 0, 0 },
+	{ "GICR_IGRPMODR0", 0x0d00, 0x0d04, RAZ, 4, 0, 0, 0 },
+	{ "GICR_NSACR", 0x0e00, 0x0e04, RAZ, 4, 0, 0, 0 },
+};
+
+static void test_redistributor_row_by_row(void **state)
+{
+	(void)state;
+	for (uint32_t vcpu = 0; vcpu < 2; vcpu++)
+		for (size_t i = 0; i < ARRAY_LEN(sgi_rows); i++)
+			check_row(&sgi_rows[i], GICR(vcpu, SGI_FRAME), true);
+}
+
+/* RD_base: identification, no LPIs (12.11). */
+static void test_redistributor_control_frame(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{ "GICR_CTLR", 0x0000, 0x0004, RAZ, 4, 0, 0, 0 },       { "GICR_IIDR", 0x0004, 0x0008, RO, 4, 0xfff, 0x43b, 0 },
+		{ "GICR_STATUSR", 0x0010, 0x0014, RAZ, 4, 0, 0, 0 },    { "GICR_SETLPIR", 0x0040, 0x0050, RAZ, 4, 0, 0, 0 },
+		{ "GICR_PROPBASER", 0x0070, 0x0080, RAZ, 8, 0, 0, 0 },  { "GICR_INVLPIR", 0x00a0, 0x00c8, RAZ, 4, 0, 0, 0 },
+		{ "GICR_PIDR2", 0xffe8, 0xffec, RO, 4, 0xf0, 0x30, 0 },
+	};
+
+	for (uint32_t vcpu = 0; vcpu < 2; vcpu++) {
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+			check_row(&rows[i], GICR(vcpu, 0), true);
+		uint64_t typer = rd(GICR(vcpu, 8), 8);
+		assert_int_equal(typer >> 32, vcpu);         /* affinity as MPIDR */
+		assert_int_equal(typer >> 8 & 0xffff, vcpu); /* Processor_Number */
+		assert_int_equal(typer >> 4 & 1, vcpu == 1); /* Last */
+		assert_int_equal(typer & 0xf, 0);            /* no LPIs, no direct injection */
+		assert_int_equal(rd(GICR(vcpu, 8), 4), (uint32_t)typer);
+		assert_int_equal(rd(GICR(vcpu, 12), 4), typer >> 32);
+	}
+	assert_int_equal(rd(GICR(0, 0x14), 4), 6); /* asleep at reset */
+	wr(GICR(0, 0x14), 4, 0);
+	assert_int_equal(rd(GICR(0, 0x14), 4), 0);
+	wr(GICR(0, 0x14), 4, 2);
+	assert_int_equal(rd(GICR(0, 0x14), 4), 6); /* ChildrenAsleep follows at once */
+}
+
+static void test_router_in_two_halves(void **state)
+{
+	(void)state;
+	wr(GICD(0x6000 + 8 * 40), 8, 0xab00000001ull);
+	assert_int_equal(rd(GICD(0x6000 + 8 * 40), 4), 1);
+	assert_int_equal(rd(GICD(0x6004 + 8 * 40), 4), 0xab);
+	wr(GICD(0x6004 + 8 * 40), 4, 0);
+	assert_int_equal(rd(GICD(0x6000 + 8 * 40), 8), 1);
+	wr(GICD(0x6000 + 8 * 40), 4, 0);
+	assert_int_equal(rd(GICD(0x6000 + 8 * 40), 8), 0);
+	assert_int_equal(rd(GICD(0x6000), 8), 0); /* INTID 0 to 31 have no route */
+}
+
+static void test_private_interrupts_are_banked(void **state)
+{
+	(void)state;
+	wr(GICR(0, SGI_FRAME + 0x100), 4, BIT(20));
+	wr(GICR(1, SGI_FRAME + 0x100), 4, BIT(21));
+	assert_int_equal(rd(GICR(0, SGI_FRAME + 0x100), 4), BIT(20));
+	assert_int_equal(rd(GICR(1, SGI_FRAME + 0x100), 4), BIT(21));
+	assert_int_equal(rd(GICD(0x100), 4), 0); /* with affinity routing the distributor has none of them */
+}
+
+/* ---- delivery ---- */
+
+/* The usual set-up of a kernel: group 1, all enabled, priorities by a table, EOImode 0. */
+static void set_up(bool eoi_mode_1)
+{
+	wr(GICD(0), 4, 0x2);
+	for (uint32_t i = 0; i < 2; i++) {
+		wr(GICR(i, SGI_FRAME + 0x80), 4, ~0u);
+		wr(GICR(i, SGI_FRAME + 0x100), 4, ~0u);
+		for (uint32_t k = 0; k < 32; k += 4)
+			wr(GICR(i, SGI_FRAME + 0x400 + k), 4, 0xa0a0a0a0);
+		fake.cpu[i].r[R_ICH_VMCR] = 0xff4c0002 | (eoi_mode_1 ? BIT(9) : 0);
+	}
+	for (uint32_t i = 32; i < 32 + SPIS; i += 32) {
+		wr(GICD(0x80 + i / 8), 4, ~0u);
+		wr(GICD(0x100 + i / 8), 4, ~0u);
+	}
+	for (uint32_t i = 32; i < 32 + SPIS; i += 4)
+		wr(GICD(0x400 + i), 4, 0xa0a0a0a0);
+}
+
+static void set_edge(uint32_t intid)
+{
+	uint64_t reg = GICD(0xc00 + intid / 16 * 4);
+
+	wr(reg, 4, rd(reg, 4) | 2ull << intid % 16 * 2);
+}
+
+static void settle(void)
+{
+	for (int n = 0; n < 4; n++) {
+		fake_run_irqs(0);
+		fake_run_irqs(1);
+	}
+}
+
+/* The vault sets a line of persona 0: it gets to run by an access of v0 to one of its devices. */
+static void line(uint32_t intid, bool level)
+{
+	(void)drive_read(0, MVP_GUEST_UART, 4);
+	assert_true(fake.cpu[0].guest && is_vault(fake.cpu[0].guest));
+	assert_int_equal(drive_hc(0, MVP_HC_IRQ_LINE, 0, intid - 32, level), 0);
+	drive_hc(0, MVP_HC_WAIT, 0, 0, 0);
+	assert_ptr_equal(fake.cpu[0].guest, v0);
+	settle();
+}
+
+static uint32_t ack(uint32_t cpu)
+{
+	return fake_guest_ack(&fake.cpu[cpu], 1);
+}
+
+static void eoi(uint32_t cpu, uint32_t intid)
+{
+	fake_guest_eoi(&fake.cpu[cpu], 1, intid);
+	settle();
+}
+
+/* ICC_DIR_EL1: traps when the core wants it (ICH_HCR_EL2.TDIR). */
+static void dir(uint32_t cpu, uint32_t intid)
+{
+	if (fake.cpu[cpu].r[R_ICH_HCR] & BIT(14)) {
+		fake.cpu[cpu].guest->regs.x[5] = intid;
+		fake_sync(cpu, ESR(EC_SYSREG, SYSREG_ISS(3, 0, 12, 11, 1, 5, 0)), 0, 0);
+	} else {
+		fake_guest_dir(&fake.cpu[cpu], intid);
+	}
+	settle();
+}
+
+static void sgi(uint32_t cpu, uint64_t val)
+{
+	fake.cpu[cpu].guest->regs.x[5] = val;
+	fake_sync(cpu, ESR(EC_SYSREG, SYSREG_ISS(3, 0, 12, 11, 5, 5, 0)), 0, 0);
+	settle();
+}
+
+static bool active(uint32_t intid)
+{
+	return rd((intid < 32 ? GICR(0, SGI_FRAME + 0x300) : GICD(0x300 + intid / 32 * 4)), 4) >> intid % 32 & 1;
+}
+
+static bool pending(uint32_t intid)
+{
+	return rd((intid < 32 ? GICR(0, SGI_FRAME + 0x200) : GICD(0x200 + intid / 32 * 4)), 4) >> intid % 32 & 1;
+}
+
+static void test_states_of_an_edge_interrupt(void **state)
+{
+	(void)state;
+	set_up(false);
+	set_edge(40);
+	assert_int_equal(ack(0), NONE);
+	line(40, true);
+	line(40, false);
+	assert_true(pending(40) && !active(40));
+	assert_int_equal(ack(0), 40);
+	assert_true(!pending(40) && active(40));
+	line(40, true); /* again while active: active and pending */
+	assert_true(pending(40) && active(40));
+	assert_int_equal(ack(0), NONE);
+	eoi(0, 40);
+	assert_true(pending(40) && !active(40));
+	assert_int_equal(ack(0), 40);
+	eoi(0, 40);
+	assert_true(!pending(40) && !active(40));
+	assert_int_equal(ack(0), NONE); /* the line is high still: no new edge */
+}
+
+static void test_states_of_a_level_interrupt(void **state)
+{
+	(void)state;
+	set_up(false);
+	line(40, true);
+	assert_true(pending(40));
+	wr(GICD(0x284), 4, BIT(8)); /* clear-pending does not reach the line */
+	assert_true(pending(40));
+	assert_int_equal(ack(0), 40);
+	eoi(0, 40);
+	assert_int_equal(ack(0), 40); /* still asserted */
+	line(40, false);
+	assert_true(!pending(40) && active(40));
+	eoi(0, 40);
+	assert_int_equal(ack(0), NONE);
+	assert_true(!pending(40) && !active(40));
+	line(40, true);
+	line(40, false); /* gone before it was taken */
+	assert_int_equal(ack(0), NONE);
+}
+
+static void test_pending_survives_disable(void **state)
+{
+	(void)state;
+	set_up(false);
+	set_edge(40);
+	wr(GICD(0x184), 4, BIT(8));
+	line(40, true);
+	assert_int_equal(ack(0), NONE);
+	assert_true(pending(40));
+	wr(GICD(0x104), 4, BIT(8));
+	wr(GICD(0x184), 4, BIT(8)); /* disabled again before it was taken */
+	assert_int_equal(ack(0), NONE);
+	assert_true(pending(40));
+	wr(GICD(0x104), 4, BIT(8));
+	assert_int_equal(ack(0), 40);
+}
+
+static void test_software_makes_and_clears_pending(void **state)
+{
+	(void)state;
+	set_up(false);
+	for (uint32_t edge = 0; edge < 2; edge++) {
+		if (edge)
+			set_edge(41);
+		wr(GICD(0x204), 4, BIT(9));
+		assert_true(pending(41));
+		wr(GICD(0x284), 4, BIT(9));
+		assert_false(pending(41));
+		assert_int_equal(ack(0), NONE);
+		wr(GICD(0x204), 4, BIT(9));
+		assert_int_equal(ack(0), 41);
+		eoi(0, 41);
+		assert_int_equal(ack(0), NONE);
+	}
+}
+
+static void test_priority_orders_and_preempts(void **state)
+{
+	(void)state;
+	set_up(false);
+	for (uint32_t i = 40; i < 44; i++) {
+		set_edge(i);
+		wr(GICD(0x400 + i), 1, 0xc0 - (i - 40) * 0x20);
+	}
+	line(40, true);
+	assert_int_equal(ack(0), 40);
+	line(42, true);
+	line(41, true);
+	assert_int_equal(ack(0), 42); /* preempts 40, before 41 */
+	assert_int_equal(ack(0), NONE);
+	line(43, true);
+	assert_int_equal(ack(0), 43);
+	eoi(0, 43);
+	eoi(0, 42);
+	assert_int_equal(ack(0), 41);
+	eoi(0, 41);
+	eoi(0, 40);
+	assert_int_equal(ack(0), NONE);
+	assert_int_equal(fake.cpu[0].r[R_ICH_AP1R0], 0);
+}
+
+/* More pending than list registers: all are taken, the most urgent first, whatever came first. */
+static void test_overflow_delivers_everything_in_order(void **state)
+{
+	(void)state;
+	set_up(false);
+	for (uint32_t i = 0; i < 24; i++) {
+		set_edge(40 + i);
+		wr(GICD(0x400 + 40 + i), 1, 0xf0 - i * 8);
+	}
+	for (uint32_t i = 0; i < 24; i++)
+		line(40 + i, true);
+	for (uint32_t i = 24; i-- > 0;) {
+		assert_int_equal(ack(0), 40 + i);
+		eoi(0, 40 + i);
+	}
+	assert_int_equal(ack(0), NONE);
+	assert_int_equal(fake_misr(&fake.cpu[0]), 0);
+}
+
+/* The guest is at its handler's work, with its interrupts masked or its priority mask closed: waiting ones must not keep the core busy. */
+static void test_overflow_does_not_storm(void **state)
+{
+	(void)state;
+	set_up(false);
+	for (uint32_t i = 0; i < 24; i++) {
+		set_edge(40 + i);
+		line(40 + i, true);
+	}
+	uint64_t before = fake.steps;
+	settle();
+	assert_int_equal(fake.steps, before); /* no interrupt is pending for EL2 */
+	assert_int_equal(ack(0), 40);
+	settle();
+	fake.cpu[0].r[R_ICH_VMCR] &= 0x00ffffff;
+	before = fake.steps;
+	settle();
+	assert_int_equal(fake.steps, before);
+}
+
+/* More active than list registers, by preemption: ended in order, each is inactive afterwards and none is lost. */
+static void many_active(bool mode_1)
+{
+	enum { N = 12 };
+
+	set_up(mode_1);
+	for (uint32_t i = 0; i < N; i++) {
+		set_edge(40 + i);
+		wr(GICD(0x400 + 40 + i), 1, 0xf0 - i * 8);
+	}
+	for (uint32_t i = 0; i < N; i++) {
+		line(40 + i, true);
+		line(40 + i, false);
+		assert_int_equal(ack(0), 40 + i);
+		settle();
+	}
+	for (uint32_t i = 0; i < N; i++)
+		assert_true(active(40 + i));
+}
+
+static void test_more_active_than_list_registers(void **state)
+{
+	(void)state;
+	many_active(false);
+	for (uint32_t i = 12; i-- > 0;) {
+		eoi(0, 40 + i);
+		assert_false(active(40 + i));
+		if (i)
+			assert_true(active(40 + i - 1));
+	}
+	assert_int_equal(ack(0), NONE);
+	for (uint32_t i = 0; i < 12; i++) { /* they come again */
+		line(40 + i, true);
+		assert_int_equal(ack(0), 40 + i);
+		eoi(0, 40 + i);
+	}
+}
+
+/* EOImode 1: priority drops in order, deactivation in any. */
+static void test_deactivation_in_any_order(void **state)
+{
+	(void)state;
+	static const uint32_t order[12] = { 3, 11, 0, 7, 1, 10, 5, 4, 9, 2, 6, 8 };
+
+	many_active(true);
+	for (uint32_t i = 12; i-- > 0;)
+		eoi(0, 40 + i);
+	assert_int_equal(fake.cpu[0].r[R_ICH_AP1R0], 0);
+	for (uint32_t i = 0; i < 12; i++) {
+		assert_true(active(40 + order[i]));
+		dir(0, 40 + order[i]);
+		assert_false(active(40 + order[i]));
+		for (uint32_t k = i + 1; k < 12; k++)
+			assert_true(active(40 + order[k]));
+	}
+	dir(0, 40);
+	dir(0, 1019);
+	assert_int_equal(ack(0), NONE);
+}
+
+/* An active one waits for its deactivation though its priority is dropped; others are taken. */
+static void test_dropped_but_active_is_not_taken_again(void **state)
+{
+	(void)state;
+	set_up(true);
+	line(40, true);
+	assert_int_equal(ack(0), 40);
+	eoi(0, 40);
+	assert_int_equal(ack(0), NONE);
+	set_edge(41);
+	line(41, true);
+	assert_int_equal(ack(0), 41);
+	eoi(0, 41);
+	dir(0, 41);
+	dir(0, 40);
+	assert_int_equal(ack(0), 40);
+}
+
+static void test_active_state_by_registers(void **state)
+{
+	(void)state;
+	set_up(false);
+	set_edge(40);
+	wr(GICD(0x304), 4, BIT(8));
+	assert_true(active(40));
+	line(40, true);
+	assert_int_equal(ack(0), NONE);
+	wr(GICD(0x384), 4, BIT(8));
+	assert_int_equal(ack(0), 40);
+	wr(GICD(0x384), 4, BIT(8)); /* while the handler runs */
+	assert_false(active(40));
+	line(40, false);
+	line(40, true);
+	assert_true(pending(40));
+	eoi(0, 40); /* drops the priority; there is nothing to deactivate */
+	assert_int_equal(ack(0), 40);
+}
+
+static void test_routes_and_rerouting(void **state)
+{
+	(void)state;
+	set_up(false);
+	set_edge(60);
+	wr(GICD(0x6000 + 8 * 60), 8, 1);
+	line(60, true);
+	assert_int_equal(ack(0), NONE);
+	assert_int_equal(ack(1), 60);
+	eoi(1, 60);
+	line(60, false);
+	line(60, true); /* pending for vCPU 1, then rerouted before it took it */
+	wr(GICD(0x6000 + 8 * 60), 8, 0);
+	fake_trap(0, FAKE_TRAP_IRQ);
+	settle();
+	fake_trap(0, FAKE_TRAP_IRQ);
+	assert_int_equal(ack(1), NONE);
+	assert_int_equal(ack(0), 60);
+	wr(GICD(0x6000 + 8 * 60), 8, 1); /* while active: its EOI is where it was taken */
+	eoi(0, 60);
+	assert_false(active(60));
+	line(60, false);
+	line(60, true);
+	assert_int_equal(ack(1), 60);
+}
+
+static void test_remote_active_and_pending_can_be_cleared(void **state)
+{
+	(void)state;
+	set_up(false);
+	set_edge(60);
+	wr(GICD(0x6000 + 8 * 60), 8, 1);
+	line(60, true);
+	wr(GICD(0x280 + 4), 4, BIT(28)); /* it waits in vCPU 1's list register */
+	assert_false(pending(60));
+	settle();
+	fake_trap(1, FAKE_TRAP_IRQ);
+	assert_int_equal(ack(1), NONE);
+	line(60, false);
+	line(60, true);
+	assert_int_equal(ack(1), 60);
+	wr(GICD(0x380 + 4), 4, BIT(28));
+	settle();
+	assert_false(active(60));
+}
+
+static void test_sgi_decoding(void **state)
+{
+	(void)state;
+	set_up(false);
+	static const struct {
+		uint64_t val;
+		bool to0, to1;
+	} cases[] = {
+		{ 0x1, true, false },
+		{ 0x2, false, true },
+		{ 0x3, true, true },
+		{ 0xfffc, false, false },
+		{ BIT(40), false, true },              /* IRM: all but the sender */
+		{ BIT(40) | 1, false, true },          /* the target list counts for nothing then */
+		{ 1ull << 16 | 3, false, false },      /* Aff1 */
+		{ 1ull << 32 | 3, false, false },      /* Aff2 */
+		{ 1ull << 48 | 3, false, false },      /* Aff3 */
+		{ 1ull << 44 | 3, false, false },      /* range 16 to 31 */
+		{ 0xf000000000000003ull, true, true }, /* RES0 bits */
+	};
+
+	for (uint32_t n = 0; n < 16; n++) {
+		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+			sgi(0, cases[i].val | (uint64_t)n << 24);
+			assert_int_equal(ack(0), cases[i].to0 ? n : NONE);
+			assert_int_equal(ack(1), cases[i].to1 ? n : NONE);
+			if (cases[i].to0)
+				eoi(0, n);
+			if (cases[i].to1)
+				eoi(1, n);
+		}
+	}
+}
+
+static void test_sgi_of_the_other_group_is_dropped(void **state)
+{
+	(void)state;
+	set_up(false);
+	wr(GICR(1, SGI_FRAME + 0x80), 4, ~BIT(5));
+	sgi(0, 2 | 5ull << 24);
+	assert_int_equal(rd(GICR(1, SGI_FRAME + 0x200), 4), 0);
+}
+
+static void test_groups_are_gated(void **state)
+{
+	(void)state;
+	set_up(false);
+	set_edge(40);
+	wr(GICD(0x84), 4, ~BIT(8)); /* 40 is group 0 */
+	line(40, true);
+	assert_int_equal(fake_guest_ack(&fake.cpu[0], 0), NONE); /* neither the distributor nor the interface has it enabled */
+	wr(GICD(0), 4, 3);
+	assert_int_equal(fake_guest_ack(&fake.cpu[0], 0), NONE);
+	fake.cpu[0].r[R_ICH_VMCR] |= 1;
+	assert_int_equal(ack(0), NONE);
+	assert_int_equal(fake_guest_ack(&fake.cpu[0], 0), 40);
+}
+
+/* ---- the timer, tied to the physical interrupt ---- */
+
+static void fire(uint64_t in)
+{
+	fake.cpu[0].r[R_CNTV_CVAL] = fake.time + in;
+	fake.cpu[0].r[R_CNTV_CTL] = 1;
+	drive_time(in + 1);
+}
+
+static void test_timer_again_and_again(void **state)
+{
+	(void)state;
+	for (int mode = 0; mode < 2; mode++) {
+		set_up(mode);
+		for (int i = 0; i < 20; i++) {
+			fire(100);
+			assert_int_equal(ack(0), 27);
+			assert_int_equal(ack(0), NONE);
+			assert_true(active(27));
+			fake.cpu[0].r[R_CNTV_CTL] = 0;
+			eoi(0, 27);
+			if (mode)
+				dir(0, 27);
+			assert_false(active(27));
+			assert_int_equal(ack(0), NONE);
+		}
+	}
+}
+
+static void test_timer_is_a_level(void **state)
+{
+	(void)state;
+	set_up(false);
+	fire(100);
+	assert_int_equal(ack(0), 27);
+	eoi(0, 27); /* the handler did not move it: it asks again */
+	assert_int_equal(ack(0), 27);
+	fire(1000);
+	eoi(0, 27);
+	fake_run_irqs(0);
+	assert_int_equal(ack(0), 27);
+}
+
+static void test_timer_survives_disable_and_clear(void **state)
+{
+	(void)state;
+	set_up(false);
+	wr(GICR(0, SGI_FRAME + 0x180), 4, BIT(27));
+	fire(100);
+	assert_int_equal(ack(0), NONE);
+	wr(GICR(0, SGI_FRAME + 0x280), 4, BIT(27)); /* clear-pending does not reach the line */
+	wr(GICR(0, SGI_FRAME + 0x100), 4, BIT(27));
+	fake_run_irqs(0);
+	assert_int_equal(ack(0), 27);
+	wr(GICR(0, SGI_FRAME + 0x380), 4, BIT(27)); /* clear-active in its handler: it fires again */
+	settle();
+	fake.cpu[0].r[R_ICH_AP1R0] = 0;
+	assert_int_equal(ack(0), 27);
+}
+
+static void test_timer_beside_a_full_house(void **state)
+{
+	(void)state;
+	many_active(false);
+	wr(GICR(0, SGI_FRAME + 0x400 + 27), 1, 0x00);
+	fire(100);
+	assert_int_equal(ack(0), 27);
+	fake.cpu[0].r[R_CNTV_CTL] = 0;
+	eoi(0, 27);
+	for (uint32_t i = 12; i-- > 0;)
+		eoi(0, 40 + i);
+	for (uint32_t i = 0; i < 12; i++)
+		assert_false(active(40 + i));
+	fire(100);
+	assert_int_equal(ack(0), 27);
+}
+
+#define T(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_distributor_row_by_row),
+		T(test_redistributor_row_by_row),
+		T(test_redistributor_control_frame),
+		T(test_router_in_two_halves),
+		T(test_private_interrupts_are_banked),
+		T(test_states_of_an_edge_interrupt),
+		T(test_states_of_a_level_interrupt),
+		T(test_pending_survives_disable),
+		T(test_software_makes_and_clears_pending),
+		T(test_priority_orders_and_preempts),
+		T(test_overflow_delivers_everything_in_order),
+		T(test_overflow_does_not_storm),
+		T(test_more_active_than_list_registers),
+		T(test_deactivation_in_any_order),
+		T(test_dropped_but_active_is_not_taken_again),
+		T(test_active_state_by_registers),
+		T(test_routes_and_rerouting),
+		T(test_remote_active_and_pending_can_be_cleared),
+		T(test_sgi_decoding),
+		T(test_sgi_of_the_other_group_is_dropped),
+		T(test_groups_are_gated),
+		T(test_timer_again_and_again),
+		T(test_timer_is_a_level),
+		T(test_timer_survives_disable_and_clear),
+		T(test_timer_beside_a_full_house),
+	};
+
+	return cmocka_run_group_tests_name("core_gic", tests, NULL, NULL);
+}
