@@ -337,11 +337,12 @@ int hyp_build(const struct board *b, const struct manifest *m, const struct layo
 	struct compile c CLEANUP(compile_fini) = { .tmp = tmp_dir, .jobs_at_once = jobs ? jobs : 1 };
 	struct hyp_result result = { 0 };
 	size_t core_first;
+	const char *define = m->hypervisor.build.s && !strcmp(m->hypervisor.build.s, "measure") ? "-DMVP_MEASURE" : NULL;
 	if (prepare(&c, d) || add_config(&c, "vault", config_vault, b, m, l, d) || add_sources(&c, "vault", false, NULL, d) ||
 	    add_sources(&c, "vault", true, NULL, d))
 		return -1;
 	core_first = c.count;
-	if (add_config(&c, "core", config_core, b, m, l, d) || add_sources(&c, "core", false, NULL, d) || run_jobs(&c, d))
+	if (add_config(&c, "core", config_core, b, m, l, d) || add_sources(&c, "core", false, define, d) || run_jobs(&c, d))
 		return -1;
 	if (build_vault(&c, 0, core_first, l, d) || build_core(&c, core_first, l, &result, d))
 		return -1;

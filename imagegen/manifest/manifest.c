@@ -21,6 +21,7 @@
 	}
 
 static const char *const console_choices[] = { "mux", "prefixed", NULL };
+static const char *const build_choices[] = { "release", "measure", NULL };
 static const char *const network_choices[] = { "nat", "none", NULL };
 static const char *const holes_choices[] = { "fill", "keep", NULL };
 static const char *const redaction_choices[] = { "full", "title", "count", "none", NULL };
@@ -49,6 +50,7 @@ static const struct key hypervisor_keys_v[] = {
 	{ "foreground-share", KEY_PERCENT, M(hypervisor.foreground_share), .min = 1, .max = 99, .def_num = 80 },
 	{ "switch-key", KEY_CUSTOM, M(hypervisor.switch_key), .read = read_switch_key },
 	{ "console", KEY_CHOICE, M(hypervisor.console), .choices = console_choices, .def_text = "mux" },
+	{ "build", KEY_CHOICE, M(hypervisor.build), .choices = build_choices, .def_text = "release" },
 };
 static const struct keys hypervisor_keys = KEYS(hypervisor_keys_v);
 

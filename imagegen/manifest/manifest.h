@@ -92,6 +92,7 @@ struct manifest {
 		struct mstr switch_key;       /* of the console: "ctrl-]" and the like; value_console_key() tells the byte */
 		struct mstr switch_combo;     /* of a keyboard: "leftmeta+tab"; s NULL if the manifest names none */
 		struct mstr console;          /* "mux" or "prefixed" */
+		struct mstr build;            /* "release" or "measure" */
 	} hypervisor;
 	struct persona personas[PERSONA_MAX];
 	struct {

@@ -91,12 +91,14 @@ struct pcpu {
 	uint32_t index;
 	uint64_t mpidr;
 	uint64_t gicr_pa;
+	uint64_t sgi_target;  /* this CPU as ICC_SGI1R_EL1 names it */
 	struct vcpu *charged; /* who pays for the time since charged_since; NULL with charged_work: the vault's background work */
 	bool charged_work;
 	uint64_t charged_since;
 	uint64_t slice_end; /* counter value; 0: nobody waits for the CPU */
 	uint64_t min_vruntime;
 	uint64_t vault_vruntime; /* of the vault's background work */
+	uint32_t lrs_written;    /* bit per list register of the CPU that may hold something */
 	bool resched;
 	bool vault_waiting; /* the vault is in MVP_HC_WAIT here */
 	bool vault_started;
@@ -169,10 +171,11 @@ void vault_queue_irq(struct pcpu *p, uint32_t intid);
 /* ---- irq.c: physical GICv3 ---- */
 void irq_init_dist(void);
 void irq_init_cpu(struct pcpu *p);
-void irq_handle(struct pcpu *p); /* acknowledges and handles everything pending */
+uint32_t irq_list_registers(void); /* of this CPU, as many as we use */
+void irq_handle(struct pcpu *p);   /* acknowledges and handles everything pending */
 void irq_enable_spi(uint32_t intid, bool edge, bool on);
-void irq_vtimer_active(struct pcpu *p, bool active); /* active state of this CPU's physical virtual timer interrupt */
-void irq_send_kick(const struct pcpu *to);
+void irq_vtimer_active(struct pcpu *p, bool active);     /* active state of this CPU's physical virtual timer interrupt */
+void irq_send_kick(const struct pcpu *to, bool resched); /* makes the CPU exit, and choose anew who runs */
 
 /* ---- psci.c, sysreg.c, trap.c ---- */
 /* PSCI and SMCCC for a persona: result in x0. False: the vCPU does not go on (off, suspended, whole persona ending). */

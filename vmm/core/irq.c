@@ -20,6 +20,7 @@ enum {
 	GICR_SGI = 0x10000, /* SGI frame */
 	FRAME_STRIDE = 0x20000,
 	SGI_KICK = 0,
+	SGI_RESCHED = 1,
 	INTID_MAINTENANCE = 25,
 	INTID_HYP_TIMER = 26,
 	INTID_VTIMER = 27,
@@ -27,6 +28,7 @@ enum {
 	PRIORITY = 0xa0,
 	WAKE_POLLS = 1000000,
 	IRQS_AT_ONCE = 16,
+	MAX_LRS_USED = 8, /* lr_read, lr_write */
 };
 
 #define CTLR_RWP BIT(31)
@@ -77,8 +79,18 @@ static uint64_t find_redist(uint64_t mpidr)
 	return 0;
 }
 
+uint32_t irq_list_registers(void)
+{
+	uint32_t n = (uint32_t)(sysreg_read_x(ICH_VTR_EL2) & 0x1f) + 1;
+
+	return n < MAX_LRS_USED ? n : MAX_LRS_USED;
+}
+
 void irq_init_cpu(struct pcpu *p)
 {
+	uint64_t m = p->mpidr;
+
+	p->sgi_target = (m >> 32 & 0xff) << 48 | (m >> 16 & 0xff) << 32 | (m >> 8 & 0xff) << 16 | (m >> 4 & 0xf) << 44 | BIT(m & 0xf);
 	p->gicr_pa = find_redist(p->mpidr);
 	if (!p->gicr_pa)
 		core_panic("no GICv3 redistributor for CPU", p->mpidr);
@@ -98,12 +110,14 @@ void irq_init_cpu(struct pcpu *p)
 	if (!(sysreg_read_x(ICC_SRE_EL2) & 1))
 		core_panic("no GICv3 system registers on CPU", p->mpidr);
 	sysreg_write_x(ICH_HCR_EL2, 0);
+	p->lrs_written = (1u << irq_list_registers()) - 1; /* UNKNOWN at reset */
 	sysreg_write_x(ICC_PMR_EL1, 0xff);
 	sysreg_write_x(ICC_BPR1_EL1, 0);
 	sysreg_write_x(ICC_CTLR_EL1, BIT(1)); /* EOImode */
 	sysreg_write_x(ICC_IGRPEN1_EL1, 1);
 	isb();
-	mmio_write32(sgi + GICD_ISENABLER, BIT(SGI_KICK) | BIT(INTID_MAINTENANCE) | BIT(INTID_HYP_TIMER) | BIT(INTID_VTIMER));
+	mmio_write32(sgi + GICD_ISENABLER,
+		     BIT(SGI_KICK) | BIT(SGI_RESCHED) | BIT(INTID_MAINTENANCE) | BIT(INTID_HYP_TIMER) | BIT(INTID_VTIMER));
 }
 
 void irq_enable_spi(uint32_t intid, bool edge, bool on)
@@ -126,14 +140,10 @@ void irq_vtimer_active(struct pcpu *p, bool active)
 	mmio_write32(p->gicr_pa + GICR_SGI + (active ? GICD_ISACTIVER : GICD_ICACTIVER), 1u << INTID_VTIMER);
 }
 
-void irq_send_kick(const struct pcpu *to)
+void irq_send_kick(const struct pcpu *to, bool resched)
 {
-	uint64_t m = to->mpidr;
-
 	dsb(ishst); /* flags the target will look at are visible before it is interrupted */
-	sysreg_write_x(ICC_SGI1R_EL1, (m >> 32 & 0xff) << 48 | (m >> 16 & 0xff) << 32 | (m >> 8 & 0xff) << 16 | (uint64_t)SGI_KICK << 24 |
-					      (m >> 4 & 0xf) << 44 | BIT(m & 0xf));
-	isb();
+	sysreg_write_x(ICC_SGI1R_EL1, to->sgi_target | (uint64_t)(resched ? SGI_RESCHED : SGI_KICK) << 24);
 }
 
 static void vtimer_fired(struct pcpu *p)
@@ -179,7 +189,9 @@ void irq_handle(struct pcpu *p)
 			}
 			isb();
 			break;
-		case SGI_KICK:
+		case SGI_KICK: /* the exit was all */
+			break;
+		case SGI_RESCHED:
 			p->resched = true;
 			break;
 		default: /* a device of the vault; deactivated by MVP_HC_IRQ_DONE */

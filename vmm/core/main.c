@@ -2,12 +2,13 @@
 #include "arch.h"
 #include "cpu.h"
 #include "hcr.h"
+#include "measure.h"
 #include "stack.h"
 
 #define FN_PSCI_CPU_ON 0xc4000003ull
 #define FN_PSCI_SYSTEM_OFF 0x84000008ull
 #define FN_PSCI_SYSTEM_RESET 0x84000009ull
-enum { BOOT_POLLS = 100000000, MAX_LRS_USED = 8 };
+enum { BOOT_POLLS = 100000000 };
 
 extern char stacks[], vectors[], secondary_start[], vault_blob[], vault_blob_end[], __core_end[], __core_start[];
 extern void enter_guest(struct vcpu *v) __attribute__((noreturn));
@@ -25,6 +26,7 @@ _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct regs, pc) == 
 
 void board_power(bool reset)
 {
+	measure_report();
 	smc((uint64_t[4]){ reset ? FN_PSCI_SYSTEM_RESET : FN_PSCI_SYSTEM_OFF });
 	for (;;)
 		wfi();
@@ -102,7 +104,7 @@ static void vm_init(struct vm *vm, uint32_t id, uint32_t vcpus)
 /* Gives every vCPU a home: personas side by side as far as there are CPUs, then shared. */
 static void place_personas(void)
 {
-	uint32_t next = 0, lrs = (uint32_t)(sysreg_read_x(ICH_VTR_EL2) & 0x1f) + 1;
+	uint32_t next = 0;
 
 	for (uint32_t i = 0; i < mvp_core_config.personas; i++) {
 		const struct mvp_core_persona *c = &mvp_core_config.persona[i];
@@ -114,7 +116,7 @@ static void place_personas(void)
 		if (!c->vcpus || c->vcpus > MVP_MAX_VCPUS || !c->weight_fg || !c->weight_bg)
 			core_panic("configuration of persona", i);
 		vm_init(vm, i, c->vcpus);
-		vgic_reset(&vm->gic, c->vcpus, lrs < MAX_LRS_USED ? lrs : MAX_LRS_USED);
+		vgic_reset(&vm->gic, c->vcpus, irq_list_registers());
 		for (uint32_t k = 0; k < c->vcpus; k++) {
 			struct pcpu *home = &pcpus[next++ % pcpus_online];
 
@@ -159,7 +161,7 @@ static void start_secondaries(void)
 		if (call[0])
 			continue; /* not there */
 		for (uint32_t k = 0; k < BOOT_POLLS && !__atomic_load_n(&p->online, __ATOMIC_ACQUIRE); k++)
-			;
+			relax();
 		if (!p->online)
 			core_panic("a CPU was started but does not answer", mvp_core_config.cpu_mpidr[i]);
 		pcpus_online++;

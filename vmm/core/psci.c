@@ -191,7 +191,8 @@ bool psci_call(struct pcpu *p, struct vcpu *v)
 		r = TRNG_VERSION_1_0;
 		break;
 	case FN_TRNG_FEATURES:
-		r = (a1 & ~(uint64_t)FN_64) - FN_TRNG_VERSION <= FN_TRNG_RND - FN_TRNG_VERSION ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
+		r = a1 - FN_TRNG_VERSION <= FN_TRNG_RND - FN_TRNG_VERSION || a1 == (FN_TRNG_RND | FN_64) ? PSCI_SUCCESS
+													 : PSCI_NOT_SUPPORTED;
 		break;
 	case FN_TRNG_UUID:
 		for (uint32_t i = 1; i < ARRAY_LEN(trng_uuid); i++)

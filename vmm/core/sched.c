@@ -3,6 +3,7 @@
 #include "arch.h"
 #include "cpu.h"
 #include "hcr.h"
+#include "measure.h"
 
 /* Background work is what a person waits for: unlocking, loading. It gets as much of its CPU as a persona on the screen. */
 enum { WEIGHT_SCALE = 1024, WEIGHT_WORK = 1000 };
@@ -17,16 +18,17 @@ void ring(struct pcpu *p)
 	if (p == this_cpu())
 		p->resched = true;
 	else if (__atomic_load_n(&p->online, __ATOMIC_ACQUIRE))
-		irq_send_kick(p);
+		irq_send_kick(p, true);
 }
 
 void sched_wake(struct vcpu *v)
 {
 	uint32_t blocked = VCPU_BLOCKED;
 
-	if (__atomic_compare_exchange_n(&v->state, &blocked, VCPU_READY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
-	    v->home != this_cpu())
+	if (__atomic_compare_exchange_n(&v->state, &blocked, VCPU_READY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		ring(v->home);
+	else if (v->home != this_cpu()) /* an exit is all it needs, if it runs */
+		irq_send_kick(v->home, false);
 }
 
 void sched_kicked(struct vm *vm)
@@ -219,7 +221,9 @@ struct vcpu *sched_next(struct pcpu *p)
 		}
 		sched_arm(p);
 		dsb(sy);
+		measure_end(p, MEASURE_IRQ);
 		wfi(); /* wakes on a pending interrupt though they are masked here */
+		measure_begin(p);
 		irq_handle(p);
 	}
 }

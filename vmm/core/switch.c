@@ -197,10 +197,14 @@ static void lrs_save_locked(struct vgic_cpu *c)
 	c->in_memory = true;
 }
 
-static void lrs_load_locked(const struct vgic *g, struct vgic_cpu *c)
+static void lrs_load_locked(struct pcpu *p, struct vgic_cpu *c)
 {
-	for (uint32_t i = 0; i < g->lrs; i++)
+	for (uint32_t used = c->lr_used | p->lrs_written; used; used &= used - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(used);
+
 		lr_write(i, c->lr_used & (1u << i) ? c->lr[i] : 0);
+	}
+	p->lrs_written = c->lr_used;
 	sysreg_write_x(ICH_HCR_EL2, HCR_EN | (c->overflow ? HCR_NPIE : 0) | (c->spilled ? HCR_LRENPIE | HCR_TDIR : 0));
 	c->in_memory = false;
 }
@@ -230,7 +234,7 @@ void vgic_sync(struct vcpu *v)
 	spin_lock(&g->lock);
 	fold_locked(v);
 	vgic_flush_locked(g, v->index);
-	lrs_load_locked(g, c);
+	lrs_load_locked(v->home, c);
 	spin_unlock(&g->lock);
 	sched_kicked(v->vm); /* something may have been rerouted */
 }

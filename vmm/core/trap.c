@@ -2,6 +2,7 @@
  * guest does stops a CPU. */
 #include "arch.h"
 #include "cpu.h"
+#include "measure.h"
 
 enum { TRAP_SYNC, TRAP_IRQ, TRAP_SERROR };
 enum result { HANDLED, UNDEFINED, GONE }; /* go on with the vCPU; undefined instruction; the vCPU does not go on now */
@@ -181,29 +182,43 @@ static struct vcpu *resume(struct pcpu *p, struct vcpu *v)
 	return v;
 }
 
+static struct vcpu *on_sync(struct pcpu *p, struct vcpu *v)
+{
+	uint64_t esr = sysreg_read(esr_el2);
+
+	if (is_vault(v) && ESR_EC(esr) == 0x16) {
+		uint32_t number = v->regs.x[0] & 0xf;
+
+		v = vault_hypercall(p, v);
+		measure_end(p, MEASURE_HC + number);
+		return v;
+	}
+	enum result (*handler)(struct pcpu *, struct vcpu *, uint64_t) = handlers[ESR_EC(esr)];
+	enum result r = handler ? handler(p, v, esr) : UNDEFINED;
+	if (r == UNDEFINED)
+		inject_undef(v);
+	v = r != GONE ? resume(p, v) : p->client == v ? p->vault : sched_next(p);
+	measure_end(p, ESR_EC(esr));
+	return v;
+}
+
 struct vcpu *trap(struct vcpu *v, uint32_t kind)
 {
 	struct pcpu *p = this_cpu();
 
-	if (kind == TRAP_SYNC) {
-		uint64_t esr = sysreg_read(esr_el2);
-
-		if (is_vault(v) && ESR_EC(esr) == 0x16)
-			return vault_hypercall(p, v);
-		enum result (*handler)(struct pcpu *, struct vcpu *, uint64_t) = handlers[ESR_EC(esr)];
-		enum result r = handler ? handler(p, v, esr) : UNDEFINED;
-		if (r == UNDEFINED)
-			inject_undef(v);
-		else if (r == GONE)
-			return p->client == v ? p->vault : sched_next(p);
-	} else if (kind == TRAP_IRQ) {
+	measure_begin(p);
+	if (kind == TRAP_SYNC)
+		return on_sync(p, v);
+	if (kind == TRAP_IRQ) {
 		irq_handle(p);
 	} else { /* an SError taken while a guest ran is that guest's */
 		if (is_vault(v))
 			core_panic("SError in the vault", sysreg_read(esr_el2));
 		inject_abort(v, 0, false);
 	}
-	return resume(p, v);
+	v = resume(p, v);
+	measure_end(p, kind == TRAP_IRQ ? MEASURE_IRQ : MEASURE_SERROR);
+	return v;
 }
 
 void core_exception(uint64_t esr, uint64_t elr, uint64_t far)

@@ -84,31 +84,37 @@ static void touch_bank(struct vgic *g, uint32_t vcpu, uint32_t first_intid, uint
 /* ---- list registers ---- */
 
 struct candidate {
-	uint32_t intid, priority;
+	uint16_t intid, priority;
+	bool more; /* it is not the only one */
 	struct vgic_bank *bank;
 };
-
-static void consider(const struct vgic *g, uint32_t vcpu, struct vgic_bank *b, uint32_t first, bool spilled, struct candidate *best)
-{
-	/* Active interrupts wait for their deactivation. */
-	uint32_t bits = ~b->inlr & (spilled ? b->active : bank_pending(b) & bank_allowed(g, b) & ~b->active);
-
-	for (; bits; bits &= bits - 1) {
-		uint32_t n = (uint32_t)__builtin_ctz(bits);
-
-		if (b->priority[n] < best->priority && (first < 32 || spi_target(g, first - 32 + n) == vcpu))
-			*best = (struct candidate){ first + n, b->priority[n], b };
-	}
-}
 
 /* The most urgent interrupt for vcpu that is in no list register: deliverable, or (spilled) active. bank NULL: none. */
 static struct candidate most_urgent(struct vgic *g, uint32_t vcpu, bool spilled)
 {
-	struct candidate best = { 0, 0x100, NULL };
+	struct candidate best = { 0, 0x100, false, NULL };
+	struct vgic_bank *b = &g->cpu[vcpu].local;
 
-	consider(g, vcpu, &g->cpu[vcpu].local, 0, spilled, &best);
-	for (uint32_t k = 0; k < VGIC_SPI_BANKS; k++)
-		consider(g, vcpu, &g->spi[k], 32 + k * 32, spilled, &best);
+	for (uint32_t first = 0; first < 32 + MVP_GUEST_SPIS; first += 32) {
+		/* Active interrupts wait for their deactivation. */
+		uint32_t bits = ~b->inlr & (spilled ? b->active : bank_pending(b) & ~b->active);
+
+		if (bits && !spilled)
+			bits &= bank_allowed(g, b);
+		for (; bits; bits &= bits - 1) {
+			uint32_t n = (uint32_t)__builtin_ctz(bits);
+
+			if (first && spi_target(g, first - 32 + n) != vcpu)
+				continue;
+			best.more = best.bank != NULL;
+			if (b->priority[n] < best.priority) {
+				best.intid = (uint16_t)(first + n);
+				best.priority = b->priority[n];
+				best.bank = b;
+			}
+		}
+		b = &g->spi[first / 32];
+	}
 	return best;
 }
 
@@ -134,13 +140,9 @@ static bool still_wanted(const struct vgic *g, uint32_t vcpu, const struct vgic_
 	       (!(lr & LR_EOI) || (b->line & bit));
 }
 
-/* One list register: what the guest did to it on the CPU, and what was written to its interrupt's state meanwhile. Returns its new value.
- */
-static uint64_t fold_one(struct vgic *g, uint32_t vcpu, uint64_t lr)
+/* What guests wrote to the state of an interrupt while it was in a list register. */
+static uint64_t apply_writes(struct vgic *g, uint32_t vcpu, struct vgic_bank *b, uint32_t bit, uint64_t lr)
 {
-	struct vgic_bank *b = bank_of(g, vcpu, LR_VINTID(lr));
-	uint32_t bit = 1u << (lr & 31);
-
 	if ((b->drop_pending & bit) && !(lr & LR_HW))
 		lr &= ~LR_PENDING;
 	if ((b->drop_active & bit) && (lr & LR_ACTIVE)) {
@@ -152,6 +154,18 @@ static uint64_t fold_one(struct vgic *g, uint32_t vcpu, uint64_t lr)
 	b->drop_pending &= ~bit;
 	b->drop_active &= ~bit;
 	b->set_active &= ~bit;
+	return lr;
+}
+
+/* One list register: what the guest did to it on the CPU, and what was written to its interrupt's state meanwhile. Returns its new value.
+ */
+static uint64_t fold_one(struct vgic *g, uint32_t vcpu, uint64_t lr)
+{
+	struct vgic_bank *b = bank_of(g, vcpu, LR_VINTID(lr));
+	uint32_t bit = 1u << (lr & 31);
+
+	if ((b->drop_pending | b->drop_active | b->set_active) & bit)
+		lr = apply_writes(g, vcpu, b, bit, lr);
 	withdraw(b, lr);
 	b->active = lr & LR_ACTIVE ? b->active | bit : b->active & ~bit;
 	if ((lr & LR_PENDING) && !still_wanted(g, vcpu, b, lr)) {
@@ -268,8 +282,9 @@ void vgic_flush_locked(struct vgic *g, uint32_t vcpu)
 
 		*lr = refresh(g, bank_of(g, vcpu, LR_VINTID(*lr)), *lr);
 	}
-	for (;;) {
-		struct candidate k = most_urgent(g, vcpu, false);
+	struct candidate k = { .more = true };
+	while (k.more) {
+		k = most_urgent(g, vcpu, false);
 		uint32_t free = ~c->lr_used & (uint32_t)(BIT(g->lrs) - 1), bit = 1u << (k.intid & 31);
 
 		if (!k.bank)
@@ -289,7 +304,10 @@ void vgic_flush_locked(struct vgic *g, uint32_t vcpu)
 		if (k.intid >= 32)
 			g->owner[k.intid - 32] = (uint8_t)vcpu;
 	}
-	c->spilled = most_urgent(g, vcpu, true).bank != NULL;
+	uint32_t spilled = c->local.active & ~c->local.inlr;
+	for (const struct vgic_bank *b = g->spi; b < g->spi + VGIC_SPI_BANKS; b++)
+		spilled |= b->active & ~b->inlr;
+	c->spilled = spilled != 0;
 }
 
 bool vgic_has_work(struct vgic *g, uint32_t vcpu)
@@ -399,16 +417,16 @@ static const struct row {
 	uint8_t widths;    /* allowed access widths in bytes, or-ed */
 	uint8_t bits_log2; /* bits per interrupt, log2 */
 } rows[] = {
+	{ 0x0100, 0x017f, DIST | SGI, F_SENABLE, 4, 0 }, /* kernels use these two all the time */
+	{ 0x0180, 0x01ff, DIST | SGI, F_CENABLE, 4, 0 },
+	{ 0x0008, 0x000b, DIST, F_IIDR, 4, 0 },
 	{ 0x0000, 0x0003, DIST, F_CTLR, 4, 0 },
 	{ 0x0004, 0x0007, DIST, F_DTYPER, 4, 0 },
-	{ 0x0008, 0x000b, DIST, F_IIDR, 4, 0 },
 	{ 0x0004, 0x0007, RD, F_IIDR, 4, 0 },
 	{ 0x0008, 0x000f, RD, F_RTYPER, 8 | 4, 0 },
 	{ 0x0014, 0x0017, RD, F_WAKER, 4, 0 },
 	{ 0xffe8, 0xffeb, DIST | RD, F_PIDR2, 4, 0 },
 	{ 0x0080, 0x00ff, DIST | SGI, F_GROUP, 4, 0 },
-	{ 0x0100, 0x017f, DIST | SGI, F_SENABLE, 4, 0 },
-	{ 0x0180, 0x01ff, DIST | SGI, F_CENABLE, 4, 0 },
 	{ 0x0200, 0x027f, DIST | SGI, F_SPEND, 4, 0 },
 	{ 0x0280, 0x02ff, DIST | SGI, F_CPEND, 4, 0 },
 	{ 0x0300, 0x037f, DIST | SGI, F_SACTIVE, 4, 0 },

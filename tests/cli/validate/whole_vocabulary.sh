@@ -22,6 +22,7 @@ hypervisor:
   foreground-share: 80%
   switch-key: leftmeta+tab
   console: prefixed
+  build: release
 
 personas:
   personal:
