@@ -6,6 +6,7 @@ TITLE = "Exit costs: a bare-metal guest (tests/bench/guest/cost.c)"
 NOTES = [
     "Instructions per operation, all privilege levels and CPUs together; loops of 1024, the best of 8, less the empty loop.",
     "The interrupt rows include the guest's own shortest handler: compare with native.",
+    "Xen emulates no device for its domain 0. KVM is that of Debian's kernel at EL2 without VHE, which this CPU does not have.",
     "EOI and WFI wake-up are timed one by one; WFI wake-up is from the instant the timer is due to the instruction after WFI.",
 ]
 SIDES = ("native", "ours", "xen", "kvm")
@@ -24,6 +25,7 @@ OPERATIONS = (
     ("eoi", "EOI alone", (at_most(21), over_native(0))),
     ("wfi", "WFI, woken by the virtual timer", BELOW),
 )
+ABSENT = {("xen", "device")}  # domain 0 has the machine's own devices
 ALONE = {"eoi": "eoi-empty", "wfi": None}  # not in a loop: what to take off
 
 
@@ -46,4 +48,5 @@ def measure(bench):
         report = bench.report(side, guest, TIMEOUT_S[side])
         if report:
             by_side[side] = figures(report)
-    return [Row(title, "instr", {side: found[name] for side, found in by_side.items()}, goals) for name, title, goals in OPERATIONS]
+    return [Row(title, "instr", {side: found[name] for side, found in by_side.items() if (side, name) not in ABSENT}, goals)
+            for name, title, goals in OPERATIONS]

@@ -4,9 +4,11 @@ from table import Row, below, over_native
 
 TITLE = "Linux (tests/bench/linux/init.c on Debian's kernel, two CPUs, 512 MiB)"
 NOTES = [
-    "Instructions per unit, of guest and hypervisor and all CPUs together; the best of 3 after a warm-up. The kernel's own random seeds move"
-    " them by less than 0.1 %.",
+    "Instructions per unit, of guest and hypervisor and all CPUs together; the best of 3 after a warm-up. The kernel's own random seeds"
+    " move them by up to 0.3 %.",
     "A walk of the second translation stage costs no instructions under QEMU: these figures hold the exits, not the TLB.",
+    "A pipe's trip between two CPUs holds two SGIs to a sleeping CPU: compare what it takes over native with the SGI's row of the exit"
+    " costs.",
     "Boot is virtual time from the kernel's first clock to its first process, idle time included, and on each side its own device tree.",
     "Timers: a timer a millisecond on a CPU whose idle time a process of the lowest class spins away. `slowdown` is the time for a"
     " million instructions of that process; `each` is what the time lacks, per timer.",

@@ -21,9 +21,10 @@ MEMORY_MIB = 512
 CONSOLE = "console=ttyAMA0"
 # All CPUs take turns in one thread of QEMU, each until the next event of virtual time. A CPU that spins for another would have the turn for
 # 100 ms of it; the timer of this idle packet filter makes turns end every 100 us, and costs no instruction.
-COUNTER = ["-icount", "shift=0,sleep=off", "-netdev", "hubport,id=turns,hubid=0", "-object", "filter-buffer,id=turn,netdev=turns,interval=100"]
-GUEST_FLAGS = ["-O2", "-std=c17", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-mgeneral-regs-only", "-Wall", "-Wextra", "-Werror",
-               "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments"]
+TURNS = ["-netdev", "hubport,id=turns,hubid=0", "-object", "filter-buffer,id=turn,netdev=turns,interval=100"]
+COUNTER = ["-icount", "shift=0,sleep=off", *TURNS]
+GUEST_FLAGS = ["-O2", "-std=c17", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-mgeneral-regs-only", "-Wall", "-Wextra",
+               "-Werror", "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments"]
 LINUX_FLAGS = ["-O2", "-std=c17", "-D_GNU_SOURCE", "-static", "-s", "-Wall", "-Wextra", "-Werror"]
 WORK = os.path.join(env.O, "bench")
 BENCH_INPUTS = os.path.join(WORK, "inputs")  # tests/bench/inputs.list
@@ -45,12 +46,12 @@ def folder(*parts):
 
 
 @functools.cache
-def bare_guest(name):
+def bare_guest(name, *defines):
     """Compiles tests/bench/guest/NAME.c."""
-    out = folder("guest", name)
+    out = folder("guest", name + "".join(defines))
     elf, image = os.path.join(out, name + ".elf"), os.path.join(out, name)
     sources = [os.path.join(HERE, "guest", file) for file in ("start.S", name + ".c")]
-    run([CROSS + "gcc", *GUEST_FLAGS, "-T", os.path.join(HERE, "guest", "guest.ld"), "-o", elf, *sources])
+    run([CROSS + "gcc", *GUEST_FLAGS, *defines, "-T", os.path.join(HERE, "guest", "guest.ld"), "-o", elf, *sources])
     run([CROSS + "objcopy", "-O", "binary", elf, image])
     return Guest(name, image)
 
@@ -58,7 +59,8 @@ def bare_guest(name):
 def _cpio(root, archive):
     names = sorted(os.path.relpath(os.path.join(at, name), root) for at, folders, files in os.walk(root) for name in folders + files)
     with open(archive, "wb") as f:
-        subprocess.run([env.program("cpio"), "--quiet", "-o", "-H", "newc"], input="\n".join(names).encode(), stdout=f, cwd=root, check=True)
+        command = [env.program("cpio"), "--quiet", "-o", "-H", "newc"]
+        subprocess.run(command, input="\n".join(names).encode(), stdout=f, cwd=root, check=True)
 
 
 def linux_kernel():
@@ -145,7 +147,7 @@ personas:
 """
 
 
-def handset_disk(guest):
+def handset_disk(guest, **environment):
     """A handset whose personal persona is the guest, built by mvpctl. The work persona is there and stays locked."""
     where = folder("handset", guest.name)
     run([env.MVPCTL, "-q", "keys", "init", os.path.join(where, "keys")])
@@ -155,16 +157,20 @@ def handset_disk(guest):
         f.write(MANIFEST.format(memory=MEMORY_MIB, cpus=CPUS, kernel=guest.kernel, cmdline=guest.cmdline,
                                 initrd=f'"file:{guest.initrd}"' if guest.initrd else "none"))
     out = os.path.join(where, "out")
-    run([env.MVPCTL, "build", "-q", "--format", "disk", "-o", out, os.path.join(where, "bench.yaml")])
+    run([env.MVPCTL, "build", "-q", "--format", "disk", "-o", out, os.path.join(where, "bench.yaml")],
+        env=dict(os.environ, **environment))
     disk, = (os.path.join(out, name) for name in os.listdir(out) if name.endswith(".img"))
     return disk
+
+
+def handset_command(disk, *options):
+    return [env.MVPCTL, "run", "--headless", "--cpu", CPU, "--smp", str(CPUS), *(f"--qemu-arg={word}" for word in COUNTER), *options, disk]
 
 
 def ours(guest, timeout):
     """The handset."""
     disk = handset_disk(guest)
-    command = [env.MVPCTL, "run", "--headless", "--cpu", CPU, "--smp", str(CPUS), *(f"--qemu-arg={word}" for word in COUNTER), disk]
-    text = _to_the_end(_console("ours", guest, command, prefixed=True), guest, "personal", timeout)
+    text = _to_the_end(_console("ours", guest, handset_command(disk), prefixed=True), guest, "personal", timeout)
     os.unlink(disk)
     return text
 
@@ -260,7 +266,13 @@ def preface():
     kernel = os.path.basename(linux_guest().kernel).removeprefix("vmlinuz-")
     return f"""# What the hypervisor costs
 
-Made by `make bench`: {version}, `-cpu {CPU} -smp {CPUS} {" ".join(COUNTER)}`, Linux {kernel}. One instruction takes 1 ns of
-virtual time and idle time is jumped over, so the figures are instruction counts and come out the same on every machine.
+Made by `make bench MARKDOWN=tests/bench/RESULTS.md` with {version} and Linux {kernel}, the same kernel and
+initrd on each side:
+
+    qemu-system-aarch64 -cpu {CPU} -smp {CPUS} {" ".join(COUNTER)}
+
+One instruction takes 1 ns of virtual time and idle time is jumped over, so the figures are counts of instructions, whatever machine
+counts them. `native` is QEMU's `virt` with nothing below the guest; `ours` the handset with the guest as its personal persona and the work
+persona locked; `xen` Debian's Xen with the guest as domain 0; `kvm` Debian's kernel at EL2 and its QEMU in user space.
 
 """

@@ -46,6 +46,12 @@ def ratio(row, side):
     return f"{times:.4f}" if 0.5 < times < 2 else f"{times:.2f}" if times < 10 else f"{times:.0f}"
 
 
+def miss(row, goal):
+    """A missed goal with what there is to explain."""
+    over = "; ".join(f"{number(row.values[OURS] - row.values[side])} over {side}" for side in row.values if side != OURS)
+    return f"{row.name}: {goal}; ours {number(row.values[OURS])} {row.unit}: {over}"
+
+
 def _cells(row, sides):
     figures = [number(row.values[side]) if side in row.values else "-" for side in sides]
     ratios = [ratio(row, side) for side in sides if side != OURS]

@@ -1,4 +1,4 @@
-"""What an exit costs, in instructions, within its limits: the same measurement as in make bench (tests/bench), for the handset and bare QEMU."""
+"""What an exit costs, in instructions, within its limits: measured as in make bench (tests/bench), for the handset and bare QEMU."""
 import os
 import sys
 
@@ -17,7 +17,7 @@ def test_exits():
     guest = sides.bare_guest("cost")
     found = {side: bench_exits.figures(sides.parse(sides.SIDES[side](guest, 60))) for side in ("native", "ours")}
     # Where nothing is below the guest, an exit is an instruction: the ruler measures.
-    check(found["native"]["hypercall"] < 4 and found["native"]["gic-read"] < 4, f"bare QEMU's figures are not those of single instructions: {found}")
+    check(max(found["native"][name] for name in ("hypercall", "gic-read")) < 4, f"on bare QEMU these are single instructions: {found}")
     wrong = []
     for name, title, goals in bench_exits.OPERATIONS:
         values = {side: figures[name] for side, figures in found.items()}

@@ -1,4 +1,4 @@
-/* A bare-metal arm64 Image for measuring: position independent, at EL1 with the MMU and caches on, on up to two CPUs. cost.c is the rest. */
+/* A bare-metal arm64 Image for measuring: position independent, at EL1 with MMU and caches on, on two CPUs. cost.c is the rest. */
 #define DAIF_I 2
 
 	.arch	armv8-a
