@@ -232,7 +232,7 @@ static void check_idle(uint32_t cpu)
 {
 	const struct pcpu *p = &pcpus[cpu];
 
-	if (fake.cpu[cpu].local.latch & 1) /* it has been rung and wakes */
+	if (fake.cpu[cpu].local.latch & 0xffff) /* it has been rung and wakes */
 		return;
 	for (uint32_t i = 0; i < p->run_count; i++)
 		if (p->run[i]->state == VCPU_READY || p->run[i]->state == VCPU_ON_PENDING || (runs(p->run[i]) && p->run[i]->vm->stopping))
@@ -251,7 +251,7 @@ static void check_sleeper(struct vcpu *v)
 	if (vgic_has_work(&v->vm->gic, v->index))
 		fake_fail("vCPU %u of persona %u sleeps though an interrupt waits", v->index, v->vm->id);
 	bool held = (v->vm->gic.cpu[v->index].local.latch | v->vm->gic.cpu[v->index].local.inlr) & BIT(MVP_GUEST_VTIMER_INTID);
-	if (p->loaded == v || (v->cntv_ctl & 3) != 1 || held || p->resched || (c->local.latch & 1))
+	if (p->loaded == v || (v->cntv_ctl & 3) != 1 || held || p->resched || (c->local.latch & 0xffff))
 		return;
 	if ((c->r[R_CNTHP_CTL] & 3) != 1 || c->r[R_CNTHP_CVAL] > v->cntv_cval)
 		fake_fail("vCPU %u of persona %u sleeps and nothing wakes it for its timer", v->index, v->vm->id);
