@@ -1,5 +1,5 @@
-/* Hostile guests against the whole core on the fake machine (tests/fake): two CPUs, two personas of two vCPUs, a vault. The input is a
- * stream of 12-byte events: what the guest of a CPU does next, which interrupts come, how much time passes. After each entry the core's
+/* Hostile guests against the whole core on the fake machine (tests/fake): two CPUs, personas of three and two vCPUs, a vault. The input is
+ * a stream of 12-byte events: what the guest of a CPU does next, which interrupts come, how much time passes. After each entry the core's
  * state is held against check.c. A panic of the core that no guest of the vault's rights asked for is a failure.
  *
  * In the environment: MVP_EVENTS=N says the number of events reached and ends after N of them (for soak); MVP_TRACE=1 prints each event. */
@@ -20,6 +20,24 @@ struct event {
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Two vCPUs of the first persona share a CPU. */
+const struct mvp_core_config mvp_core_config = {
+	.revision = MVP_CONFIG_REVISION,
+	.personas = 2,
+	.gicd_pa = 0x08000000,
+	.gicr_pa = 0x080a0000,
+	.gicr_size = 0x00f60000,
+	.debug_uart_pa = 0x09000000,
+	.cpu_mpidr = { 0, 1 },
+	.cpus = CPUS,
+	.slice_us = 1000,
+	.vault_pa = 0x50000000,
+	.vault_size = 0x01000000,
+	.vault_irqs_count = 3,
+	.vault_irqs = { { 33, 0, 0 }, { 48, 1, 0 }, { 79, 1, 0 } },
+	.persona = { { 0x60000000, 0x04000000, 3, 800, 200 }, { 0x70000000, 0x02000000, 2, 800, 200 } },
+};
 
 static struct {
 	struct fake fake;
@@ -170,7 +188,7 @@ static void persona_gic(uint32_t cpu, const struct event *e)
 static void persona_io(uint32_t cpu, const struct event *e)
 {
 	static const uint64_t at[] = {
-		MVP_GUEST_UART, MVP_GUEST_VIRTIO, MVP_GUEST_IO_END, MVP_GUEST_GICR + 2 * FRAME, 0, MVP_GUEST_RAM - 1
+		MVP_GUEST_UART, MVP_GUEST_VIRTIO, MVP_GUEST_IO_END, MVP_GUEST_GICR + 3 * FRAME, 0, MVP_GUEST_RAM - 1
 	};
 	uint64_t ipa = (e->a & 0x8000 ? (uint64_t)e->c << 8 : at[e->a % ARRAY_LEN(at)]) + (e->c & 0xfff);
 	uint64_t esr = drive_dabt_esr(1u << (e->b & 3), e->b & 4, e->b >> 3 & 31) | (e->b & 0x100 ? BIT(21) : 0);
