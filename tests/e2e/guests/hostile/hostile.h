@@ -133,6 +133,7 @@ void attack_gic_level(struct cpu *c, uint32_t picks);
 void attack_sgi(struct cpu *c, uint32_t picks);
 
 /* ---- others, by file ---- */
+void check_fresh(struct cpu *c);
 void attack_registers(struct cpu *c, uint32_t picks);
 void attack_mmio_gic(struct cpu *c, uint32_t picks);
 void attack_mmio_devices(struct cpu *c, uint32_t picks);

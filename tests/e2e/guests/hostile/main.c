@@ -263,6 +263,7 @@ void hostile_main(uint64_t dtb)
 	if (!seed_of(dtb, &seed))
 		put("bad: no seed=N on the command line\n");
 	put_line("hostile: seed %l", seed);
+	check_fresh(c);
 	for (;;) {
 		if (get_line(line, sizeof(line)))
 			command(c, line);
