@@ -455,6 +455,7 @@ static bool decode(struct vgic *g, bool dist, uint32_t off, uint32_t width, stru
 	uint32_t frame = dist ? DIST : off & 0x10000 ? SGI : RD;
 
 	p->g = g;
+	p->b = NULL;
 	p->vcpu = dist ? 0 : off / MVP_GUEST_GICR_STRIDE;
 	p->off = off & 0xffff;
 	p->width = width;
