@@ -753,6 +753,31 @@ static void test_timer_beside_a_full_house(void **state)
 	assert_int_equal(ack(0), 27);
 }
 
+/* The same on other CPUs: with one list register, two, and 16, with 5 to 7 bits of preemption. */
+static void test_other_numbers_of_list_registers(void **state)
+{
+	static const uint64_t vtrs[] = { 0x90b80000, 0x90b80001, 0xb4b80003, 0xd8b8000f };
+	static void (*const bodies[])(void **) = {
+		test_overflow_delivers_everything_in_order,
+		test_overflow_does_not_storm,
+		test_more_active_than_list_registers,
+		test_deactivation_in_any_order,
+		test_timer_beside_a_full_house,
+		test_timer_again_and_again,
+		test_priority_orders_and_preempts,
+		test_sgi_decoding,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(vtrs); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(bodies); k++) {
+			fake_vtr = vtrs[i];
+			setup(state);
+			bodies[k](state);
+		}
+	}
+	fake_vtr = 0x90b80003;
+}
+
 #define T(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -783,6 +808,7 @@ int main(void)
 		T(test_timer_is_a_level),
 		T(test_timer_survives_disable_and_clear),
 		T(test_timer_beside_a_full_house),
+		T(test_other_numbers_of_list_registers),
 	};
 
 	return cmocka_run_group_tests_name("core_gic", tests, NULL, NULL);
