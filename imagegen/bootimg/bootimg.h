@@ -27,8 +27,16 @@ struct bootimg_info {
 };
 MUST_USE int bootimg_read(const struct image *img, const char *label, struct bootimg_info *ret_info, struct diag *d);
 
-/* Checks the arm64 Image header (Documentation/arm64/booting.rst) of a kernel and reports what is wrong; gzip kernels are unpacked first.
- * *data is malloc'd; when it had to be unpacked it is freed and replaced. */
-MUST_USE int kernel_check(uint8_t **data, size_t *len, const char *label, struct diag *d);
+/* The machine that a kernel is to start on. */
+struct kernel_place {
+	uint64_t memory;  /* bytes of the persona's RAM */
+	uint64_t dtb_len; /* of its device tree, which lies at the start of it */
+};
+
+/* Makes a kernel one that the vault loads, an arm64 Image, or reports what is wrong. Gzip is unpacked first. An Image's header is checked
+ * (Documentation/arm64/booting.rst); an ELF executable and a flat binary are wrapped into an Image. *data is malloc'd; when it has to
+ * change it is freed and replaced. */
+MUST_USE int kernel_check(uint8_t **data, size_t *len, const struct kernel_place *place, const char *label, bool *ret_wrapped,
+			  struct diag *d);
 
 #endif

@@ -7,7 +7,7 @@
 #include "imagegen/base/diag.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
-#include "imagegen/bootimg/bootimg.h"
+#include "imagegen/bootimg/wrap.h"
 #include "mvp/bootimg.h"
 
 #define KERNEL_MAX ((size_t)256 << 20) /* unpacked */
@@ -51,45 +51,55 @@ static int unpack(const uint8_t *in, size_t in_len, const char *label, uint8_t *
 	return 0;
 }
 
-/* What a file that is no kernel is, when its first bytes tell. */
-static const char *other_kind(const uint8_t *data, size_t len)
+/* What a file that is no kernel is, when a magic of at least `sure` bytes tells. */
+static const char *other_kind(const uint8_t *data, size_t len, size_t sure)
 {
 	static const struct {
 		size_t at, len;
 		const char *magic, *what;
 	} kinds[] = {
 		{ 4, 4, "zimg", "an EFI zboot image, which only EFI firmware unpacks" },
-		{ 0, 4, "\x02\x21\x4c\x18", "a kernel compressed with lz4" },
-		{ 0, 4, "\x28\xb5\x2f\xfd", "a kernel compressed with zstd" },
-		{ 0, 6,
+		{ 0, 4, "\x02\x21\x4c\x18", "compressed with lz4" },
+		{ 0, 4, "\x04\x22\x4d\x18", "compressed with lz4" },
+		{ 0, 4, "\x28\xb5\x2f\xfd", "compressed with zstd" },
+		{ 0, 5,
 		  "\xfd"
 		  "7zXZ",
-		  "a kernel compressed with xz" },
-		{ 0, 4,
-		  "\x7f"
-		  "ELF",
-		  "an ELF file (vmlinux)" },
+		  "compressed with xz" },
+		{ 0, 3, "BZh", "compressed with bzip2" },
+		{ 0, 4, "\x27\x05\x19\x56", "a U-Boot image" },
+		{ 0, 4, "\xd0\x0d\xfe\xed", "a device tree or a FIT image" },
 		{ 0, 8, "ANDROID!", "an Android boot image" },
+		{ 0, 4, "\x3a\xff\x26\xed", "an Android sparse image" },
 		{ 514, 4, "HdrS", "an x86 kernel" },
 		{ 36, 4, "\x18\x28\x6f\x01", "a 32-bit arm kernel" },
+		{ 0, 5, "07070", "an initial RAM disk (cpio archive)" },
+		{ 257, 5, "ustar", "a tar archive" },
+		{ 0, 2, "PK", "a zip archive" },
+		{ 0, 2, "#!", "a script" },
+		{ 510, 2, "\x55\xaa", "a disk image or a boot sector" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (num_inside(kinds[i].at, kinds[i].len, len) && memcmp(data + kinds[i].at, kinds[i].magic, kinds[i].len) == 0)
+		if (kinds[i].len >= sure && num_inside(kinds[i].at, kinds[i].len, len) &&
+		    memcmp(data + kinds[i].at, kinds[i].magic, kinds[i].len) == 0)
 			return kinds[i].what;
 	return NULL;
 }
 
-static int check_header(const uint8_t *data, size_t len, const char *label, struct diag *d)
+static bool has_magic(const uint8_t *data, size_t len)
 {
-	struct mvp_arm64_header h = { 0 };
+	struct mvp_arm64_header h;
+	if (len < sizeof(h))
+		return false;
+	memcpy(&h, data, sizeof(h));
+	return le32toh(h.magic) == MVP_ARM64_MAGIC;
+}
+
+static int check_image(const uint8_t *data, const char *label, struct diag *d)
+{
+	struct mvp_arm64_header h;
 	struct loc loc = LOC_FILE(label);
-	const char *kind = other_kind(data, len);
-	memcpy(&h, data, num_min(len, sizeof(h)));
-	if (kind || len < sizeof(h) || le32toh(h.magic) != MVP_ARM64_MAGIC) {
-		diag_fail(d, MVP0506, &loc, "no arm64 kernel: it is %s", kind ? kind : "too short, or has no 'ARM\\x64' at byte 56");
-		diag_hint(d, "name an uncompressed or gzip-compressed arm64 'Image', as Debian's /boot/vmlinuz-*-arm64 is");
-		return -1;
-	}
+	memcpy(&h, data, sizeof(h));
 	if (le64toh(h.flags) & MVP_ARM64_FLAG_BE)
 		return diag_fail(d, MVP0506, &loc, "the kernel is big-endian; handsets are little-endian");
 	if (h.image_size == 0)
@@ -103,20 +113,47 @@ static int check_header(const uint8_t *data, size_t len, const char *label, stru
 	return 0;
 }
 
-int kernel_check(uint8_t **data, size_t *len, const char *label, struct diag *d)
+static int refuse(const uint8_t *data, size_t len, const char *label, struct diag *d)
 {
-	uint8_t *unpacked CLEANUP_FREE = NULL;
-	size_t unpacked_len = 0;
+	struct loc loc = LOC_FILE(label);
+	const char *kind = other_kind(data, len, 0);
+	diag_fail(d, MVP0506, &loc, "no AArch64 kernel: it is %s",
+		  kind ? kind : "neither an arm64 Image nor ELF, and does not begin like machine code");
+	diag_hint(d, "name an arm64 'Image', plain or gzip-compressed, as Debian's /boot/vmlinuz-*-arm64 is, an ELF executable, or a flat "
+		     "binary");
+	return -1;
+}
+
+/* What is to replace the image, or NULL in *ret_wrapped if nothing. */
+static int check_kind(const uint8_t *image, size_t len, const struct kernel_place *place, const char *label, uint8_t **ret_wrapped,
+		      size_t *ret_len, struct diag *d)
+{
+	if (len >= 4 && memcmp(image,
+			       "\x7f"
+			       "ELF",
+			       4) == 0)
+		return kernel_wrap_elf(image, len, place, label, ret_wrapped, ret_len, d);
+	if (has_magic(image, len) && !other_kind(image, len, 4))
+		return check_image(image, label, d);
+	if (!other_kind(image, len, 0) && kernel_is_flat(image, len))
+		return kernel_wrap_flat(image, len, place, label, ret_wrapped, ret_len, d);
+	return refuse(image, len, label, d);
+}
+
+int kernel_check(uint8_t **data, size_t *len, const struct kernel_place *place, const char *label, bool *ret_wrapped, struct diag *d)
+{
+	uint8_t *unpacked CLEANUP_FREE = NULL, *wrapped CLEANUP_FREE = NULL;
+	size_t unpacked_len = 0, wrapped_len = 0;
 	bool gzip = *len >= 3 && memcmp(*data, "\x1f\x8b\x08", 3) == 0;
 	if (gzip && unpack(*data, *len, label, &unpacked, &unpacked_len, d) < 0)
 		return -1;
-	const uint8_t *image = unpacked ? unpacked : *data;
-	if (check_header(image, unpacked ? unpacked_len : *len, label, d) < 0)
+	if (check_kind(unpacked ? unpacked : *data, unpacked ? unpacked_len : *len, place, label, &wrapped, &wrapped_len, d) < 0)
 		return -1;
-	if (unpacked) {
+	*ret_wrapped = wrapped != NULL;
+	if (wrapped || unpacked) {
 		free(*data);
-		*data = TAKE(unpacked);
-		*len = unpacked_len;
+		*len = wrapped ? wrapped_len : unpacked_len;
+		*data = wrapped ? TAKE(wrapped) : TAKE(unpacked);
 	}
 	return 0;
 }

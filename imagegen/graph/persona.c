@@ -13,6 +13,7 @@
 #include "imagegen/gpt/gpt.h"
 #include "imagegen/graph/digest.h"
 #include "imagegen/graph/secrets.h"
+#include "imagegen/hyp/fdt.h"
 #include "imagegen/hyp/hyp.h"
 #include "imagegen/initrd/initrd.h"
 
@@ -37,6 +38,7 @@ struct work {
 	struct tree *tree; /* NULL without a system */
 	struct blob kernel, initrd;
 	char *kernel_path; /* in the tree; NULL for a file of the host */
+	bool foreign;      /* the kernel came as a flat binary or ELF */
 	char *cmdline;
 	struct args *inputs;
 	uint8_t digest[32];
@@ -74,9 +76,15 @@ static int read_part(struct work *w, const struct mstr *what, struct blob *ret, 
 
 static int load_kernel(struct work *w)
 {
+	struct guest_fdt fdt = { 0 };
 	if (read_part(w, &w->p->boot.kernel, &w->kernel, &w->kernel_path))
 		return -1;
-	return kernel_check(&w->kernel.data, &w->kernel.len, w->kernel_path ? w->kernel_path : w->p->boot.kernel.s, w->d);
+	if (guest_fdt_build(w->p, &fdt, w->d))
+		return -1;
+	const struct kernel_place place = { .memory = w->p->memory.v, .dtb_len = fdt.len };
+	guest_fdt_fini(&fdt);
+	return kernel_check(&w->kernel.data, &w->kernel.len, &place, w->kernel_path ? w->kernel_path : w->p->boot.kernel.s, &w->foreign,
+			    w->d);
 }
 
 static int generate_initrd(struct work *w)
@@ -103,13 +111,17 @@ static int load_initrd(struct work *w)
 	return read_part(w, initrd, &w->initrd, NULL);
 }
 
-/* What every persona's kernel is told, then the manifest's own words, which may override it. */
+/* What every Linux is told, then the manifest's own words, which may override it. Other kernels get these words alone: to them the command
+ * line is arguments. A kernel that comes with nothing is taken for one of these; a Linux finds its console by the device tree, too. */
 static int make_cmdline(struct work *w)
 {
 	const struct mstr *own = &w->p->boot.cmdline;
 	bool direct = w->p->has_system && !w->initrd.data;
-	w->cmdline = mem_printf("console=ttyAMA0%s%s%s%s", direct ? " root=PARTLABEL=system ro" : "",
-				w->p->userdata.size.v ? " mvp.userdata=1" : "", own->s && *own->s ? " " : "", own->s ? own->s : "");
+	if (w->foreign || (!w->p->has_system && !w->initrd.data))
+		w->cmdline = mem_strdup(own->s ? own->s : "");
+	else
+		w->cmdline = mem_printf("console=ttyAMA0%s%s%s%s", direct ? " root=PARTLABEL=system ro" : "",
+					w->p->userdata.size.v ? " mvp.userdata=1" : "", own->s && *own->s ? " " : "", own->s ? own->s : "");
 	if (strlen(w->cmdline) > CMDLINE_MAX)
 		return diag_fail(w->d, MVP0353, &own->loc, "the kernel command line of '%s' has %zu characters, a boot image takes %d",
 				 w->p->name, strlen(w->cmdline), CMDLINE_MAX);

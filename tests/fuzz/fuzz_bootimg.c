@@ -31,7 +31,12 @@ static void try_kernel(const uint8_t *data, size_t len)
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	uint8_t *kernel CLEANUP_FREE = memcpy(mem_zeroed(1, len), data, len);
 	size_t kernel_len = len;
-	if ((kernel_check(&kernel, &kernel_len, "fuzz", d) < 0) != (diag_errors(d) == 1))
+	const struct kernel_place place = { .memory = 64 * MIB, .dtb_len = 6000 };
+	bool wrapped = false;
+	if ((kernel_check(&kernel, &kernel_len, &place, "fuzz", &wrapped, d) < 0) != (diag_errors(d) == 1))
+		abort();
+	/* What is wrapped is an Image that needs no more wrapping. */
+	if (wrapped && (kernel_check(&kernel, &kernel_len, &place, "fuzz", &wrapped, d) < 0 || wrapped))
 		abort();
 }
 

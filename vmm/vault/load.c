@@ -116,14 +116,19 @@ static bool patch_dtb(const struct persona *p, const struct bootplan *plan, cons
 	if (c->dtb_len > MVP_GUEST_KERNEL - MVP_GUEST_DTB || c->dtb_len > p->ram.size || cmdline_len > c->dtb_bootargs_len ||
 	    !range_in(c->dtb_bootargs_at, c->dtb_bootargs_len, c->dtb_len) || !range_in(c->dtb_initrd_start_at, 8, c->dtb_len) ||
 	    !range_in(c->dtb_initrd_end_at, 8, c->dtb_len) || !range_in(c->dtb_kaslr_at, 8, c->dtb_len) ||
-	    !range_in(c->dtb_rng_at, c->dtb_rng_len, c->dtb_len) || c->dtb_kaslr_at < 12 || c->dtb_rng_at < 12 || c->dtb_rng_len % 4)
+	    !range_in(c->dtb_rng_at, c->dtb_rng_len, c->dtb_len) || c->dtb_initrd_start_at < 12 || c->dtb_initrd_end_at < 12 ||
+	    c->dtb_kaslr_at < 12 || c->dtb_rng_at < 12 || c->dtb_rng_len % 4)
 		return false;
 	memcpy(dtb, c->dtb, c->dtb_len);
 	memset(dtb + c->dtb_bootargs_at, 0, c->dtb_bootargs_len);
 	memcpy(dtb + c->dtb_bootargs_at, plan->cmdline, cmdline_len);
-	uint64_t start = plan->ramdisk_len ? MVP_GUEST_RAM + plan->ramdisk_to : 0;
-	put_be64(dtb + c->dtb_initrd_start_at, start);
-	put_be64(dtb + c->dtb_initrd_end_at, start + plan->ramdisk_len);
+	if (plan->ramdisk_len) {
+		put_be64(dtb + c->dtb_initrd_start_at, MVP_GUEST_RAM + plan->ramdisk_to);
+		put_be64(dtb + c->dtb_initrd_end_at, MVP_GUEST_RAM + plan->ramdisk_to + plan->ramdisk_len);
+	} else {
+		drop_property(dtb, c->dtb_initrd_start_at, 8);
+		drop_property(dtb, c->dtb_initrd_end_at, 8);
+	}
 	if (seed) {
 		memcpy(dtb + c->dtb_kaslr_at, seed, 8);
 		memcpy(dtb + c->dtb_rng_at, seed + 8, c->dtb_rng_len);

@@ -54,7 +54,7 @@ struct mvp_vault_persona {
 	const uint8_t *dtb;
 	uint32_t dtb_len;
 	uint32_t dtb_bootargs_at, dtb_bootargs_len;      /* NUL-padded string; the vault writes boot.img's command line, NUL-terminated */
-	uint32_t dtb_initrd_start_at, dtb_initrd_end_at; /* 64-bit big-endian IPAs; both 0 without an initrd */
+	uint32_t dtb_initrd_start_at, dtb_initrd_end_at; /* 64-bit big-endian IPAs; both properties are dropped without an initrd */
 	uint32_t dtb_kaslr_at;                           /* 8 random bytes */
 	uint32_t dtb_rng_at, dtb_rng_len;                /* random bytes */
 };
