@@ -15,8 +15,8 @@ $(O)/obj/host_core/%.o: vmm/core/%.c tests/fake/arch.h $(FLAGS_STAMP) | $(O)/dep
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -include tests/fake/arch.h -MMD -MP -c -o $@ $<
 
-# A fuzzer is to look for new ways through the core, not through the machine below it, which runs at full speed.
-ifeq ($(FUZZ),1)
+# The machine below the core runs at full speed: a fuzzer is to look for new ways through the core, not through it.
+ifneq ($(filter 1,$(FUZZ) $(SAN)),)
 $(O)/obj/tests/fake/%.o: ALL_CFLAGS := $(filter-out -fsanitize=% -fno-sanitize%,$(ALL_CFLAGS))
 endif
 

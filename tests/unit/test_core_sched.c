@@ -145,7 +145,7 @@ static void take_timer(struct vcpu *v)
 static void run_until(struct vcpu *v)
 {
 	for (int n = 0; n < 100000 && fake.cpu[0].guest != v; n++)
-		run(SLICE / 10);
+		run(SLICE / 4);
 	assert_ptr_equal(fake.cpu[0].guest, v);
 }
 
@@ -173,7 +173,7 @@ static uint64_t of(uint32_t persona)
 static void foreground(uint32_t persona)
 {
 	while (!fake.cpu[0].guest || is_vault(fake.cpu[0].guest))
-		run(SLICE / 10);
+		run(SLICE / 4);
 	(void)drive_read(0, MVP_GUEST_UART, 4);
 	assert_int_equal(drive_hc(0, MVP_HC_FOREGROUND, persona, 0, 0), 0);
 	drive_hc(0, MVP_HC_WAIT, 0, sim.work, 0);
@@ -184,12 +184,12 @@ static void test_weights_hold_over_a_long_time(void **state)
 	(void)state;
 	foreground(0);
 	begin();
-	run(600 * SECOND);
+	run(100 * SECOND);
 	assert_share(of(0), of(0) + of(1), 800);
 	assert_share(sim.used[0][0], of(0), 500);
 	assert_share(sim.used[1][0], of(1), 500);
 	assert_int_equal(sim.idle, 0);
-	assert_true(sim.switches <= 600 * SECOND / SLICE + 1); /* no more than slices there were */
+	assert_true(sim.switches <= 100 * SECOND / SLICE + 1); /* no more than slices there were */
 }
 
 static void test_foreground_switch_turns_the_shares(void **state)
@@ -199,7 +199,7 @@ static void test_foreground_switch_turns_the_shares(void **state)
 	run(10 * SECOND);
 	foreground(1);
 	begin();
-	run(100 * SECOND);
+	run(20 * SECOND);
 	assert_share(of(1), of(0) + of(1), 800);
 	foreground(0);
 	begin();
@@ -213,7 +213,7 @@ static void test_nobody_waits_long(void **state)
 	foreground(0);
 	run(SECOND);
 	begin();
-	run(100 * SECOND);
+	run(20 * SECOND);
 	/* Four entities with weights 4 4 1 1: each round of ten slices has each of them. */
 	for (uint32_t k = 0; k < 2; k++) {
 		assert_true(sim.gap[0][k] <= 4 * SLICE);
@@ -261,13 +261,13 @@ static void test_a_waking_foreground_runs_within_a_slice(void **state)
 	foreground(0);
 	run(SECOND);
 	put_to_sleep(&vms[0].vcpu[1], 3600 * SECOND);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 50; i++) {
 		put_to_sleep(&vms[0].vcpu[0], 7 * MS + (uint64_t)i * 37 * US);
 		uint64_t due = vms[0].vcpu[0].cntv_cval;
 
 		while (fake.cpu[0].guest != &vms[0].vcpu[0])
-			run(10 * US);
-		assert_true(fake.time <= due + SLICE + 20 * US);
+			run(50 * US);
+		assert_true(fake.time <= due + SLICE + 50 * US);
 		take_timer(&vms[0].vcpu[0]);
 	}
 }
@@ -294,7 +294,7 @@ static void test_background_work_shares_the_cpu(void **state)
 	(void)drive_read(0, MVP_GUEST_UART, 4);
 	drive_hc(0, MVP_HC_WAIT, 0, 1, 0);
 	begin();
-	run(100 * SECOND);
+	run(20 * SECOND);
 	assert_share(of(0), of(0) + of(1), 800);
 	uint64_t all = of(0) + of(1) + sim.working;
 	/* As much as a persona on the screen, one of whose vCPUs is one of three then: between a fifth and a half. */
