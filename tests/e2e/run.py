@@ -2,13 +2,17 @@
 """run.py [WORD...]: runs the end-to-end tests that have one of the words in their name. O=FOLDER names the build.
 
 A test is a function test_* of a file test_*.py here, or a shell script. One line per test, the output of those that failed, and a last
-line `N passed, M failed`. A test that cannot run fails: nothing is skipped."""
+line `N passed, M failed`. A test that cannot run fails: nothing is skipped. Two run at once (E2E_WORKERS says otherwise), each worker in a
+folder of its own below $O/e2e; those marked `alone` run one by one at the end."""
+import functools
 import glob
 import importlib
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -18,6 +22,7 @@ from kit import env  # noqa: E402
 from kit.handset import Handset  # noqa: E402
 
 SCRIPT_TIMEOUT_S = 900
+WORKERS = 2
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
 
 
@@ -39,7 +44,9 @@ def python_tests():
                 yield base, attribute
             else:
                 for case, arguments in by_name.items():
-                    yield f"{base}[{case}]", lambda f=attribute, a=arguments: f(*a)
+                    one = functools.partial(attribute, *arguments)
+                    one.alone = getattr(attribute, "alone", False)
+                    yield f"{base}[{case}]", one
 
 
 def script_tests():
@@ -62,29 +69,83 @@ def _raise(text):
     return fail
 
 
-def main(words):
+def run_one(name, function):
+    """Returns (passed, text to show)."""
+    start = time.monotonic()
+    try:
+        count = function()
+        return (count if isinstance(count, int) and count > 0 else 1), f"ok - e2e {name} ({time.monotonic() - start:.1f} s)\n"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:
+        text = str(e) if isinstance(e, env.Failure) else traceback.format_exc()
+        return 0, f"not ok - e2e {name} ({time.monotonic() - start:.1f} s)\n" + "".join(f"    {line}\n" for line in text.splitlines())
+    finally:
+        Handset.kill_all()
+
+
+def worker():
+    """Runs the tests whose names come on stdin, in a work folder of its own, and answers each with a line of JSON."""
+    answers, sys.stdout = sys.stdout, sys.stderr
     os.makedirs(env.WORK, exist_ok=True)
-    passed = failed = 0
-    for name, function in [*python_tests(), *script_tests()]:
-        if words and not any(word in name for word in words):
-            continue
-        start = time.monotonic()
-        try:
-            count = function()
-            passed += count if isinstance(count, int) and count > 0 else 1
-            print(f"ok - e2e {name} ({time.monotonic() - start:.1f} s)", flush=True)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as e:
-            failed += 1
-            text = str(e) if isinstance(e, env.Failure) else traceback.format_exc()
-            print(f"not ok - e2e {name} ({time.monotonic() - start:.1f} s)")
-            print("".join(f"    {line}\n" for line in text.splitlines()), end="", flush=True)
-        finally:
-            Handset.kill_all()
-    print(f"{passed} passed, {failed} failed", flush=True)
-    return 1 if failed or not passed else 0
+    tests = dict([*python_tests(), *script_tests()])
+    for line in sys.stdin:
+        print(json.dumps(run_one(line.rstrip("\n"), tests[line.rstrip("\n")])), file=answers, flush=True)
+
+
+class Runner:
+    """Tests run by several workers at once."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.lock = threading.Lock()
+
+    def show(self, passed, text):
+        with self.lock:
+            self.passed += passed
+            self.failed += not passed
+            print(text, end="", flush=True)
+
+    def _serve(self, number, waiting):
+        command = [sys.executable, os.path.abspath(__file__), "--worker"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                   env=dict(os.environ, E2E_WORKER=str(number)))
+        while True:
+            with self.lock:
+                name = waiting.pop(0) if waiting else None
+            if name is None:
+                break
+            try:
+                process.stdin.write(name + "\n")
+                process.stdin.flush()
+                self.show(*json.loads(process.stdout.readline()))
+            except (OSError, ValueError):
+                self.show(0, f"not ok - e2e {name}: the worker that ran it ended, status {process.wait()}\n")
+                break
+        process.stdin.close()
+        process.wait()
+
+    def run(self, names, workers):
+        waiting = list(names)
+        threads = [threading.Thread(target=self._serve, args=(n, waiting)) for n in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for name in waiting:
+            self.show(0, f"not ok - e2e {name}: no worker was left to run it\n")
+
+
+def main(words):
+    chosen = [(name, f) for name, f in [*python_tests(), *script_tests()] if not words or any(word in name for word in words)]
+    together = [name for name, f in chosen if not getattr(f, "alone", False)]
+    runner = Runner()
+    # Most of a test is waiting for one virtual CPU or another.
+    runner.run(together, min(int(os.environ.get("E2E_WORKERS", WORKERS)), len(together)))
+    runner.run([name for name, _ in chosen if name not in together], 1 if len(together) < len(chosen) else 0)
+    print(f"{runner.passed} passed, {runner.failed} failed", flush=True)
+    return 1 if runner.failed or not runner.passed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(worker() if sys.argv[1:] == ["--worker"] else main(sys.argv[1:]))

@@ -23,7 +23,7 @@ def _guest(folder, name, *defines):
     return image
 
 
-def _manifest(folder, kernel):
+def _manifest(cpu, kernel):
     """The demo with a bare-metal personal persona: a kernel and nothing else."""
     with open(build.manifest(), encoding="utf-8") as f:
         text = f.read()
@@ -31,7 +31,7 @@ def _manifest(folder, kernel):
     first = next(i for i, line in enumerate(lines) if line.startswith("  personal:"))
     last = next(i for i in range(first + 1, len(lines)) if re.match(r"  \S.*work|  work:|  # Your employer", lines[i]))
     bare = f"  personal:\n    memory: {RAM_MIB} MiB\n    cpus: 2\n    boot: {{kernel: \"file:{kernel}\", initrd: none}}\n    network: none\n\n"
-    path = os.path.join(env.DEMO, "isolation.yaml")
+    path = os.path.join(env.DEMO, f"isolation-{cpu}.yaml")
     with open(path, "w", encoding="utf-8") as f:
         f.write("".join(lines[:first]) + bare + "".join(lines[last:]))
     return path
@@ -40,7 +40,7 @@ def _manifest(folder, kernel):
 @cases(**{cpu: (cpu,) for cpu in ("cortex-a53", "max")})
 def test_probe(cpu):
     folder = env.fresh("isolation-" + cpu)
-    path = _manifest(folder, _guest(folder, "probe", f"-DPROBE_RAM_MIB={RAM_MIB}"))
+    path = _manifest(cpu, _guest(folder, "probe", f"-DPROBE_RAM_MIB={RAM_MIB}"))
     out = os.path.join(folder, "out")
     env.run([env.MVPCTL, "build", "-q", "--format", "disk", "-o", out, path])
     os.unlink(path)

@@ -7,3 +7,9 @@ def cases(**by_name):
         function.cases = by_name
         return function
     return mark
+
+
+def alone(function):
+    """Measures time or shares: nothing else runs beside it."""
+    function.alone = True
+    return function

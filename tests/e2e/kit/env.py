@@ -10,7 +10,7 @@ O = os.path.abspath(os.environ.get("O", os.path.join(ROOT, "build")))
 MVPCTL = os.path.join(O, "mvpctl")
 DEMO = os.path.join(O, "demo")
 INPUTS = os.path.join(O, "inputs")
-WORK = os.path.join(O, "e2e")
+WORK = os.path.join(O, "e2e", os.environ.get("E2E_WORKER", ""))
 
 
 class Failure(Exception):
