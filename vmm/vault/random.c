@@ -5,7 +5,7 @@
 enum { PURPOSE_SEED, PURPOSE_OUTPUT, PURPOSE_NEXT };
 
 static struct spinlock lock;
-static uint8_t state[SHA256_LEN];
+static uint8_t pool[SHA256_LEN];
 static bool seeded;
 
 /* SHA-256 of purpose, state and extra. Neither the output nor the next state tells the other or the state they come from. */
@@ -14,7 +14,7 @@ static void derive(uint8_t purpose, const uint8_t *extra, size_t extra_len, uint
 	struct sha256 s;
 	sha256_init(&s);
 	sha256_add(&s, &purpose, 1);
-	sha256_add(&s, state, sizeof(state));
+	sha256_add(&s, pool, sizeof(pool));
 	if (extra_len)
 		sha256_add(&s, extra, extra_len);
 	sha256_end(&s, ret);
@@ -23,7 +23,7 @@ static void derive(uint8_t purpose, const uint8_t *extra, size_t extra_len, uint
 void random_seed(const uint8_t seed[RANDOM_SEED_LEN])
 {
 	spin_lock(&lock);
-	derive(PURPOSE_SEED, seed, RANDOM_SEED_LEN, state);
+	derive(PURPOSE_SEED, seed, RANDOM_SEED_LEN, pool);
 	seeded = true;
 	spin_unlock(&lock);
 }
@@ -35,7 +35,7 @@ bool random_words(uint64_t ret[3])
 	bool have = seeded;
 	if (have) {
 		derive(PURPOSE_OUTPUT, NULL, 0, out);
-		derive(PURPOSE_NEXT, NULL, 0, state);
+		derive(PURPOSE_NEXT, NULL, 0, pool);
 	}
 	spin_unlock(&lock);
 	for (size_t i = 0; i < 3; i++)
