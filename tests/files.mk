@@ -73,5 +73,8 @@ e2e: all demo-manifest $(E2E_BIN) $(O)/deps/run $(O)/deps/test
 include tests/bench.mk
 
 SOAK_SECONDS ?= 1800
+# What the hostile personas count before they have had enough.
+SOAK_EXITS ?= 100000000
 soak: $(O)/deps/test
+	+@MVP_SOAK=$(SOAK_EXITS) $(MAKE) --no-print-directory e2e T=adversary.soak
 	+@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)

@@ -58,6 +58,7 @@ struct cpu {                    /* TPIDR_EL1 points here; start.S knows the firs
 	uint64_t tries, refused, exits; /* of this family; exits: those that surely left the guest */
 	uint32_t bads;
 	uint32_t spurious;
+	uint64_t longest_wait;                           /* ticks, for an interrupt that came */
 	uint32_t taken[INTIDS];                          /* interrupts by INTID */
 	void (*on_intid)(struct cpu *c, uint32_t intid); /* called between acknowledge and end */
 	bool keep;                                       /* on_intid ends the interrupt itself */

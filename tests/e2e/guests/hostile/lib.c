@@ -37,7 +37,7 @@ static char *add_number(char *at, const char *end, uint64_t v, uint32_t base)
 void put_line(const char *format, ...)
 {
 	char text[200], *at = text;
-	const char *end = text + sizeof(text) - 2;
+	const char *end = text + sizeof(text) - 3;
 	va_list args;
 
 	va_start(args, format);
@@ -63,6 +63,7 @@ void put_line(const char *format, ...)
 		}
 	}
 	va_end(args);
+	*at++ = ';'; /* the console may break a line, but not this */
 	*at++ = '\n';
 	*at = 0;
 	put(text);

@@ -1,4 +1,4 @@
-/* Commands from the console: `FAMILY`, `all` or `some PICKS` (every family once), `soak EXITS`, `stats`, `reset HOW`, `off`. Between
+/* Commands from the console: `FAMILY`, `all` or `some PICKS` (every family once), `soak EXITS`, `mix SECONDS`, `reset HOW`, `off`. Between
  * commands the guest sleeps and CPU 1 is off, so that it costs nobody anything. */
 #include "hostile.h"
 
@@ -74,7 +74,7 @@ void hostile_secondary(struct cpu *c)
 	}
 	__atomic_store_n(&second_on, 0, __ATOMIC_RELEASE);
 	hvc(CPU_OFF, 0, 0, 0);
-	put("bad: CPU 1 went on after CPU_OFF\n");
+	put("bad: CPU 1 went on after CPU_OFF;\n");
 	for (;;)
 		;
 }
@@ -86,10 +86,10 @@ static void start_second(struct cpu *c)
 
 	if (second_on)
 		return;
-	while ((e = hvc(CPU_ON, 1, (uint64_t)secondary, 1)) == -4 && ticks() - start < us(1000000)) /* on its way off */
+	while ((e = hvc(CPU_ON, 1, (uint64_t)secondary, 1)) == -4 && ticks() - start < us(20000000)) /* on its way off */
 		;
 	while (!__atomic_load_n(&second_on, __ATOMIC_ACQUIRE)) {
-		if (ticks() - start > us(5000000)) {
+		if (ticks() - start > us(20000000)) {
 			bad(c, "CPU 1 does not start, CPU_ON answered", (uint64_t)e);
 			return;
 		}
@@ -119,6 +119,7 @@ static void attack(struct cpu *c, const struct attack *a, uint32_t picks, uint64
 	job.attack = a;
 	job.picks = picks;
 	job.salt = salt;
+	c->longest_wait = cpus[1].longest_wait = 0;
 	cpus[1].bads = 0;
 	cpus[1].tries = cpus[1].refused = cpus[1].exits = 0;
 	if (second_on)
@@ -128,12 +129,13 @@ static void attack(struct cpu *c, const struct attack *a, uint32_t picks, uint64
 	meet(c);
 	uint32_t bads = c->bads + cpus[1].bads;
 	uint64_t tries = c->tries + cpus[1].tries, exits = c->exits + cpus[1].exits;
+	uint64_t wait = c->longest_wait > cpus[1].longest_wait ? c->longest_wait : cpus[1].longest_wait;
 	total_exits += exits;
 	total_tries += tries;
 	total_bads += bads;
 	if (!quiet || bads)
-		put_line("storm: %s %l tries, %l refused, %l exits, %l ms, %u bad", a->name, tries, c->refused + cpus[1].refused, exits,
-			 (ticks() - start) / us(1000), bads);
+		put_line("storm: %s %l tries, %l refused, %l exits, %l ms, longest wait %l us, %u bad", a->name, tries,
+			 c->refused + cpus[1].refused, exits, (ticks() - start) / us(1000), wait * 1000 / us(1000), bads);
 	if (bads)
 		put_line("storm: again by: seed=%l, %s %u %l", seed, a->name, picks, salt);
 }
@@ -167,12 +169,12 @@ static void all(struct cpu *c, uint32_t picks)
 		attack(c, &attacks[i], picks, 0, false);
 }
 
-/* A random mixture until the guest has counted so many exits. */
-static void soak(struct cpu *c, uint64_t exits)
+/* A random mixture until the guest has counted so many exits, or until a time. */
+static void soak(struct cpu *c, uint64_t exits, uint64_t until)
 {
-	uint64_t rng = seed, salt = 1, end = total_exits + exits, next = 0;
+	uint64_t rng = seed, salt = 1, end = exits ? total_exits + exits : ~0ull, next = 0;
 
-	for (; total_exits < end; salt++) {
+	for (; total_exits < end && ticks() < until; salt++) {
 		rng = rng * 6364136223846793005ull + 1442695040888963407ull;
 		attack(c, &attacks[(rng >> 33) % ATTACKS], 100u << (rng >> 61), salt, true);
 		if (ticks() >= next) {
@@ -214,7 +216,7 @@ static void reset(struct cpu *c, uint64_t how)
 	}
 	busy(us(2000));
 	hvc(SYSTEM_RESET, 0, 0, 0);
-	put("bad: went on after SYSTEM_RESET\n");
+	put("bad: went on after SYSTEM_RESET;\n");
 	for (;;)
 		;
 }
@@ -226,7 +228,9 @@ static void command(struct cpu *c, const char *line)
 	else if (is_word(&line, "some"))
 		all(c, (uint32_t)number(&line));
 	else if (is_word(&line, "soak"))
-		soak(c, number(&line));
+		soak(c, number(&line), ~0ull);
+	else if (is_word(&line, "mix"))
+		soak(c, 0, ticks() + us(1000000) * number(&line));
 	else if (is_word(&line, "reset"))
 		reset(c, number(&line));
 	else if (is_word(&line, "off"))
@@ -261,7 +265,7 @@ void hostile_main(uint64_t dtb)
 
 	masked(true);
 	if (!seed_of(dtb, &seed))
-		put("bad: no seed=N on the command line\n");
+		put("bad: no seed=N on the command line;\n");
 	put_line("hostile: seed %l", seed);
 	check_fresh(c);
 	for (;;) {

@@ -7,7 +7,7 @@
 #define AFFINITY_INFO 0xc4000004u
 #define CTL_ENABLE 1u
 #define CTL_IMASK 2u
-#define PATIENCE_US 3000000u
+#define PATIENCE_US 20000000u
 
 /* ---- the timer ---- */
 
