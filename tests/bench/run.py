@@ -33,7 +33,7 @@ class Bench:
 
     def attempt(self, what, function):
         """The function's result, or None if it failed."""
-        print(f"measuring: {what}", file=sys.stderr, flush=True)
+        print(f"measuring {what}", file=sys.stderr, flush=True)
         try:
             return function()
         except Exception as e:
@@ -60,7 +60,9 @@ def main(argv):
         parser.error("no benchmark has such a name")
     bench, pages, missed = Bench(), [], []
     for module in chosen:
-        rows = module.measure(bench)
+        rows = bench.attempt(module.__name__, lambda m=module: m.measure(bench))
+        if not rows:
+            continue
         print(table.text(module.TITLE, rows, COLUMNS, module.NOTES), flush=True)
         pages.append(table.markdown(module.TITLE, rows, COLUMNS, module.NOTES))
         for row in rows:

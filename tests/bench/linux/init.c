@@ -28,7 +28,7 @@ enum {
 	SPIN = 500,
 	SPIN_ROUND = 2 * SPIN + 5, /* instructions */
 	CONSOLE_LINES = 128,
-	REPEATS = 3, /* the best counts: the kernel's own ticks fall into some */
+	REPEATS = 5, /* the best counts: the kernel's own ticks fall into some */
 };
 #define NS_PER_MS 1000000
 #define NS_PER_S 1000000000
