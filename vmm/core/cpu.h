@@ -190,7 +190,7 @@ void inject_abort(struct vcpu *v, uint64_t far, bool instruction);
 
 /* ---- stage2.c, mmu.c ---- */
 void stage2_init(void);
-void *window_map(paddr_t pa); /* the 2 MiB block that holds pa, at one fixed place, no-exec; holds a lock until unmapped */
+void *window_map(paddr_t pa); /* the 2 MiB block that holds pa, at this CPU's place, no-exec; one at a time */
 void window_unmap(void);
 void mmu_init(void);
 extern uint64_t el2_ttbr; /* of mmu_init, for secondary CPUs */

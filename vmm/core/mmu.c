@@ -1,4 +1,5 @@
-/* EL2's own address space: identity mapped, W^X, with nothing of the personas in it but one window of 2 MiB, mapped while it is used. */
+/* EL2's own address space: identity mapped, W^X, with nothing of the personas in it but a window of 2 MiB for each CPU, mapped while
+ * it is used. */
 #include "arch.h"
 #include "cpu.h"
 #include "pt.h"
@@ -11,8 +12,7 @@ uint64_t el2_l1[512] __attribute__((aligned(4096)));
 #define WINDOW_VA 0x7fc0000000ull /* the last GiB of 39 bits: no physical memory of a board is identity mapped there */
 #define BLOCK_MASK ((uint64_t)MVP_BLOCK_SIZE - 1)
 
-static uint64_t *window_slot;
-static struct spinlock window_lock;
+static uint64_t *window_slots; /* one per CPU */
 
 static bool map_section(const char *from, const char *to, uint64_t attr)
 {
@@ -37,31 +37,32 @@ void mmu_init(void)
 	for (char *s = stacks; ok && s < __core_end; s += CORE_STACK_STRIDE)
 		ok = map_section(s + CORE_STACK_GUARD, s + CORE_STACK_STRIDE, PT_EL2_DATA);
 	ok = ok && map_device(c->gicd_pa, 0x10000) && map_device(c->gicr_pa, c->gicr_size) && map_device(c->debug_uart_pa, 0x1000);
-	window_slot = pt_slot2(el2_l1, WINDOW_VA);
-	while (!ok || !window_slot)
+	window_slots = pt_slot2(el2_l1, WINDOW_VA);
+	while (!ok || !window_slots)
 		wfi();
 }
 
-static void window_set(uint64_t desc)
+static uint64_t window_set(uint64_t desc)
 {
-	/* Break before make: the old entry is gone from all TLBs before a new one is written. Only this CPU uses the window (lock held),
-	 * but others may have cached it. */
-	__atomic_store_n(window_slot, desc, __ATOMIC_RELAXED);
+	uint32_t cpu = this_cpu()->index;
+	uint64_t va = WINDOW_VA + cpu * MVP_BLOCK_SIZE;
+
+	/* Break before make: the old entry is gone before a new one is written, from the TLBs of others, too, which may have looked ahead.
+	 */
+	__atomic_store_n(&window_slots[cpu], desc, __ATOMIC_RELAXED);
 	dsb(ishst); /* the table write before the walk or the invalidation */
 	if (!desc)
-		tlb_flush_el2_page(WINDOW_VA);
+		tlb_flush_el2_page(va);
 	isb();
+	return va;
 }
 
 void *window_map(paddr_t pa)
 {
-	spin_lock(&window_lock);
-	window_set((pa.v & ~BLOCK_MASK) | PT_EL2_DATA | 1);
-	return (void *)(WINDOW_VA + (pa.v & BLOCK_MASK));
+	return (void *)(window_set((pa.v & ~BLOCK_MASK) | PT_EL2_DATA | 1) + (pa.v & BLOCK_MASK));
 }
 
 void window_unmap(void)
 {
 	window_set(0);
-	spin_unlock(&window_lock);
 }

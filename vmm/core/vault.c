@@ -2,7 +2,7 @@
 #include "arch.h"
 #include "cpu.h"
 
-enum { SCRUB_STEP = 256 * 1024 };
+enum { SCRUB_STEP = 128 * 1024 };
 
 bool vault_ready;
 
