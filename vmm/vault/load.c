@@ -5,6 +5,7 @@
 #include "random.h"
 #include "vblk.h"
 #include "vpl011.h"
+#include "vpl031.h"
 
 #define CLEAN_PIECE 0x40000u /* bytes cleaned between looks at the clock */
 #define SEED_MAX 64u
@@ -14,6 +15,7 @@ void load_start(struct job *j)
 {
 	vblk_unplug(j->persona);
 	vpl011_reset(j->persona);
+	vpl031_reset(j->persona);
 	j->load.done = 0;
 	j->state = JOB_DRAIN;
 }

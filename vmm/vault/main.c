@@ -84,6 +84,7 @@ static void on_timer(const struct event *e, struct answer *a)
 	(void)e;
 	timer_fired();
 	console_tick(arch_counter());
+	vpl031_tick();
 	if (arch_cpu() == 0)
 		handset_poll(false);
 }
