@@ -22,6 +22,12 @@ enum {
 	GICR_IGROUPR0 = 0x80,
 	GICR_ISENABLER0 = 0x100,
 	GICR_IPRIORITYR = 0x400,
+	GICD_ISPENDR = 0x200,
+	GICD_ICPENDR = 0x280,
+	GICD_ISACTIVER = 0x300,
+	GICD_ICENABLER = 0x180,
+	GICD_ICFGR = 0xc00,
+	GICD_IROUTER = 0x6000,
 	UART_DATA = 0x0,
 	UART_FLAGS = 0x18,
 	UART_EMPTY = 0x10, /* nothing received */
@@ -34,15 +40,23 @@ enum {
 	CPUS = 2,
 	WINDOWS = 8192,
 	UNIT_LOOPS = 500,
+	SPI_FIRST = 40, /* behind them is no device of this persona */
+	SPI_END = 96,
+	NESTED = 24,
 	PER_LINE = 16,
 };
 
 #define PSCI_CPU_ON 0xc4000003u
 #define PSCI_SYSTEM_OFF 0x84000008u
+#define PSCI_SYSTEM_RESET 0x84000009u
+#define PSCI_VERSION 0x84000000u
+#define TRNG_RND 0x84000053u
+#define RTC 0x09010000ull
 
 struct job {
 	uint64_t start, end, window, period; /* counter values and ticks; period 0: all the time */
 	uint64_t cpus, work;
+	bool storm;
 };
 
 static struct {
@@ -62,17 +76,19 @@ void bench(void);
 void bench_second(void);
 void bench_fault(uint64_t esr, uint64_t elr);
 
+/* A simulator that runs one CPU at a time goes on with the next at a yield. After each exit there is one, so that no CPU waits in the core
+ * for another one longer than it would if both ran. */
 static uint32_t read32(uint64_t at)
 {
 	uint32_t v;
 
-	__asm__ volatile("ldr %w0, [%1]" : "=r"(v) : "r"(at) : "memory");
+	__asm__ volatile("ldr %w0, [%1]\n\tyield" : "=r"(v) : "r"(at) : "memory");
 	return v;
 }
 
 static void write32(uint64_t at, uint32_t v)
 {
-	__asm__ volatile("str %w0, [%1]" : : "r"(v), "r"(at) : "memory");
+	__asm__ volatile("str %w0, [%1]\n\tyield" : : "r"(v), "r"(at) : "memory");
 }
 
 static void put(const char *s)
@@ -152,7 +168,7 @@ static void timer(uint64_t at, bool on)
 
 static void send_sgi(uint64_t intid, uint64_t cpu)
 {
-	__asm__ volatile("dsb ishst\n\tmsr S3_0_C12_C11_5, %0\n\tisb" : : "r"(intid << 24 | 1ull << cpu) : "memory");
+	__asm__ volatile("dsb ishst\n\tmsr S3_0_C12_C11_5, %0\n\tisb\n\tyield" : : "r"(intid << 24 | 1ull << cpu) : "memory");
 }
 
 /* Acknowledges and ends all that is pending. What has a level is quiet before its end. */
@@ -241,6 +257,62 @@ static void wake_and_work(uint64_t cpu)
 	}
 }
 
+/* Everything pending at once, more than there are list registers, priorities all over; some of it taken, and ended in another order. */
+static void storm_gic(uint64_t round)
+{
+	uint64_t taken_id[NESTED], n = 0;
+
+	for (uint64_t i = SPI_FIRST; i < SPI_END; i += 4)
+		write32(GICD + GICR_IPRIORITYR + i, (uint32_t)(0x10203040 + (i * round & 0x70) * 0x01010101));
+	for (uint64_t i = SPI_FIRST; i < SPI_END; i++) {
+		uint64_t at = GICD + GICD_IROUTER + 8 * i;
+
+		__asm__ volatile("str %0, [%1]\n\tyield" : : "r"((i + round) & 1), "r"(at) : "memory");
+	}
+	for (uint64_t word = 4; word < SPI_END / 8; word += 4) {
+		write32(GICD + GICD_ISENABLER1 - 4 + word, ~0u << (word == 4 ? SPI_FIRST - 32 : 0));
+		write32(GICD + GICD_ISPENDR + word, ~0u << (word == 4 ? SPI_FIRST - 32 : 0));
+	}
+	send_sgi(round & 15, 0);
+	send_sgi((round + 3) & 15, 1);
+	for (; n < NESTED; n++) {
+		__asm__ volatile("mrs %0, S3_0_C12_C12_0\n\tdsb sy\n\tisb" : "=r"(taken_id[n]) : : "memory");
+		if (taken_id[n] >= 1020)
+			break;
+	}
+	for (uint64_t word = 0; word < SPI_END / 8; word += 4) {
+		(void)read32(GICD + GICD_ISPENDR + word);
+		(void)read32(GICD + GICD_ISACTIVER + word);
+	}
+	for (uint64_t i = 0; i < n; i++)
+		__asm__ volatile("msr S3_0_C12_C12_1, %0\n\tisb" : : "r"(taken_id[i]) : "memory");
+	for (uint64_t word = 4; word < SPI_END / 8; word += 4) {
+		write32(GICD + GICD_ICENABLER + word, ~0u << (word == 4 ? SPI_FIRST - 32 : 0));
+		write32(GICD + GICD_ICPENDR + word, ~0u << (word == 4 ? SPI_FIRST - 32 : 0));
+		write32(GICD + GICD_ICFGR + 4 * word, (uint32_t)round & 0xaaaaaaaa);
+	}
+}
+
+static void storm(uint64_t cpu)
+{
+	for (uint64_t round = cpu; ticks() < job.end; round++) {
+		storm_gic(round);
+		hvc(PSCI_VERSION, 0, 0, 0);
+		hvc(TRNG_RND, 96, 0, 0);
+		__asm__ volatile("mov w0, #0x84000000\n\tsmc #0" : : : "x0", "x1", "x2", "x3", "memory");
+		__asm__ volatile(".inst 0x9e6703e0\n\t" /* fmov d0, xzr */
+				 "dc isw, xzr\n\tyield"
+				 :
+				 :
+				 : "memory");
+		(void)read32(RTC);
+		__asm__ volatile("msr cntp_tval_el0, %0\n\tmsr cntp_ctl_el0, %1\n\tisb" : : "r"(100ull), "r"(1ull) : "memory");
+		sleep_until(ticks() + us(20));
+		__asm__ volatile("msr cntp_ctl_el0, xzr\n\tyield" : : : "memory");
+		done[cpu].units[0]++;
+	}
+}
+
 static void run(uint64_t cpu)
 {
 	if (cpu < job.cpus) {
@@ -251,11 +323,16 @@ static void run(uint64_t cpu)
 		for (uint64_t i = 0; i < count; i++)
 			done[cpu].units[i] = 0;
 		done[cpu].wake_max = done[cpu].wake_sum = done[cpu].wakes = done[cpu].gap_max = done[cpu].gap_at = 0;
-		sleep_until(job.start);
-		if (job.period)
+		uint64_t late = sleep_until(job.start);
+		if (job.storm)
+			storm(cpu);
+		else if (job.period)
 			wake_and_work(cpu);
-		else
+		else {
+			done[cpu].wake_max = done[cpu].wake_sum = late;
+			done[cpu].wakes = 1;
 			spin(cpu);
+		}
 	}
 	__atomic_store_n(&done[cpu].turn, turn, __ATOMIC_RELEASE);
 	if (cpu)
@@ -297,9 +374,10 @@ static void gic_init_cpu(uint64_t cpu)
 	write32(sgi + GICR_ISENABLER0, 0xffffu | 1u << INTID_VTIMER);
 	__asm__ volatile("msr S3_0_C12_C12_5, %0\n\tisb\n\t" /* ICC_SRE_EL1 */
 			 "msr S3_0_C4_C6_0, %1\n\t"          /* ICC_PMR_EL1 */
-			 "msr S3_0_C12_C12_7, %2\n\tisb"     /* ICC_IGRPEN1_EL1 */
+			 "msr S3_0_C12_C12_7, %2\n\t"        /* ICC_IGRPEN1_EL1 */
+			 "msr cpacr_el1, %3\n\tisb"
 			 :
-			 : "r"(7ull), "r"(0xf0ull), "r"(1ull)
+			 : "r"(7ull), "r"(0xf0ull), "r"(1ull), "r"(3ull << 20)
 			 : "memory");
 }
 
@@ -329,16 +407,30 @@ static uint64_t number(const char **at)
 	return v;
 }
 
+static bool begins(const char **line, const char *word)
+{
+	const char *at = *line;
+
+	for (; *word; at++, word++)
+		if (*at != *word)
+			return false;
+	*line = at;
+	return true;
+}
+
 static void command(const char *line)
 {
-	if (line[0] == 'o')
+	bool storms = begins(&line, "storm");
+
+	if (begins(&line, "off"))
 		off();
-	if (line[0] != 'r' || line[1] != 'u' || line[2] != 'n')
+	if (begins(&line, "boot"))
+		hvc(PSCI_SYSTEM_RESET, 0, 0, 0);
+	if (!storms && !begins(&line, "run"))
 		fail("unknown command", (uint8_t)line[0], 0);
-	line += 3;
 	uint64_t start = ticks() + us(1000 * number(&line)), ms = number(&line);
 	uint64_t window = us(number(&line)), cpus = number(&line), period = us(number(&line));
-	job = (struct job){ start, start + us(1000 * ms), window, period, cpus, number(&line) };
+	job = (struct job){ start, start + us(1000 * ms), window, period, cpus, number(&line), storms };
 	if (!window || us(1000 * ms) / window + 2 > WINDOWS || cpus > CPUS)
 		fail("too many windows or CPUs", ms, cpus);
 	write32(UART + UART_IMSC, 0); /* nothing but the timer is to wake us */
@@ -359,7 +451,8 @@ void bench(void)
 
 	write32(GICD + GICD_CTLR, 0x12); /* affinity routing, group 1 */
 	gic_init_cpu(0);
-	write32(GICD + GICD_IGROUPR1, ~0u);
+	for (unsigned word = 4; word < SPI_END / 8; word += 4)
+		write32(GICD + GICD_IGROUPR1 - 4 + word, ~0u);
 	write32(GICD + GICR_IPRIORITYR + (INTID_UART & ~3), 0xa0a0a0a0);
 	write32(GICD + GICD_ISENABLER1, 1u << (INTID_UART - 32));
 	write32(UART + UART_LCRH, 0x70); /* 8 bits, FIFO */
