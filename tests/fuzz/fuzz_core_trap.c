@@ -11,7 +11,7 @@
 #include "tests/fake/check.h"
 #include "tests/fake/drive.h"
 
-enum { CPUS = 2, MAX_STEPS = 3000, FRAME = 0x20000 };
+enum { CPUS = 2, MAX_STEPS = 300, FRAME = 0x20000 };
 
 struct event {
 	uint8_t kind, flags;
@@ -289,8 +289,13 @@ static void persona_interrupt(uint32_t cpu, const struct event *e)
 	uint32_t intid = e->a & 0x20 ? e->b : LR_VINTID(c->r[R_ICH_LR0 + e->b % n]);
 
 	switch (e->a & 3) {
-	case 0:
-		fake_guest_dir(c, intid);
+	case 0: /* ICH_HCR_EL2.TDIR */
+		if (c->r[R_ICH_HCR] & BIT(14)) {
+			c->guest->regs.x[0] = intid;
+			check_sync(cpu, ESR(EC_SYSREG, SYSREG_ISS(3, 0, 12, 11, 1, 0, 0)), 0, 0);
+		} else {
+			fake_guest_dir(c, intid);
+		}
 		break;
 	case 1:
 		fake_guest_eoi(c, group, intid);
