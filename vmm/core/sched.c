@@ -106,6 +106,15 @@ static void account(struct pcpu *p, uint64_t t)
 		p->min_vruntime = max64(p->min_vruntime, p->charged ? p->charged->vruntime : p->charged_work ? p->vault_vruntime : 0);
 }
 
+/* The virtual run time of one that slept, and comes back: at most a slice of credit, which in its own measure is longer the less it weighs.
+ */
+static uint64_t after_sleep(const struct pcpu *p, uint64_t vruntime, uint32_t weight)
+{
+	uint64_t credit = slice_ticks() * WEIGHT_SCALE / weight;
+
+	return max64(vruntime, p->min_vruntime > credit ? p->min_vruntime - credit : 0);
+}
+
 /* Brings the states of the CPU's vCPUs up to date; returns the READY one that is furthest behind, NULL without; counts the READY ones. */
 static struct vcpu *pick(struct pcpu *p, uint64_t t, uint32_t *ret_ready)
 {
@@ -131,8 +140,7 @@ static struct vcpu *pick(struct pcpu *p, uint64_t t, uint32_t *ret_ready)
 				continue;
 			__atomic_store_n(&v->state, VCPU_READY, __ATOMIC_RELEASE);
 		}
-		/* A sleeper comes back with at most a slice of credit. */
-		v->vruntime = max64(v->vruntime, p->min_vruntime > slice_ticks() ? p->min_vruntime - slice_ticks() : 0);
+		v->vruntime = after_sleep(p, v->vruntime, __atomic_load_n(&v->vm->weight, __ATOMIC_RELAXED));
 		++*ret_ready;
 		if (!best || v->vruntime < best->vruntime)
 			best = v;
@@ -203,7 +211,7 @@ struct vcpu *sched_next(struct pcpu *p)
 			sched_arm(p);
 			return vault_deliver(p);
 		}
-		p->vault_vruntime = max64(p->vault_vruntime, p->min_vruntime > slice_ticks() ? p->min_vruntime - slice_ticks() : 0);
+		p->vault_vruntime = after_sleep(p, p->vault_vruntime, WEIGHT_WORK);
 		if (work && (!v || p->vault_vruntime < v->vruntime)) {
 			p->charged_work = true;
 			sched_arm(p);
