@@ -11,6 +11,9 @@ from kit.handset import Handset
 MACHINES = {f"{cpu}, {smp} CPUs": (cpu, smp) for cpu in ("cortex-a53", "cortex-a72") for smp in (2, 4)}
 
 
+OTHERS = {f"{cpu}, 2 CPUs": (cpu,) for cpu in ("cortex-a76", "neoverse-n1", "max")}
+
+
 def _kernel(handset, persona):
     return handset.sh(persona, "uname -r").split()[-1]
 
@@ -100,6 +103,26 @@ def test_boot(cpu, smp):
         handset.skip("personal")
         handset.personal_ready()
         check_equal(build.digest_in(handset, "personal", "keep"), digests["personal"], "personal's file after its own reboot")
+        handset.power_off()
+    os.unlink(disk)
+
+
+@cases(**OTHERS)
+def test_newer_cpu(cpu):
+    """Cores with other features: both systems run at once on them, and their disks keep what they write."""
+    name = f"first-light-{cpu}"
+    disk = os.path.join(env.fresh(name), "flash.img")
+    env.copy_sparse(build.built().disk, disk)
+    with Handset(disk, name, cpu=cpu) as handset:
+        handset.personal_ready()
+        handset.unlock(build.passcode().decode())
+        for persona in ("personal", "work"):
+            check_equal(handset.sh(persona, "nproc").split()[-1], "2", f"{persona}: CPUs")
+        digests = {p: build.write_random_file(handset, p, "keep") for p in ("personal", "work")}
+        # Read from the disk, not from memory.
+        for persona, digest in digests.items():
+            handset.sh(persona, "echo 3 >/proc/sys/vm/drop_caches")
+            check_equal(build.digest_in(handset, persona, "keep"), digest, f"{persona}'s file, read again")
         handset.power_off()
     os.unlink(disk)
 
