@@ -11,8 +11,8 @@ from kit.handset import Handset
 CROSS = os.environ.get("CROSS", "aarch64-linux-gnu-")
 SOURCES = os.path.join(env.ROOT, "tests", "e2e", "guests", "flat")
 WRAP = os.path.join(env.ROOT, "imagegen", "bootimg", "wrap.c")
-FLAGS = ["-O1", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-mgeneral-regs-only", "-mstrict-align", "-Wall", "-Wextra", "-Werror",
-         "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-Wl,-z,max-page-size=4096", "-Wl,-z,noexecstack"]
+FLAGS = ["-O1", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-mgeneral-regs-only", "-mstrict-align", "-Wall", "-Wextra",
+         "-Werror", "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-Wl,-z,max-page-size=4096", "-Wl,-z,noexecstack"]
 RAM, FLAT_AT, LOADED = 0x40000000, 0x40080000, 0x40200000
 MIB = 1 << 20
 CODE_MAX = 4096  # bytes that the wrapper's code and its table leave in memory
@@ -54,19 +54,21 @@ class Guest:
 
     def check(self, text, what):
         said = dict(re.findall(r"^flat: (.*?) (0x[0-9a-f]+|'.*')$", text, re.M))
-        expected = {"at": hex(self.at), "level": "0x1", "bytes set in bss": "0x0", "fill": hex(self.sum), "command line": f"'{self.cmdline}'",
-                    "initrd": "0x0"}
+        expected = {"at": hex(self.at), "level": "0x1", "bytes set in bss": "0x0", "fill": hex(self.sum),
+                    "command line": f"'{self.cmdline}'", "initrd": "0x0"}
         for key, value in expected.items():
             check_equal(said.get(key), value, f"{what}: {key}")
         check(int(said["device tree"], 16) >= RAM, f"{what}: no device tree at x0")
-        check(int(said["bytes of others"], 16) <= CODE_MAX, f"{what}: {said['bytes of others']} bytes are left in memory that is not the guest's")
+        left = int(said["bytes of others"], 16)
+        check(left <= CODE_MAX, f"{what}: {left} bytes that are not zero lie in memory that is not the guest's")
         check("went on" not in text, f"{what}: it went on after it was off")
         return said
 
 
 def _manifest(name, personas):
     """personas: personal's and work's kernel file, memory and command line."""
-    text = "mvp: 1\nname: kernels\nversion: '1'\nboard: qemu-virt\nkeys: {master: keys/master.key}\nhypervisor: {console: prefixed}\npersonas:\n"
+    text = ("mvp: 1\nname: kernels\nversion: '1'\nboard: qemu-virt\nkeys: {master: keys/master.key}\nhypervisor: {console: prefixed}\n"
+            "personas:\n")
     for persona, (kernel, memory, cmdline) in zip(("personal", "work"), personas):
         text += (f"  {persona}:\n    memory: {memory} MiB\n    cpus: 2\n    network: none\n"
                  f"    boot: {{kernel: 'file:{kernel}', initrd: none, cmdline: '{cmdline}'}}\n")
@@ -105,9 +107,9 @@ def test_flat_binaries():
     said = _boot(folder, "kernels-flat", [(small, small.flat(), 32), (large, large.flat(), 16)])
     # The device tree lies as far behind as on the virt board: half of the memory.
     check_equal([int(s["device tree"], 16) for s in said], [RAM + 16 * MIB, RAM + 8 * MIB], "the device trees")
-    qemu = env.program("qemu-system-aarch64")
-    plain = subprocess.run([qemu, "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-m", "32M", "-nodefaults", "-display", "none", "-serial",
-                            "stdio", "-kernel", small.flat(), "-append", small.cmdline], input=b"\n" * 4, stdout=subprocess.PIPE, timeout=60)
+    command = ["-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-m", "32M", "-nodefaults", "-display", "none", "-serial", "stdio",
+               "-kernel", small.flat(), "-append", small.cmdline]
+    plain = subprocess.run([env.program("qemu-system-aarch64"), *command], input=b"\n" * 4, stdout=subprocess.PIPE, timeout=60)
     on_qemu = small.check(plain.stdout.decode(), "plain QEMU")
     check_equal(said[0]["device tree"], on_qemu["device tree"], "the device tree's address, and plain QEMU's")
 
@@ -128,7 +130,8 @@ def test_wrapper_code_is_its_comments():
         words, lines = zip(*re.findall(r"^\t0x([0-9a-f]{8}), /\* (.*) \*/$", f.read(), re.M))
     source, target, binary = (os.path.join(folder, "code." + kind) for kind in ("S", "o", "bin"))
     with open(source, "w") as f:
-        f.write("head: b start\n.skip 60\n" + "\n".join(lines) + "\nrun_at: .quad 0\nimage_len: .quad 0\nentry: .quad 0\ndtb_at: .quad 0\nsteps:\n")
+        words_behind = "".join(f"{name}: .quad 0\n" for name in ("run_at", "image_len", "entry", "dtb_at"))
+        f.write("head: b start\n.skip 60\n" + "\n".join(lines) + "\n" + words_behind + "steps:\n")
     env.run([CROSS + "gcc", "-c", "-o", target, source])
     env.run([CROSS + "objcopy", "-O", "binary", target, binary])
     with open(binary, "rb") as f:

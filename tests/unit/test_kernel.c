@@ -288,7 +288,7 @@ static void test_damaged_elf_is_refused(void **state)
 
 static void test_many_segments_are_refused(void **state)
 {
-	struct segment s[WRAP_PARTS_MAX + 1];
+	struct segment s[WRAP_PARTS_MAX + 1] = { 0 };
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(s); i++)
