@@ -69,7 +69,8 @@ struct cpu {                    /* TPIDR_EL1 points here; start.S knows the firs
 struct attack {
 	const char *name;
 	void (*run)(struct cpu *c, uint32_t picks);
-	bool alone; /* CPU 1 is off meanwhile */
+	bool alone;    /* CPU 1 is off meanwhile */
+	uint32_t soak; /* picks of a turn in the mixture: some tenths of a second */
 };
 
 struct call {

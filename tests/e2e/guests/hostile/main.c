@@ -13,22 +13,22 @@ void hostile_secondary(struct cpu *c);
 _Static_assert(sizeof(struct cpu) == 4096 && offsetof(struct cpu, resume) == 32 && offsetof(struct cpu, serrors) == 48, "start.S");
 
 static const struct attack attacks[] = {
-	{ "registers", attack_registers, false },
-	{ "mmio-gic", attack_mmio_gic, false },
-	{ "mmio-devices", attack_mmio_devices, false },
-	{ "odd", attack_odd, false },
-	{ "walks", attack_walks, false },
-	{ "user", attack_user, false },
-	{ "ipa", attack_ipa, false },
-	{ "calls", attack_calls, false },
-	{ "gic-random", attack_gic_random, false },
-	{ "gic-overflow", attack_gic_overflow, false },
-	{ "gic-order", attack_gic_order, false },
-	{ "gic-pending", attack_gic_level, false },
-	{ "sgi", attack_sgi, false },
-	{ "timer", attack_timer, false },
-	{ "wait", attack_wait, false },
-	{ "cpu-on", attack_cpu_on, true },
+	{ "registers", attack_registers, false, 2000 },
+	{ "mmio-gic", attack_mmio_gic, false, 100000 },
+	{ "mmio-devices", attack_mmio_devices, false, 2000 },
+	{ "odd", attack_odd, false, 2000 },
+	{ "walks", attack_walks, false, 500 },
+	{ "user", attack_user, false, 500 },
+	{ "ipa", attack_ipa, false, 100000 },
+	{ "calls", attack_calls, false, 100000 },
+	{ "gic-random", attack_gic_random, false, 40000 },
+	{ "gic-overflow", attack_gic_overflow, false, 1000 },
+	{ "gic-order", attack_gic_order, false, 400 },
+	{ "gic-pending", attack_gic_level, false, 400 },
+	{ "sgi", attack_sgi, false, 80 },
+	{ "timer", attack_timer, false, 400 },
+	{ "wait", attack_wait, false, 400 },
+	{ "cpu-on", attack_cpu_on, true, 200 },
 };
 #define ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
 
@@ -176,7 +176,9 @@ static void soak(struct cpu *c, uint64_t exits, uint64_t until)
 
 	for (; total_exits < end && ticks() < until; salt++) {
 		rng = rng * 6364136223846793005ull + 1442695040888963407ull;
-		attack(c, &attacks[(rng >> 33) % ATTACKS], 100u << (rng >> 61), salt, true);
+		const struct attack *a = &attacks[(rng >> 33) % ATTACKS];
+
+		attack(c, a, a->soak >> ((rng >> 61 & 3) + (exits ? 0 : 3)), salt, true);
 		if (ticks() >= next) {
 			put_line("soak: %l turns, %l exits, %l bad", salt, total_exits, total_bads);
 			next = ticks() + us(5000000);
@@ -193,7 +195,7 @@ static void end_second(struct cpu *c, uint32_t too)
 	isb();
 	__asm__ volatile("svc #0");
 }
-static const struct attack last = { "last", end_second, false };
+static const struct attack last = { "last", end_second, false, 0 };
 
 /* How a persona may end: in the middle of things. */
 static void reset(struct cpu *c, uint64_t how)
