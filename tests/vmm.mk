@@ -47,3 +47,9 @@ core-events: $(O)/deps/test
 	@grep '^core_trap: ' $(O)/clang/core_events.log
 
 soak: core-events
+
+.PHONY: sched-soak
+sched-soak: all demo-manifest
+	@MVP_STARVE_S=90 O=$(abspath $(O)) python3 tests/e2e/run.py sched.starved
+
+soak: sched-soak

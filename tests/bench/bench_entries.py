@@ -71,7 +71,7 @@ def stormed(name_, disk, cpus, ms, reboot=True):
         got = rig.run(120, "storm", personal=(0, ms, 1000 * ms, 2, 0, 0), work=(0, ms, 1000 * ms, 2, 0, 0))
         for persona in got:
             rounds = [sum(windows.values()) for windows in got[persona].windows.values()]
-            check(len(rounds) == 2 and min(rounds) > 1, f"{persona} stormed {rounds} rounds on its CPUs")
+            check(len(rounds) == 2 and min(rounds) > 0, f"{persona} stormed {rounds} rounds on its CPUs")
         for front in ("work", "personal"):
             rig.send("mvp", "switch")
             rig.expect("mvp", f"front {front}", 60)

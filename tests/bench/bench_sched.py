@@ -155,7 +155,7 @@ def slept(rig, ms, units):
 def switched(rig, ms):
     """The screen is switched while both spin: the shares of the personal persona before and after, window by window."""
     rig.begin(personal=busy(ms, cpus=1), work=busy(ms, cpus=1))
-    for _ in range(40):
+    for _ in range(80):  # some ms each, while both spin
         rig.send("mvp", "status")
         rig.expect("mvp", "status front personal", 60)
     rig.send("mvp", "switch")
@@ -182,9 +182,10 @@ def wakened(rig, wakes):
 
 
 def swap_window(found, before, after):
-    """How many windows lie between the last share that fits `before` and the first that fits `after`; None if they do not all fit."""
+    """How many windows lie between the last share that fits `before`, if the switch did not come sooner, and the first that fits `after`; None
+    if the others do not all fit."""
     fits = ["b" if abs(s - before) <= POINTS_WINDOW else "a" if abs(s - after) <= POINTS_WINDOW else "-" for s in found]
-    match = re.fullmatch(r"(b{3,})(-*)(a{3,})", "".join(fits))
+    match = re.fullmatch(r"(b*)(-*)(a{3,})", "".join(fits))
     return len(match[2]) if match else None
 
 
