@@ -15,12 +15,12 @@ SHIFT = 4
 # Goal of the design: 200 us on hardware. A core of 1 GHz that retires an instruction every fourth cycle does 50,000 in that time.
 BUDGET = 50000
 NOTES = [
-    f"Budget: {BUDGET:,} instructions an entry; on hardware the goal is 200 us. Without the some 70 that save and restore registers.",
-    "One CPU for all four vCPUs, so every figure is exact: the personas of guest/sched.c (`storm`: 56 interrupts pending at once in any"
-    " order, routed to and fro, set/way, SGIs, timers, calls), their start, stop and scrub, and the attacker of tests/e2e/guests/hostile.",
-    "Scrub and set/way go by steps of 256 KiB, with the window's lock held. With a second CPU an entry can wait for another one's step and"
-    " then do its own. A CPU that waits gives its turn to the other, which keeps it until the guest's next yield: that counts on the waiter,"
-    " so the figure of two CPUs is an upper bound. It is taken while no persona is loaded.",
+    f"Budget: {BUDGET:,} instructions an entry; on hardware the goal is 200 us. Saving and restoring the guest's registers is not in it.",
+    "One CPU for all four vCPUs, so that an instruction is a tick: the personas of guest/sched.c (`storm`: 56 interrupts pending at once in"
+    " any order, routed to and fro, set/way, SGIs, timers, calls), their start, stop and scrub, and the attacker of"
+    " tests/e2e/guests/hostile.",
+    "Two CPUs: an upper bound, without goal. The simulated CPUs share one clock, and a CPU that waits for a lock gives its turn to the other,"
+    " which keeps it until its guest yields: what that one does meanwhile counts on the waiter, too. While no persona is being loaded.",
     "An entry that finds nothing to run ends where the CPU idles, as an interrupt's; what comes after it is one of its own.",
 ]
 KINDS = {0x00: "undefined class", 0x01: "WFI", 0x07: "FP/SIMD, first use", 0x16: "HVC", 0x17: "SMC",

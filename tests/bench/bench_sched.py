@@ -182,8 +182,8 @@ def wakened(rig, wakes):
 
 
 def swap_window(found, before, after):
-    """How many windows lie between the last share that fits `before`, if the switch did not come sooner, and the first that fits `after`; None
-    if the others do not all fit."""
+    """How many windows lie between the last share that fits `before` (there may be none: the switch comes when it comes) and the first that
+    fits `after`. None if the others do not all fit."""
     fits = ["b" if abs(s - before) <= POINTS_WINDOW else "a" if abs(s - after) <= POINTS_WINDOW else "-" for s in found]
     match = re.fullmatch(r"(b*)(-*)(a{3,})", "".join(fits))
     return len(match[2]) if match else None
