@@ -19,16 +19,16 @@ NOTES = [
     "One CPU for all four vCPUs, so that an instruction is a tick: the personas of guest/sched.c (`storm`: 56 interrupts pending at once in"
     " any order, routed to and fro, set/way, SGIs, timers, calls), their start, stop and scrub, and the attacker of"
     " tests/e2e/guests/hostile.",
-    "Two CPUs: an upper bound, without goal. The simulated CPUs share one clock, and a CPU that waits for a lock gives its turn to the other,"
-    " which keeps it until its guest yields: what that one does meanwhile counts on the waiter, too. While no persona is being loaded.",
+    "Two CPUs: an upper bound, without goal. The simulated CPUs share one clock, and a CPU that waits for a lock gives its turn to the"
+    " other, which keeps it until its guest yields: what that one does meanwhile counts on the waiter, too. While no persona is being loaded.",
     "An entry that finds nothing to run ends where the CPU idles, as an interrupt's; what comes after it is one of its own.",
 ]
 KINDS = {0x00: "undefined class", 0x01: "WFI", 0x07: "FP/SIMD, first use", 0x16: "HVC", 0x17: "SMC",
          0x18: "system register, set/way, SGI", 0x20: "instruction fetch", 0x24: "load or store (GIC, devices, nothing)",
          64: "interrupt, or idle", 65: "SError"}
 FIRST_CALL = 66
-CALLS = ("version", "wait", "IRQ line", "IRQ done", "IRQ enable", "start a persona", "stop a persona", "scrub a step", "foreground", "timer",
-         "power", "doorbell", "panic")
+CALLS = ("version", "wait", "IRQ line", "IRQ done", "IRQ enable", "start a persona", "stop a persona", "scrub a step", "foreground",
+         "timer", "power", "doorbell", "panic")
 # Without these the load missed its aim: WFI, FP, HVC, SMC, registers, loads and stores, interrupts; wait, line, done, start, scrub, timer.
 NEEDED = {0x01, 0x07, 0x16, 0x17, 0x18, 0x24, 64, *(FIRST_CALL + n for n in (1, 2, 3, 5, 7, 9))}
 HOSTILE = os.path.join(env.ROOT, "tests", "e2e", "guests", "hostile")
