@@ -20,7 +20,8 @@ NOTES = [
     " any order, routed to and fro, set/way, SGIs, timers, calls), their start, stop and scrub, and the attacker of"
     " tests/e2e/guests/hostile.",
     "Two CPUs: an upper bound, without goal. The simulated CPUs share one clock, and a CPU that waits for a lock gives its turn to the"
-    " other, which keeps it until its guest yields: what that one does meanwhile counts on the waiter, too. While no persona is being loaded.",
+    " other, which keeps it until its guest yields: what that one does meanwhile counts on the waiter, too. While no persona is being"
+    " loaded.",
     "An entry that finds nothing to run ends where the CPU idles, as an interrupt's; what comes after it is one of its own.",
 ]
 KINDS = {0x00: "undefined class", 0x01: "WFI", 0x07: "FP/SIMD, first use", 0x16: "HVC", 0x17: "SMC",
