@@ -5,6 +5,7 @@ import sys
 import time
 
 from kit import build, env
+from kit.cases import alone
 from kit.env import check, check_equal
 from kit.handset import Console
 
@@ -100,6 +101,7 @@ def _complaints(handset):
     return [line for line in handset.sh("work", "dmesg", 120).splitlines() if re.search(COMPLAINTS, line, re.I)]
 
 
+@alone
 def test_starved():
     disk = _starved_disk()
     command = [env.MVPCTL, "run", "--headless", "--cpu", "cortex-a72", "--smp", "2", disk]
