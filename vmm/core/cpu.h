@@ -93,6 +93,7 @@ struct pcpu {
 	uint64_t gicr_pa;
 	uint64_t sgi_target;  /* this CPU as ICC_SGI1R_EL1 names it */
 	struct vcpu *charged; /* who pays for the time since charged_since; NULL with charged_work: the vault's background work */
+	struct vcpu *running; /* as charged, for other CPUs: who needs an exit to notice what they changed. Atomically accessed */
 	bool charged_work;
 	uint64_t charged_since;
 	uint64_t slice_end; /* counter value; 0: nobody waits for the CPU */

@@ -27,8 +27,8 @@ void sched_wake(struct vcpu *v)
 
 	if (__atomic_compare_exchange_n(&v->state, &blocked, VCPU_READY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		ring(v->home);
-	else if (v->home != this_cpu()) /* an exit is all it needs, if it runs */
-		irq_send_kick(v->home, false);
+	else if (v->home != this_cpu() && __atomic_load_n(&v->home->running, __ATOMIC_SEQ_CST) == v)
+		irq_send_kick(v->home, false); /* an exit is all it needs; while somebody else runs there he is left in peace */
 }
 
 void sched_kicked(struct vm *vm)
@@ -198,6 +198,7 @@ struct vcpu *sched_next(struct pcpu *p)
 		account(p, t);
 		p->charged = NULL;
 		p->charged_work = false;
+		__atomic_store_n(&p->running, NULL, __ATOMIC_RELAXED);
 		p->resched = false;
 		if (!p->vault_started && __atomic_load_n(&vault_ready, __ATOMIC_ACQUIRE)) {
 			p->vault_started = true;
@@ -219,6 +220,8 @@ struct vcpu *sched_next(struct pcpu *p)
 		}
 		if (v) {
 			p->charged = v;
+			/* In this order: who changes its state and does not see it run has changed it before the last look below. */
+			__atomic_store_n(&p->running, v, __ATOMIC_SEQ_CST);
 			load_persona(p, v);
 			ptimer_update(v);
 			switch_to(p, v);
