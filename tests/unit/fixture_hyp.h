@@ -20,7 +20,7 @@
 
 static struct tmpdir *data; /* what MVP_DATADIR names */
 
-static const char cflags[] = "-std=gnu17 -Os -g -ffreestanding -fno-pic -march=armv8-a\n-mgeneral-regs-only -Wall -Werror\n";
+static const char cflags[] = "-std=gnu17 -Os -g -ffreestanding -fno-pic -march=armv8-a\n-Wall -Werror\n";
 
 static inline void put(const char *name, const char *text)
 {
