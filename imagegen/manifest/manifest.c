@@ -528,6 +528,7 @@ void manifest_free(struct manifest *m)
 				 &m->hypervisor.switch_key,
 				 &m->hypervisor.switch_combo,
 				 &m->hypervisor.console,
+				 &m->hypervisor.build,
 				 &m->policy.notifications.work_to_personal,
 				 &m->policy.notifications.personal_to_work,
 				 &m->policy.clipboard };
