@@ -215,6 +215,34 @@ def _attack(handset, commands, least_share):
     return exits
 
 
+def _beside(handset, commands, seconds):
+    """Rounds per second of the working persona while the commands are played over and over for so long, by its own time."""
+    begin = _now(handset)
+    for turn in range(1000):
+        if _now(handset) >= begin + seconds:
+            break
+        handset.storm(f"{commands} {turn}", PATIENCE_S)
+    return _rate(handset.rounds(), begin, _now(handset))
+
+
+def _against_neighbour(handset):
+    """A storm of interrupts may cost the working persona no more than a neighbour that is merely busy. By itself, because an average over
+    all families hides one that starves it; and against that neighbour rather than against nobody, at nearly the same time, because both are
+    hurt alike by what else the machine does. Two windows of the neighbour, one before and one after."""
+    for _ in range(3):
+        before = _beside(handset, "hog 2000", 10)
+        under = _beside(handset, "gic-random 20000", 20)
+        after = _beside(handset, "hog 2000", 10)
+        ratio = 2 * under / (before + after)
+        print(f"    {handset.honest}: {before:.2f} and {after:.2f} rounds/s beside a busy neighbour, {under:.2f} in a storm of interrupts: "
+              f"{ratio:.0%}", flush=True)
+        if max(before, after) < STEADY * min(before, after):
+            check(ratio >= LEAST_OF_NEIGHBOUR,
+                  f"a storm of interrupts leaves the working persona {ratio:.0%} of what a busy neighbour leaves it")
+            return
+    raise env.Failure("the machine is too unsteady to judge: the same neighbour cost the working persona this much and that")
+
+
 def _resets(handset):
     """The attacker resets its persona in every way it knows, several times in a row."""
     for how in (0, 1, 2, 3, 5, 6):
@@ -235,6 +263,9 @@ PATIENCE_S = 600
 # a kernel whose two CPUs are not always there: a quarter less is not yet a loss.
 SHARE = {"personal": FOREGROUND / 100 * 0.75, "work": (100 - FOREGROUND) / 100 * 0.75}
 
+LEAST_OF_NEIGHBOUR = 0.6
+STEADY = 1.5  # between the two windows of the neighbour; if they differ more, the numbers say nothing
+
 
 def _storm(name, hostile, cpu, commands):
     folder = env.fresh("adversary-" + name)
@@ -244,11 +275,12 @@ def _storm(name, hostile, cpu, commands):
         handset.storm("registers", PATIENCE_S)
         handset.work()
         exits = _attack(handset, [(command, PATIENCE_S) for command in commands], SHARE[handset.honest])
+        _against_neighbour(handset)
         check(exits >= 10000, f"the attacker counted only {exits} exits")
         _resets(handset)
         handset.checked()
     os.unlink(disk)
-    return len(commands) + 3
+    return len(commands) + 4
 
 
 @alone

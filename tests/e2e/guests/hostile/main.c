@@ -1,4 +1,5 @@
-/* Commands from the console: `FAMILY`, `all` or `some PICKS` (every family once), `soak EXITS`, `mix SECONDS`, `reset HOW`, `off`. Between
+/* Commands from the console: `FAMILY`, `all` or `some PICKS` (every family once), `soak EXITS`, `mix SECONDS`, `hog MILLISECONDS`,
+ * `reset HOW`, `off`. Between
  * commands the guest sleeps and CPU 1 is off, so that it costs nobody anything. */
 #include "hostile.h"
 
@@ -34,6 +35,15 @@ static const struct attack attacks[] = {
 
 static uint64_t seed;
 static uint64_t total_exits, total_tries, total_bads;
+
+/* No attack: a busy neighbour that never leaves the guest by itself, what the storms are compared with. picks in milliseconds. */
+static void hog(struct cpu *c, uint32_t picks)
+{
+	masked(true);
+	for (uint64_t start = ticks(); ticks() - start < us(1000) * picks;)
+		c->tries++;
+}
+static const struct attack neighbour = { "hog", hog, false, 0 };
 
 /* What CPU 1 does next; it takes a job when `number` moves. */
 static struct {
@@ -233,6 +243,8 @@ static void command(struct cpu *c, const char *line)
 		soak(c, number(&line), ~0ull);
 	else if (is_word(&line, "mix"))
 		soak(c, 0, ticks() + us(1000000) * number(&line));
+	else if (is_word(&line, "hog"))
+		attack(c, &neighbour, (uint32_t)number(&line), 0, false);
 	else if (is_word(&line, "reset"))
 		reset(c, number(&line));
 	else if (is_word(&line, "off"))
