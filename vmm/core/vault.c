@@ -8,7 +8,11 @@ bool vault_ready;
 
 void vault_queue_irq(struct pcpu *p, uint32_t intid)
 {
-	/* At most one entry per listed interrupt: each stays active until the vault is done with it. */
+	/* At most one entry for each listed interrupt: it stays active until the vault is done with it, and a vault that says so before it
+	 * was given the interrupt gets it once. */
+	for (uint32_t i = 0; i < p->irq_count; i++)
+		if (p->irq_queue[(p->irq_head + i) % MAX_QUEUED_IRQS] == intid)
+			return;
 	if (p->irq_count == MAX_QUEUED_IRQS)
 		core_panic("interrupt not listed in the configuration", intid);
 	p->irq_queue[(p->irq_head + p->irq_count++) % MAX_QUEUED_IRQS] = intid;
