@@ -1,5 +1,5 @@
 /* The virtual GICv3 (Arm IHI 0069) as a persona sees it: registers by memory accesses that trap, interrupts at the CPU interface of the
- * fake machine, whose list registers the core fills. test_core_vgic.c looks at the state inside. */
+ * fake machine, whose list registers the core fills. test_core_gic.c has what they do to interrupts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -75,23 +75,23 @@ struct vcpu *vault_background(struct pcpu *p)
 }
 
 /* Runs the vault for v, which goes on when it has answered. */
-static void serve(struct pcpu *p, struct vcpu *v, uint64_t event, uint64_t what, uint64_t a2, uint64_t a3)
+static void serve(struct pcpu *p, struct vcpu *v, uint64_t event, uint64_t log2_width, uint64_t write, uint64_t a2, uint64_t a3)
 {
 	__atomic_store_n(&v->state, VCPU_IOREQ, __ATOMIC_RELAXED);
 	p->client = v;
-	resume_vault(p, event, (uint64_t)v->vm->id | (uint64_t)v->index << 8 | what, a2, a3);
+	resume_vault(p, event, MVP_IOREQ_PACK((uint64_t)v->vm->id, (uint64_t)v->index, log2_width, write), a2, a3);
 }
 
 void vault_ioreq(struct pcpu *p, struct vcpu *v)
 {
 	const struct ioreq *r = &v->ioreq;
 
-	serve(p, v, MVP_EV_IOREQ, MVP_IOREQ_PACK(0ull, 0ull, (uint64_t)r->log2_width, (uint64_t)r->write), r->ipa, r->value);
+	serve(p, v, MVP_EV_IOREQ, r->log2_width, r->write, r->ipa, r->value);
 }
 
 void vault_random(struct pcpu *p, struct vcpu *v)
 {
-	serve(p, v, MVP_EV_RANDOM, 0, 0, 0);
+	serve(p, v, MVP_EV_RANDOM, 0, 0, 0, 0);
 }
 
 void ioreq_finish(struct vcpu *v, uint64_t value)

@@ -36,7 +36,6 @@ static void update_line(unsigned persona)
 	}
 }
 
-/* An alarm in the past is one that comes when the seconds have gone round: 136 years. */
 static void wait_for_match(struct clock *c)
 {
 	uint32_t left = c->match - pl031_seconds();
@@ -46,11 +45,13 @@ static void wait_for_match(struct clock *c)
 
 static void set_match(struct clock *c, uint32_t match)
 {
+	uint32_t left = match - pl031_seconds();
 	c->match = match;
-	c->armed = match != pl031_seconds();
+	/* An alarm in the past comes when the seconds have gone round, in up to 136 years: not here. */
+	c->armed = left && left < 1u << 31;
 	if (c->armed)
 		wait_for_match(c);
-	else
+	else if (!left)
 		c->ris = 1;
 }
 

@@ -39,8 +39,8 @@
 #define MVP_EV_TIMER 3
 #define MVP_EV_DOORBELL 4 /* x1 = sender's CPU index (of the last one, if several rang) */
 #define MVP_EV_WORK 5     /* a share of CPU time for background work: do a step of at most some 100 us */
-#define MVP_EV_RANDOM 7   /* x1 = MVP_IOREQ_PERSONA and _VCPU: a persona asks for entropy; answered with 3 x 64 bits */
 #define MVP_EV_PERSONA 6  /* x1 = persona, x2 = MVP_PERSONA_*: it stopped by itself; already off all CPUs */
+#define MVP_EV_RANDOM 7   /* x1 = MVP_IOREQ_PERSONA and _VCPU: a persona asks for entropy; answered with 3 x 64 bits */
 
 #define MVP_IOREQ_PERSONA(x) ((x)&0xff)
 #define MVP_IOREQ_VCPU(x) (((x) >> 8) & 0xff)
