@@ -147,7 +147,7 @@ int config_vault(const struct board *b, const struct manifest *m, const struct l
 			 b->uart_intid.v, b->rtc.v);
 	(void)buf_printf(ret, "\t.virtio_pa = 0x%" PRIx64 ",\n\t.virtio_stride = %" PRIu64 ",\n\t.virtio_count = %" PRIu64 ",\n",
 			 b->virtio.v, b->virtio_stride.v, b->virtio_count.v);
-	(void)buf_printf(ret, "\t.virtio_intid = %" PRIu64 ",\n\t.console = %s,\n\t.switch_key = %d,\n\t.product = ", b->virtio_intid.v,
+	(void)buf_printf(ret, "\t.virtio_intid = %" PRIu64 ",\n\t.console = %s,\n\t.console_key = %d,\n\t.product = ", b->virtio_intid.v,
 			 !strcmp(m->hypervisor.console.s, "prefixed") ? "MVP_CONSOLE_PREFIXED" : "MVP_CONSOLE_MUX", key);
 	c_string(ret, m->name.s);
 	(void)buf_puts(ret, " \" \" ");

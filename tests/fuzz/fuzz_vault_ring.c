@@ -3,10 +3,13 @@
 #include "tests/unit/vault_host.h"
 
 #include "vmm/vault/crypt.c"
+#include "vmm/vault/devices/ring.c"
+#include "vmm/vault/devices/vblk.c"
+#include "vmm/vault/devices/vdev.c"
 #include "vmm/vault/disk.c"
 #include "vmm/vault/lib.c"
-#include "vmm/vault/ring.c"
-#include "vmm/vault/vblk.c"
+
+static const struct mvp_vault_persona config = { .name = "fuzz" };
 
 #define RAM_LEN 0x4000u
 #define DISK_SECTORS 4096u
@@ -84,14 +87,14 @@ static void start(bool secret)
 	view = (struct view){ 64, 1024, secret ? &crypt : NULL };
 	if (disk_start())
 		abort();
-	vblk_plug(0, &view, &(struct ram){ memory, RAM_LEN }, "fuzz");
+	vblk_plug(&(struct guest){ 0, &config, &view, &(struct ram){ memory, RAM_LEN } });
 	/* A working set-up to start from; the script may undo it. */
 	static const uint32_t set_up[][2] = {
 		{ 0x70, 3 },          { 0x24, 1 },          { 0x20, 1 },          { 0x70, 11 }, { 0x38, 16 },
 		{ 0x80, 0x40000000 }, { 0x90, 0x40000400 }, { 0xa0, 0x40000800 }, { 0x44, 1 },  { 0x70, 15 }
 	};
 	for (size_t i = 0; i < ARRAY_LEN(set_up); i++)
-		vblk_write(0, set_up[i][0], 4, set_up[i][1]);
+		vdev_write(0, set_up[i][0], 4, set_up[i][1]);
 }
 
 /* One request of a script byte's liking in descriptors 0 to 2, so that a script need not find the whole form by itself. */
@@ -112,7 +115,7 @@ static void offer(const uint8_t *p)
 	memset(memory + 0x404, 0, 32);
 	uint16_t index = (uint16_t)(get_le16(memory + 0x402) + 1);
 	memcpy(memory + 0x402, &index, 2);
-	vblk_write(0, 0x50, 4, 0);
+	vdev_write(0, 0x50, 4, 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -129,10 +132,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		uint16_t at = get_le16(p + 1);
 		switch (p[0] % 8) {
 		case 0:
-			vblk_write(0, at % MVP_GUEST_VIRTIO_STRIDE & ~3u, 4, p[3] | (uint32_t)p[4] << 8 | (uint32_t)p[5] << 24);
+			vdev_write(0, at % MVP_GUEST_VIRTIO_STRIDE & ~3u, 4, p[3] | (uint32_t)p[4] << 8 | (uint32_t)p[5] << 24);
 			break;
 		case 1:
-			(void)vblk_read(0, at % MVP_GUEST_VIRTIO_STRIDE, 1u << (p[3] & 3));
+			(void)vdev_read(0, at % MVP_GUEST_VIRTIO_STRIDE, 1u << (p[3] & 3));
 			break;
 		case 2:
 			memcpy(memory + at % (RAM_LEN - 4), p + 2, 4);
@@ -149,17 +152,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			offer(p + 2);
 			break;
 		case 6:
-			vblk_write(0, 0x50, 4, 0);
+			vdev_write(0, 0x50, 4, 0);
 			break;
 		default:
-			vblk_write(0, at % 0x200, 1u << (p[3] & 3), p[4]);
+			vdev_write(0, at % 0x200, 1u << (p[3] & 3), p[4]);
 		}
 	}
 	vblk_unplug(0);
-	for (unsigned n = 0; n < 100 && !vblk_is_idle(0); n++)
+	for (unsigned n = 0; n < 100 && vblk_busy(0); n++)
 		disk_irq(48);
 	/* Whatever it did: everything comes to an end, and every slot comes back. */
-	if (!vblk_is_idle(0) || disk.slots_used || disk.bounces_used || vblks[0].requests_used || clients[0].slots || clients[0].alone)
+	if (vblk_busy(0) || disk.slots_used || disk.bounces_used || vblks[0].requests_used || clients[0].slots || clients[0].alone)
 		abort();
 	free(memory);
 	return 0;

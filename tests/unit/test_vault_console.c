@@ -19,7 +19,7 @@ __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 #undef put
 #include "../../vmm/vault/lib.c"
 #include "../../vmm/vault/timer.c"
-#include "../../vmm/vault/vpl011.c"
+#include "../../vmm/vault/devices/vpl011.c"
 
 /* The board's UART */
 static char wire[0x40000];
@@ -111,7 +111,7 @@ static void start(enum mvp_console mode)
 	memset(&in, 0, sizeof(in));
 	memset(uarts, 0, sizeof(uarts));
 	memset(armed, 0, sizeof(armed));
-	host_config = (struct mvp_vault_config){ .personas = 2, .console = (uint32_t)mode, .switch_key = 0x1d, .uart_intid = 33 };
+	host_config = (struct mvp_vault_config){ .personas = 2, .console = (uint32_t)mode, .console_key = 0x1d, .uart_intid = 33 };
 	memcpy(host_config.persona[0].name, "personal", 9);
 	memcpy(host_config.persona[1].name, "work", 5);
 	host_config.persona[1].color = 0x0a0b0c;

@@ -10,10 +10,11 @@
 #include "vault_host.h"
 
 #include "../../vmm/vault/crypt.c"
+#include "../../vmm/vault/devices/ring.c"
+#include "../../vmm/vault/devices/vblk.c"
+#include "../../vmm/vault/devices/vdev.c"
 #include "../../vmm/vault/disk.c"
 #include "../../vmm/vault/lib.c"
-#include "../../vmm/vault/ring.c"
-#include "../../vmm/vault/vblk.c"
 
 enum {
 	DISK_SECTORS = 4096,
@@ -27,6 +28,8 @@ enum {
 	QUEUE = 128,
 	INTID = 48,
 };
+
+static const struct mvp_vault_persona config = { .name = "personal" };
 
 /* The device under the engine. */
 static uint8_t image[DISK_SECTORS * SECTOR];
@@ -146,12 +149,12 @@ static void offer(uint16_t head)
 
 static void wr(uint32_t at, uint32_t value)
 {
-	vblk_write(0, at, 4, value);
+	vdev_write(0, at, 4, value);
 }
 
 static uint32_t rd(uint32_t at)
 {
-	return (uint32_t)vblk_read(0, at, 4);
+	return (uint32_t)vdev_read(0, at, 4);
 }
 
 static void drive_up(void)
@@ -185,7 +188,7 @@ static void plug(const struct view *v)
 	memset(ram_bytes, 0, sizeof(ram_bytes));
 	memset(fake, 0, sizeof(fake));
 	fake_fails = false;
-	vblk_plug(0, v, &ram, "personal");
+	vblk_plug(&(struct guest){ 0, &config, v, &ram });
 	drive_up();
 }
 
@@ -327,7 +330,7 @@ static void test_many_requests_in_flight_complete(void **state)
 			assert_int_equal(unit[i], mine ? r + 1 : 0);
 		}
 	}
-	assert_true(vblk_is_idle(0));
+	assert_false(vblk_busy(0));
 }
 
 static void test_written_data_is_what_was_offered(void **state)
@@ -399,12 +402,12 @@ static void test_reset_drops_requests_and_says_when_they_are_gone(void **state)
 	ram_bytes[0x8100] = 0xee;
 	offer(0);
 	wr(0x50, 0);
-	assert_false(vblk_is_idle(0));
+	assert_true(vblk_busy(0));
 	wr(0x70, 0);
 	assert_int_not_equal(rd(0x70), 0); /* data may still arrive */
 	for (unsigned k = 0; k < 100; k++)
 		disk_irq(INTID);
-	assert_true(vblk_is_idle(0));
+	assert_false(vblk_busy(0));
 	assert_int_equal(rd(0x70), 0);
 	assert_int_equal(rd(0x44), 0);
 	assert_int_equal(ram_bytes[0x8100], 0xee);
@@ -509,7 +512,7 @@ static void test_registers_row_by_row(void **state)
 	} rows[] = {
 		{ 0x000, 0x74726976 }, { 0x004, 2 }, { 0x008, 2 }, { 0x00c, 0x0050564d }, { 0x034, 128 }, { 0x070, 15 },
 		{ 0x0fc, 0 },          { 0x014, 0 }, { 0x020, 0 }, { 0x050, 0 },          { 0x064, 0 },   { 0x080, 0 },
-		{ 0x0b0, 0xffffffff }, { 0x200, 0 }, { 0x002, 0 }, { 0x100, 2048 },       { 0x114, 512 }, { 0x118, 0x00010000 },
+		{ 0x0b0, 0xffffffff }, { 0x208, 0 }, { 0x002, 0 }, { 0x100, 2048 },       { 0x114, 512 }, { 0x118, 0x00010000 },
 		{ 0x10c, 62 },         { 0x104, 0 }, { 0x044, 1 }, { 0x011, 0 },          { 0x1fc, 0 },
 	};
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
@@ -523,9 +526,9 @@ static void test_registers_row_by_row(void **state)
 	wr(0x30, 1);
 	assert_int_equal(rd(0x34), 0);
 	assert_int_equal(rd(0x44), 0);
-	assert_int_equal(vblk_read(0, 0x100, 8), 2048);
-	assert_int_equal(vblk_read(0, 0x101, 1), 8);
-	assert_int_equal(vblk_read(0, 0x000, 1), 0);
+	assert_int_equal(vdev_read(0, 0x100, 8), 2048);
+	assert_int_equal(vdev_read(0, 0x101, 1), 8);
+	assert_int_equal(vdev_read(0, 0x000, 1), 0);
 	plug(&secret_view);
 	assert_int_equal(rd(0x118), 0x00080003); /* 4096-byte physical blocks */
 	assert_int_equal(rd(0x114), 512);

@@ -7,13 +7,17 @@
 
 static bool map_persona(struct vm *vm, uint64_t *root)
 {
-	return pt_map(root, MVP_GUEST_RAM, vm->ram_pa, vm->ram_size, PT_RAM);
+	const struct mvp_core_persona *c = &mvp_core_config.persona[vm->id];
+
+	return pt_map(root, MVP_GUEST_RAM, vm->ram_pa, vm->ram_size, PT_RAM) &&
+	       pt_map(root, MVP_GUEST_RAM + vm->ram_size, c->frame_pa, c->frame_size, PT_RAM_NOEXEC);
 }
 
 static bool map_vault(uint64_t *root)
 {
 	const struct mvp_core_config *c = &mvp_core_config;
-	bool ok = pt_map(root, MVP_VAULT_BASE, c->vault_pa, c->vault_size, PT_RAM);
+	bool ok = pt_map(root, MVP_VAULT_BASE, c->vault_pa, c->vault_size, PT_RAM) &&
+		  pt_map(root, MVP_VAULT_SCREENS, c->screens_pa, c->screens_size, PT_RAM_NOEXEC);
 
 	for (uint32_t i = 0; ok && i < c->vault_mmio_count; i++)
 		ok = pt_map(root, c->vault_mmio[i].pa, c->vault_mmio[i].pa, c->vault_mmio[i].size, PT_DEVICE);

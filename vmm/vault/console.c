@@ -18,10 +18,10 @@
  * most 1023 bytes. Input waits while the persona it is for has no room for it. */
 #include "console.h"
 
+#include "devices/vpl011.h"
 #include "drivers/pl011.h"
 #include "handset.h"
 #include "timer.h"
-#include "vpl011.h"
 
 #define TX_SIZE 0x10000u
 #define TX_PERSONAS (TX_SIZE / 2) /* personas stop here; the rest is the vault's */
@@ -328,7 +328,7 @@ static void passcode_byte(uint8_t c)
 
 static void mux_byte(uint8_t c)
 {
-	if (c == mvp_vault_config.switch_key)
+	if (c == mvp_vault_config.console_key)
 		handset_switch();
 	else if (out.ask)
 		passcode_byte(c);

@@ -72,6 +72,11 @@ uint32_t view_unit(const struct view *v)
 	return v->crypt ? v->crypt->unit : SECTOR;
 }
 
+struct spinlock *disk_client_lock(unsigned client)
+{
+	return &clients[client].lock;
+}
+
 void disk_lock(unsigned client)
 {
 	spin_lock(&clients[client].lock);

@@ -46,6 +46,7 @@ uint64_t disk_sectors(void);
 bool disk_irq(uint32_t intid); /* CPU 0; false if the interrupt is not the disk's */
 
 /* A client's lock covers its requests; all but disk_start() and disk_irq() want it held. */
+struct spinlock *disk_client_lock(unsigned client);
 void disk_lock(unsigned client);
 void disk_unlock(unsigned client);
 /* The caller checked that the request is whole sectors, lies in the view, and that its segments add up to it. May call disk_io_done() at

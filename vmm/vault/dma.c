@@ -9,6 +9,8 @@ paddr_t dma_paddr(const void *at)
 		if (va >= window && va - window < c->persona[p].ram_size)
 			return (paddr_t){ c->persona[p].ram_pa + (va - window) };
 	}
+	if (va >= MVP_VAULT_SCREENS && va - MVP_VAULT_SCREENS < c->screens_size)
+		return (paddr_t){ c->screens_pa + (va - MVP_VAULT_SCREENS) };
 	if (va < MVP_VAULT_BASE || va - MVP_VAULT_BASE >= c->vault_size)
 		vault_panic(VAULT_PANIC_INTERNAL, va);
 	return (paddr_t){ c->vault_pa + (va - MVP_VAULT_BASE) };

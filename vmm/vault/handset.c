@@ -1,10 +1,10 @@
 #include "handset.h"
 
 #include "console.h"
+#include "devices/devices.h"
 #include "drivers/virtio_rng.h"
 #include "job.h"
 #include "timer.h"
-#include "vblk.h"
 
 #define FREE_TRIES 3 /* wrong passcodes without a delay */
 #define DELAY_MAX_S 60u
@@ -132,7 +132,7 @@ static void take_stopped(unsigned persona)
 		load(persona);
 		return;
 	}
-	vblk_unplug(persona);
+	devices_unplug(persona);
 	p->state = PERSONA_OFF;
 	console_log("%s: off", name_of(persona));
 	for (unsigned i = 0; i < mvp_vault_config.personas; i++) {

@@ -2,8 +2,8 @@
 #ifndef VAULT_HANDSET_H
 #define VAULT_HANDSET_H
 
+#include "devices/ring.h"
 #include "disk.h"
-#include "ring.h"
 
 void handset_start(unsigned cpus);
 

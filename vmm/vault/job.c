@@ -1,6 +1,6 @@
 /* The machinery of jobs: what each state waits for, and reads. */
 #include "job.h"
-#include "vblk.h"
+#include "devices/vblk.h"
 
 #define STEP_US 200u /* of computation in one MVP_EV_WORK */
 

@@ -4,11 +4,11 @@
 #define VAULT_JOB_H
 
 #include "bootimg.h"
+#include "devices/ring.h"
 #include "disk.h"
 #include "gpt.h"
 #include "luks2.h"
 #include "mvp/config.h"
-#include "ring.h"
 
 #define JOB_BUF 0x10000u
 

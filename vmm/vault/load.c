@@ -1,11 +1,9 @@
 /* Loads a persona from its disk into its RAM and starts it. Before that its RAM is scrubbed and no request of its last life touches it. */
 #include "console.h"
+#include "devices/devices.h"
 #include "drivers/virtio_rng.h"
 #include "job.h"
 #include "random.h"
-#include "vblk.h"
-#include "vpl011.h"
-#include "vpl031.h"
 
 #define CLEAN_PIECE 0x40000u /* bytes cleaned between looks at the clock */
 #define SEED_MAX 64u
@@ -13,9 +11,7 @@
 
 void load_start(struct job *j)
 {
-	vblk_unplug(j->persona);
-	vpl011_reset(j->persona);
-	vpl031_reset(j->persona);
+	devices_unplug(j->persona);
 	j->load.done = 0;
 	j->state = JOB_DRAIN;
 }
@@ -28,7 +24,7 @@ static enum job_state fail(struct job *j, const char *wrong)
 
 enum job_state load_drain(struct job *j)
 {
-	return vblk_is_idle(j->persona) ? JOB_SCRUB : JOB_DRAIN;
+	return devices_busy(j->persona) ? JOB_DRAIN : JOB_SCRUB;
 }
 
 enum job_state load_scrub(struct job *j)
@@ -171,7 +167,7 @@ enum job_state load_clean(struct job *j)
 		if (arch_counter() >= deadline)
 			return JOB_CLEAN;
 	}
-	vblk_plug(j->persona, &p->disk, &p->ram, p->config->name);
+	devices_plug(&(struct guest){ j->persona, p->config, &p->disk, &p->ram });
 	int64_t error = hc(MVP_HC_PERSONA_START, j->persona, MVP_GUEST_RAM + j->load.plan.kernel_to, MVP_GUEST_DTB);
 	handset_load_result(j->persona, error ? "the core refuses to start it" : NULL);
 	return JOB_IDLE;

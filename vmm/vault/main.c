@@ -1,56 +1,25 @@
 /* The loop of each CPU around MVP_HC_WAIT. */
 #include "console.h"
+#include "devices/devices.h"
+#include "devices/vblk.h"
+#include "devices/vpl031.h"
 #include "disk.h"
 #include "handset.h"
 #include "mvp/machine.h"
 #include "random.h"
 #include "timer.h"
-#include "vblk.h"
-#include "vpl011.h"
-#include "vpl031.h"
 
 _Noreturn void vault_main(uint64_t cpu, uint64_t cpus);
-
-/* The machine a persona sees (mvp/machine.h). Handlers get offsets. Other offsets read 0 and ignore writes. */
-static uint64_t empty_slot_read(unsigned persona, uint32_t at, unsigned width)
-{
-	static const uint32_t identity[] = { 0x74726976, 2, 0, 0x0050564d }; /* magic, version, no device, vendor "MVP" */
-	(void)persona;
-	at %= MVP_GUEST_VIRTIO_STRIDE;
-	return width == 4 && at % 4 == 0 && at / 4 < ARRAY_LEN(identity) ? identity[at / 4] : 0;
-}
-
-static void empty_slot_write(unsigned persona, uint32_t at, unsigned width, uint64_t value)
-{
-	(void)persona, (void)at, (void)width, (void)value;
-}
-
-static const struct {
-	uint64_t at, size;
-	uint64_t (*read)(unsigned persona, uint32_t at, unsigned width);
-	void (*write)(unsigned persona, uint32_t at, unsigned width, uint64_t value);
-} devices[] = {
-	{ MVP_GUEST_VIRTIO + MVP_SLOT_BLK * MVP_GUEST_VIRTIO_STRIDE, MVP_GUEST_VIRTIO_STRIDE, vblk_read, vblk_write },
-	{ MVP_GUEST_UART, 0x1000, vpl011_read, vpl011_write },
-	{ MVP_GUEST_RTC, 0x1000, vpl031_read, vpl031_write },
-	{ MVP_GUEST_VIRTIO, MVP_GUEST_VIRTIO_STRIDE *MVP_GUEST_VIRTIO_SLOTS, empty_slot_read, empty_slot_write },
-};
 
 static void on_ioreq(const struct event *e, struct answer *a)
 {
 	unsigned persona = MVP_IOREQ_PERSONA(e->x1), width = MVP_IOREQ_WIDTH(e->x1);
 	if (persona >= mvp_vault_config.personas)
 		vault_panic(VAULT_PANIC_INTERNAL, e->x1);
-	for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
-		uint64_t at = e->x2 - devices[i].at;
-		if (e->x2 < devices[i].at || !range_in(at, width, devices[i].size))
-			continue;
-		if (MVP_IOREQ_WRITE(e->x1))
-			devices[i].write(persona, (uint32_t)at, width, e->x3);
-		else
-			a->value = devices[i].read(persona, (uint32_t)at, width);
-		return;
-	}
+	if (MVP_IOREQ_WRITE(e->x1))
+		devices_write(persona, e->x2, width, e->x3);
+	else
+		a->value = devices_read(persona, e->x2, width);
 }
 
 static void on_random(const struct event *e, struct answer *a)
@@ -65,19 +34,29 @@ static void resume_disks(void)
 		vblk_resume(p);
 }
 
+static bool on_disk_irq(uint32_t intid)
+{
+	if (!disk_irq(intid))
+		return false;
+	resume_disks();
+	return true;
+}
+
+/* Physical interrupts come to CPU 0. Each device knows its own. */
+static bool (*const irqs[])(uint32_t intid) = { on_disk_irq, console_irq, handset_irq };
+
 static void on_irq(const struct event *e, struct answer *a)
 {
 	(void)a;
 	uint32_t intid = (uint32_t)e->x1;
-	if (disk_irq(intid))
-		resume_disks();
-	else if (!console_irq(intid))
-		handset_irq(intid);
+	for (size_t i = 0; i < ARRAY_LEN(irqs) && !irqs[i](intid); i++)
+		;
 	hc(MVP_HC_IRQ_DONE, intid, 0, 0);
 	if (arch_cpu() == 0)
 		handset_poll(false);
 }
 
+/* Who set timer_at() on this CPU knows what for: everyone looks whether it is time. */
 static void on_timer(const struct event *e, struct answer *a)
 {
 	(void)a;

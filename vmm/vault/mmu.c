@@ -104,4 +104,7 @@ void mmu_build(void)
 
 	for (unsigned p = 0; p < c->personas; p++)
 		map(MVP_VAULT_WINDOW((uint64_t)p), c->persona[p].ram_size, MAP_DATA);
+	map(MVP_VAULT_SCREENS, c->screens_size, MAP_DATA);
+	if (c->fw_cfg_pa)
+		map_device(c->fw_cfg_pa, PAGE);
 }

@@ -6,7 +6,8 @@
  * otherwise. Only the vault may make them.
  *
  * Address space of the vault (its IPA and, by its own stage 1 tables, its VA): devices at their physical address, its own memory at
- * MVP_VAULT_BASE, the RAM of persona p at MVP_VAULT_WINDOW(p). Offsets in a window equal IPA - MVP_GUEST_RAM of the persona. */
+ * MVP_VAULT_BASE, the RAM of persona p at MVP_VAULT_WINDOW(p), all screens at MVP_VAULT_SCREENS. Offsets in a window equal
+ * IPA - MVP_GUEST_RAM of the persona. */
 #ifndef MVP_ABI_H
 #define MVP_ABI_H
 
@@ -14,6 +15,7 @@
 
 #define MVP_VAULT_BASE 0x40000000
 #define MVP_VAULT_WINDOW(p) (((p) + 1) * 0x1000000000)
+#define MVP_VAULT_SCREENS 0x7000000000
 
 #define MVP_HC(n) (0xC6000000 + (n)) /* SMCCC: fast call, 64 bit, vendor hypervisor service */
 
@@ -35,7 +37,7 @@
 #define MVP_HC_PANIC MVP_HC(12)     /* x1 = cause, x2 = address; the core reports it on the debug UART and resets the board */
 
 #define MVP_EV_IOREQ 1 /* x1 = MVP_IOREQ_*, x2 = IPA, x3 = value of a write (zero-extended) */
-#define MVP_EV_IRQ 2   /* x1 = physical INTID, masked until MVP_HC_IRQ_DONE */
+#define MVP_EV_IRQ 2   /* x1 = physical INTID, masked until MVP_HC_IRQ_DONE; x2 = with MVP_MEASURE, counter value when the core took it */
 #define MVP_EV_TIMER 3
 #define MVP_EV_DOORBELL 4 /* x1 = sender's CPU index (of the last one, if several rang) */
 #define MVP_EV_WORK 5     /* a share of CPU time for background work: do a step of at most some 100 us */

@@ -6,7 +6,7 @@
 
 #include "mvp/machine.h"
 
-#define MVP_CONFIG_REVISION 1 /* of the layout of these structures; core and vault check it at start */
+#define MVP_CONFIG_REVISION 2 /* of the layout of these structures; core and vault check it at start */
 
 #define MVP_MAX_VAULT_MMIO 8
 #define MVP_MAX_VAULT_IRQS 64
@@ -15,6 +15,8 @@ struct mvp_core_persona {
 	uint64_t ram_pa, ram_size; /* multiples of MVP_BLOCK_SIZE */
 	uint32_t vcpus;
 	uint32_t weight_fg, weight_bg; /* scheduler weights on the screen and behind it, 1..1000 */
+	/* The frame it draws into, part of the screens below; multiples of MVP_BLOCK_SIZE, size 0: none. It sees it right above its RAM. */
+	uint64_t frame_pa, frame_size;
 };
 
 struct mvp_core_config {
@@ -25,7 +27,8 @@ struct mvp_core_config {
 	uint64_t cpu_mpidr[MVP_MAX_CPUS];     /* affinities that may exist; absent ones refuse PSCI CPU_ON. [0] is the boot CPU */
 	uint32_t cpus;
 	uint32_t slice_us;
-	uint64_t vault_pa, vault_size; /* multiples of MVP_BLOCK_SIZE */
+	uint64_t vault_pa, vault_size;     /* multiples of MVP_BLOCK_SIZE */
+	uint64_t screens_pa, screens_size; /* likewise; the vault sees them at MVP_VAULT_SCREENS; size 0: no display */
 	uint32_t vault_mmio_count;
 	uint32_t vault_irqs_count;
 	struct {
@@ -42,6 +45,9 @@ struct mvp_core_config {
 extern const struct mvp_core_config mvp_core_config;
 
 enum mvp_console { MVP_CONSOLE_MUX = 0, MVP_CONSOLE_PREFIXED = 1 };
+enum mvp_display { MVP_DISPLAY_NONE = 0, MVP_DISPLAY_RAMFB = 1 };
+
+#define MVP_MAX_CHORD 4 /* keys of the switch chord */
 
 struct mvp_vault_persona {
 	char name[16]; /* NUL terminated; also its partition's name in the handset's GPT */
@@ -57,6 +63,10 @@ struct mvp_vault_persona {
 	uint32_t dtb_initrd_start_at, dtb_initrd_end_at; /* 64-bit big-endian IPAs; both properties are dropped without an initrd */
 	uint32_t dtb_kaslr_at;                           /* 8 random bytes */
 	uint32_t dtb_rng_at, dtb_rng_len;                /* random bytes */
+	uint32_t discard;                                /* 1: what it discards is discarded on the flash, which shows where nothing is */
+	uint32_t network;                                /* 1: it has a network device, whose address derives from the board's */
+	uint32_t may_switch;                             /* 1: its agent may ask for a switch of the screen */
+	uint64_t net_rate;                               /* bytes per second in each direction, 0: no limit */
 };
 
 struct mvp_vault_config {
@@ -68,10 +78,19 @@ struct mvp_vault_config {
 	uint64_t rtc_pa;    /* PL031 */
 	uint64_t virtio_pa; /* virtio-mmio transports, version 2 */
 	uint32_t virtio_stride, virtio_count;
-	uint32_t virtio_intid; /* of transport 0 */
-	uint32_t console;      /* enum mvp_console */
-	uint32_t switch_key;   /* byte on the console that switches personas */
-	const char *product;   /* manifest name and version, for the greeting */
+	uint32_t virtio_intid;                /* of transport 0 */
+	uint32_t console;                     /* enum mvp_console */
+	uint32_t console_key;                 /* byte on the console that switches personas */
+	uint16_t switch_chord[MVP_MAX_CHORD]; /* keys of the handset that do, as evdev codes, held down together; 0: fewer */
+	uint64_t fw_cfg_pa;                   /* QEMU's fw_cfg, or 0 */
+	/* Display: one screen per persona, then the vault's own, each a bar of bar_height lines and right below it the frame; x8r8g8b8. A
+	 * persona's screen begins in front of a 2 MiB boundary so that its frame begins on it. */
+	uint32_t display;                         /* enum mvp_display */
+	uint32_t width, height, stride;           /* of the frame, pixels; bytes of a line, of bar and frame alike */
+	uint32_t bar_height;                      /* lines */
+	uint64_t screens_pa, screens_size;        /* multiples of MVP_BLOCK_SIZE */
+	uint64_t screen_at[MVP_MAX_PERSONAS + 1]; /* first byte of each bar, from screens_pa */
+	const char *product;                      /* manifest name and version, for the greeting */
 	struct mvp_vault_persona persona[MVP_MAX_PERSONAS];
 };
 

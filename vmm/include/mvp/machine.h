@@ -31,6 +31,11 @@
 
 /* virtio-mmio slots in use */
 #define MVP_SLOT_BLK 0
+#define MVP_SLOT_CONSOLE 1
+#define MVP_SLOT_RNG 2
+#define MVP_SLOT_NET 3   /* only if the persona has a network */
+#define MVP_SLOT_KEYS 4  /* keyboard; this and the next only if the board has a display */
+#define MVP_SLOT_TOUCH 5 /* multi-touch, the size of the frame */
 
 #define MVP_MAX_CPUS 8  /* physical CPUs */
 #define MVP_MAX_VCPUS 8 /* vCPUs of one persona */

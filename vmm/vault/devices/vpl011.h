@@ -2,7 +2,7 @@
 #ifndef VAULT_VPL011_H
 #define VAULT_VPL011_H
 
-#include "lib.h"
+#include "../lib.h"
 
 void vpl011_reset(unsigned persona); /* drops input that was not read */
 

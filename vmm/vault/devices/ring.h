@@ -3,7 +3,7 @@
 #ifndef VAULT_RING_H
 #define VAULT_RING_H
 
-#include "lib.h"
+#include "../lib.h"
 #include "mvp/machine.h"
 
 #define RING_MAX 128

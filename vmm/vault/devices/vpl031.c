@@ -1,8 +1,8 @@
 #include "vpl031.h"
 
-#include "drivers/pl031.h"
+#include "../drivers/pl031.h"
+#include "../timer.h"
 #include "mvp/machine.h"
-#include "timer.h"
 
 #define REG_DR 0x00
 #define REG_MR 0x04

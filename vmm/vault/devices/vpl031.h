@@ -2,7 +2,7 @@
 #ifndef VAULT_VPL031_H
 #define VAULT_VPL031_H
 
-#include "lib.h"
+#include "../lib.h"
 
 void vpl031_reset(unsigned persona);
 void vpl031_tick(void); /* at MVP_EV_TIMER on any CPU */

@@ -1,6 +1,6 @@
 #include "vpl011.h"
 
-#include "console.h"
+#include "../console.h"
 #include "mvp/machine.h"
 
 #define RX_SIZE 2048 /* bytes kept for a persona: more than the FIFO of the real one, so that scripts may type ahead */
