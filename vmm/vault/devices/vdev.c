@@ -13,7 +13,7 @@
 #define VENDOR 0x0050564du /* "MVP" */
 #define CONFIG_AT 0x100u
 
-static struct vdev *slots[MVP_MAX_PERSONAS][MVP_GUEST_VIRTIO_SLOTS];
+static struct vdev *vdevs[MVP_MAX_PERSONAS][MVP_GUEST_VIRTIO_SLOTS];
 static struct ring_chain scratch[MVP_MAX_CPUS]; /* a vault vCPU is never preempted */
 
 struct ring_chain *vdev_scratch(void)
@@ -197,7 +197,7 @@ void vdev_plug(struct vdev *d, unsigned persona, unsigned slot, const struct ram
 	reset(d);
 	d->old_status = 0;
 	spin_unlock(&d->lock);
-	slots[persona][slot] = d;
+	vdevs[persona][slot] = d;
 }
 
 void vdev_unplug(struct vdev *d)
@@ -426,7 +426,7 @@ static uint64_t read_empty(uint32_t at, unsigned width)
 
 uint64_t vdev_read(unsigned persona, uint32_t at, unsigned width)
 {
-	struct vdev *d = slots[persona][at / MVP_GUEST_VIRTIO_STRIDE % MVP_GUEST_VIRTIO_SLOTS];
+	struct vdev *d = vdevs[persona][at / MVP_GUEST_VIRTIO_STRIDE % MVP_GUEST_VIRTIO_SLOTS];
 	uint64_t value = 0;
 	at %= MVP_GUEST_VIRTIO_STRIDE;
 	if (!d)
@@ -446,7 +446,7 @@ uint64_t vdev_read(unsigned persona, uint32_t at, unsigned width)
 
 void vdev_write(unsigned persona, uint32_t at, unsigned width, uint64_t value)
 {
-	struct vdev *d = slots[persona][at / MVP_GUEST_VIRTIO_STRIDE % MVP_GUEST_VIRTIO_SLOTS];
+	struct vdev *d = vdevs[persona][at / MVP_GUEST_VIRTIO_STRIDE % MVP_GUEST_VIRTIO_SLOTS];
 	at %= MVP_GUEST_VIRTIO_STRIDE;
 	if (!d)
 		return;
