@@ -2,7 +2,7 @@
 
 #ifdef MVP_MEASURE
 static struct {
-	uint64_t begin, longest[MEASURE_KINDS];
+	uint64_t begin, queued, longest[MEASURE_KINDS];
 } times[MVP_MAX_CPUS];
 
 void measure_begin(struct pcpu *p)
@@ -16,6 +16,17 @@ void measure_end(struct pcpu *p, uint32_t kind)
 
 	if (t > *longest)
 		*longest = t;
+}
+
+void measure_queued(struct pcpu *p)
+{
+	if (!p->irq_count)
+		times[p->index].queued = times[p->index].begin;
+}
+
+uint64_t measure_delivered(struct pcpu *p)
+{
+	return times[p->index].queued;
 }
 
 void measure_report(void)

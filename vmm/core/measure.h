@@ -11,6 +11,9 @@ enum { MEASURE_IRQ = 64, MEASURE_SERROR, MEASURE_HC /* + number of the vault's h
 #ifdef MVP_MEASURE
 void measure_begin(struct pcpu *p);
 void measure_end(struct pcpu *p, uint32_t kind);
+/* A device's interrupt is queued for the vault: it came when this entry began. Then, when the vault is given one, the oldest such time. */
+void measure_queued(struct pcpu *p);
+uint64_t measure_delivered(struct pcpu *p);
 /* A line per kind that occurred, on the debug UART: kind and counter ticks. */
 void measure_report(void);
 #else
@@ -23,6 +26,17 @@ static inline void measure_end(struct pcpu *p, uint32_t kind)
 {
 	(void)p;
 	(void)kind;
+}
+
+static inline void measure_queued(struct pcpu *p)
+{
+	(void)p;
+}
+
+static inline uint64_t measure_delivered(struct pcpu *p)
+{
+	(void)p;
+	return 0;
 }
 
 static inline void measure_report(void)

@@ -1,6 +1,7 @@
 /* Calls between core and vault (mvp/abi.h). The vault's vCPU on a CPU either waits, or runs until it waits again. */
 #include "arch.h"
 #include "cpu.h"
+#include "measure.h"
 
 enum { SCRUB_STEP = 128 * 1024 };
 
@@ -13,6 +14,7 @@ void vault_queue_irq(struct pcpu *p, uint32_t intid)
 	for (uint32_t i = 0; i < p->irq_count; i++)
 		if (p->irq_queue[(p->irq_head + i) % MAX_QUEUED_IRQS] == intid)
 			return;
+	measure_queued(p);
 	if (p->irq_count == MAX_QUEUED_IRQS)
 		core_panic("interrupt not listed in the configuration", intid);
 	p->irq_queue[(p->irq_head + p->irq_count++) % MAX_QUEUED_IRQS] = intid;
@@ -51,7 +53,7 @@ struct vcpu *vault_deliver(struct pcpu *p)
 
 		p->irq_head = (p->irq_head + 1) % MAX_QUEUED_IRQS;
 		p->irq_count--;
-		return resume_vault(p, MVP_EV_IRQ, intid, 0, 0);
+		return resume_vault(p, MVP_EV_IRQ, intid, measure_delivered(p), 0);
 	}
 	if (p->vault_timer_due) {
 		p->vault_timer_due = false;
