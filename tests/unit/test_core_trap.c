@@ -235,18 +235,19 @@ static void test_stage_2_gives_a_persona_its_memory_and_nothing_else(void **stat
 		for (uint64_t ipa = 0; ipa < BIT(39); ipa += ipa >= 4ull << 30 ? BIT(30) : 0x200000) {
 			uint64_t pa = 0, d = walk(&vms[i], ipa, &pa);
 			bool ram = ipa >= MVP_GUEST_RAM && ipa - MVP_GUEST_RAM < c->ram_size;
+			bool frame = !ram && ipa >= MVP_GUEST_RAM && ipa - MVP_GUEST_RAM - c->ram_size < c->frame_size;
 
-			assert_int_equal(d != 0, ram);
+			assert_int_equal(d != 0, ram || frame);
 			if (!d)
 				continue;
 			mapped += 0x200000;
-			assert_int_equal(pa, c->ram_pa + ipa - MVP_GUEST_RAM);
-			assert_int_equal(d & 3, 1);          /* blocks of 2 MiB */
-			assert_int_equal(d >> 2 & 0xf, 0xf); /* Normal, write-back */
-			assert_int_equal(d >> 6 & 3, 3);     /* read, write */
-			assert_int_equal(d >> 53 & 3, 0);    /* executable */
+			assert_int_equal(pa, frame ? c->frame_pa + ipa - MVP_GUEST_RAM - c->ram_size : c->ram_pa + ipa - MVP_GUEST_RAM);
+			assert_int_equal(d & 3, 1);                   /* blocks of 2 MiB */
+			assert_int_equal(d >> 2 & 0xf, 0xf);          /* Normal, write-back */
+			assert_int_equal(d >> 6 & 3, 3);              /* read, write */
+			assert_int_equal(d >> 53 & 3, frame ? 2 : 0); /* RAM can be executed */
 		}
-		assert_int_equal(mapped, c->ram_size);
+		assert_int_equal(mapped, c->ram_size + c->frame_size);
 	}
 }
 
@@ -274,6 +275,9 @@ static void test_stage_2_of_the_vault(void **state)
 		assert_true(d & BIT(54)); /* never executed */
 		assert_false(walk(&vms[VM_VAULT], MVP_VAULT_WINDOW((uint64_t)i) + c->persona[i].ram_size, &pa));
 	}
+	assert_true(walk(&vms[VM_VAULT], MVP_VAULT_SCREENS + c->screens_size - 1, &pa) & BIT(54));
+	assert_int_equal(pa, c->screens_pa + c->screens_size - 1);
+	assert_false(walk(&vms[VM_VAULT], MVP_VAULT_SCREENS + c->screens_size, &pa));
 	assert_false(walk(&vms[VM_VAULT], c->gicd_pa, &pa)); /* the GIC is the core's */
 	assert_false(walk(&vms[VM_VAULT], c->gicr_pa, &pa));
 }

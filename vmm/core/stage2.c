@@ -5,10 +5,8 @@
 
 /* Start level 1, 39-bit IPA, write-back inner-shareable walks, 8-bit VMIDs; PS is or-ed in per CPU (main.c). */
 
-static bool map_persona(struct vm *vm, uint64_t *root)
+static bool map_persona(const struct vm *vm, const struct mvp_core_persona *c, uint64_t *root)
 {
-	const struct mvp_core_persona *c = &mvp_core_config.persona[vm->id];
-
 	return pt_map(root, MVP_GUEST_RAM, vm->ram_pa, vm->ram_size, PT_RAM) &&
 	       pt_map(root, MVP_GUEST_RAM + vm->ram_size, c->frame_pa, c->frame_size, PT_RAM_NOEXEC);
 }
@@ -34,7 +32,8 @@ void stage2_init(void)
 
 		if (!root)
 			core_panic("no table for stage 2 of domain", i);
-		if (!(i == VM_VAULT ? map_vault(root) : i >= mvp_core_config.personas || map_persona(vm, root)))
+		if (!(i == VM_VAULT ? map_vault(root)
+				    : i >= mvp_core_config.personas || map_persona(vm, &mvp_core_config.persona[i], root)))
 			core_panic("stage 2 does not fit its tables, domain", i);
 		vm->vttbr = (uint64_t)root | (uint64_t)(i + 1) << 48; /* VMID 0 stays unused */
 	}
