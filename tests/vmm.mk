@@ -24,7 +24,7 @@ $(O)/libhostcore.a: $(HOST_CORE_OBJ)
 	@rm -f $@
 	ar rcsD $@ $^
 
-HOST_CORE_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(shell grep -l tests/fake/ tests/unit/test_core_*.c))
+HOST_CORE_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(shell grep -lE "tests/fake/|fixture_gic" tests/unit/test_core_*.c))
 $(HOST_CORE_TESTS): $(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libhostcore.a | $(O)/deps/test
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(O)/libhostcore.a -lcmocka
