@@ -29,6 +29,25 @@ static void test_nothing_before_a_seed(void **unused)
 		assert_int_equal(words[i], 0);
 }
 
+static void test_a_long_answer_is_made_of_independent_blocks(void **unused)
+{
+	uint8_t seed[RANDOM_SEED_LEN] = { 7 }, from[32], index[4] = { 0, 0, 0, 1 }, out[32], got[50], next[24];
+	(void)unused;
+	random_seed(seed);
+	memcpy(from, pool, sizeof(from));
+	got[49] = 0;
+	assert_true(random_bytes(got, 49));
+	digest(1, from, NULL, 0, out);
+	assert_memory_equal(got, out, 32);
+	digest(1, from, index, sizeof(index), out);
+	assert_memory_equal(got + 32, out, 17);
+	assert_int_equal(got[49], 0);
+	digest(2, from, NULL, 0, out);
+	assert_memory_equal(pool, out, 32);
+	assert_true(random_bytes(next, sizeof(next)));
+	assert_memory_not_equal(next, got, sizeof(next));
+}
+
 static void test_each_answer_leaves_a_new_state(void **unused)
 {
 	uint8_t seed[RANDOM_SEED_LEN], at[32] = { 0 }, next[32], out[32];
@@ -59,6 +78,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_before_a_seed),
 		cmocka_unit_test(test_each_answer_leaves_a_new_state),
+		cmocka_unit_test(test_a_long_answer_is_made_of_independent_blocks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,16 +28,38 @@ void random_seed(const uint8_t seed[RANDOM_SEED_LEN])
 	spin_unlock(&lock);
 }
 
-bool random_words(uint64_t ret[3])
+bool random_is_seeded(void)
 {
-	uint8_t out[SHA256_LEN] = { 0 };
 	spin_lock(&lock);
 	bool have = seeded;
-	if (have) {
-		derive(PURPOSE_OUTPUT, NULL, 0, out);
-		derive(PURPOSE_NEXT, NULL, 0, pool);
-	}
 	spin_unlock(&lock);
+	return have;
+}
+
+bool random_bytes(uint8_t *ret, size_t len)
+{
+	uint8_t out[SHA256_LEN], index[4];
+	spin_lock(&lock);
+	bool have = seeded;
+	for (uint32_t i = 0; have && len; i++) {
+		size_t n = min_u64(len, sizeof(out));
+		put_be32(index, i);
+		derive(PURPOSE_OUTPUT, index, i ? sizeof(index) : 0, out);
+		memcpy(ret, out, n);
+		ret += n;
+		len -= n;
+	}
+	if (have)
+		derive(PURPOSE_NEXT, NULL, 0, pool);
+	spin_unlock(&lock);
+	wipe(out, sizeof(out));
+	return have;
+}
+
+bool random_words(uint64_t ret[3])
+{
+	uint8_t out[24] = { 0 };
+	bool have = random_bytes(out, sizeof(out));
 	for (size_t i = 0; i < 3; i++)
 		ret[i] = get_le64(out + 8 * i);
 	wipe(out, sizeof(out));

@@ -5,6 +5,7 @@
 #include "vdev.h"
 #include "vpl011.h"
 #include "vpl031.h"
+#include "vrng.h"
 
 static const struct {
 	void (*plug)(const struct guest *g);
@@ -14,6 +15,7 @@ static const struct {
 	{ vblk_plug, vblk_unplug, vblk_busy },
 	{ NULL, vpl011_reset, NULL },
 	{ NULL, vpl031_reset, NULL },
+	{ vrng_plug, vrng_unplug, NULL },
 };
 
 void devices_plug(const struct guest *g)
