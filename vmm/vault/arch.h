@@ -17,7 +17,16 @@ uint64_t arch_counter(void);
 uint32_t arch_counter_hz(void);
 unsigned arch_cpu(void);
 
+uint32_t mmio_read32(uintptr_t at);
+void mmio_write32(uintptr_t at, uint32_t v);
+void arch_clean(const void *at, size_t len);
+
 static inline void arch_dmb_guest(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void arch_dmb_device(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
