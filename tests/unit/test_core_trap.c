@@ -293,6 +293,24 @@ static void test_domains_have_tags_of_their_own(void **state)
 
 /* ---- the vault's hypercalls with what they must refuse ---- */
 
+/* A vault that says too early that it is done with an interrupt, again and again, gets it once, and the core is not impressed. */
+static void test_an_interrupt_waits_for_the_vault_once(void **state)
+{
+	(void)state;
+	(void)drive_read(0, MVP_GUEST_UART, 4); /* the vault runs on CPU 0 */
+	assert_int_equal(drive_hc(0, MVP_HC_IRQ_ENABLE, 33, 1, 0), 0);
+	for (unsigned n = 0; n < 2 * MAX_QUEUED_IRQS; n++) {
+		fake_spi(33, true);
+		fake_run_irqs(0);
+		assert_int_equal(drive_hc(0, MVP_HC_IRQ_DONE, 33, 0, 0), 0);
+	}
+	fake_spi(33, false);
+	assert_int_equal(pcpus[0].irq_count, 1);
+	assert_int_equal(drive_hc(0, MVP_HC_WAIT, 0, 0, 0), MVP_EV_IRQ);
+	assert_int_equal(fake.cpu[0].guest->regs.x[1], 33);
+	assert_int_equal(pcpus[0].irq_count, 0);
+}
+
 static void test_hypercalls_refuse_what_is_out_of_range(void **state)
 {
 	(void)state;
@@ -371,6 +389,7 @@ int main(void)
 		T(test_stage_2_gives_a_persona_its_memory_and_nothing_else),
 		T(test_stage_2_of_the_vault),
 		T(test_domains_have_tags_of_their_own),
+		T(test_an_interrupt_waits_for_the_vault_once),
 		T(test_hypercalls_refuse_what_is_out_of_range),
 		T(test_scrub_zeroes_all_of_a_stopped_persona),
 	};
