@@ -3,6 +3,7 @@
 #include "mvp/machine.h"
 #include "vblk.h"
 #include "vdev.h"
+#include "vinput.h"
 #include "vpl011.h"
 #include "vpl031.h"
 #include "vrng.h"
@@ -13,6 +14,7 @@ static const struct {
 	bool (*busy)(unsigned persona); /* NULL: never */
 } models[] = {
 	{ vblk_plug, vblk_unplug, vblk_busy },
+	{ vinput_plug, vinput_unplug, NULL },
 	{ NULL, vpl011_reset, NULL },
 	{ NULL, vpl031_reset, NULL },
 	{ vrng_plug, vrng_unplug, NULL },
