@@ -17,6 +17,8 @@ uint64_t arch_counter(void);
 uint32_t arch_counter_hz(void);
 unsigned arch_cpu(void);
 
+uint8_t mmio_read8(uintptr_t at);
+void mmio_write8(uintptr_t at, uint8_t v);
 uint32_t mmio_read32(uintptr_t at);
 void mmio_write32(uintptr_t at, uint32_t v);
 void arch_clean(const void *at, size_t len);
@@ -105,6 +107,18 @@ static inline void arch_dmb_device(void)
 static inline void arch_relax(void)
 {
 	__asm__ volatile("yield" : : : "memory");
+}
+
+static inline uint8_t mmio_read8(uintptr_t at)
+{
+	uint32_t v;
+	__asm__ volatile("ldrb %w0, [%1]" : "=r"(v) : "r"(at) : "memory");
+	return (uint8_t)v;
+}
+
+static inline void mmio_write8(uintptr_t at, uint8_t v)
+{
+	__asm__ volatile("strb %w0, [%1]" : : "r"((uint32_t)v), "r"(at) : "memory");
 }
 
 static inline uint32_t mmio_read32(uintptr_t at)
