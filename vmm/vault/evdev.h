@@ -2,6 +2,7 @@
 #ifndef VAULT_EVDEV_H
 #define VAULT_EVDEV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct evdev_event {
@@ -31,6 +32,21 @@ enum evdev_key {
 	BTN_LEFT = 0x110,
 	BTN_TOUCH = 0x14a,
 };
+
+struct key_set {
+	uint64_t words[KEY_CODES / 64];
+};
+
+static inline bool key_get(const struct key_set *s, unsigned code)
+{
+	return s->words[code / 64] >> (code % 64) & 1;
+}
+
+static inline void key_set(struct key_set *s, unsigned code, bool on)
+{
+	uint64_t bit = 1ull << (code % 64);
+	s->words[code / 64] = on ? s->words[code / 64] | bit : s->words[code / 64] & ~bit;
+}
 
 enum evdev_abs {
 	ABS_X = 0x00,

@@ -20,15 +20,11 @@ struct vinput {
 	struct ring_chain chain; /* the rest is covered by the lock of the queue of events */
 };
 
-struct key_map {
-	uint64_t words[(VINPUT_KEYS + 63) / 64];
-};
-
 struct keyboard {
 	struct vinput in;    /* first */
-	struct key_map held; /* down as far as our callers are concerned, delivered or in the report */
-	struct key_map sent; /* down as far as the persona knows */
-	struct key_map owed; /* of these: up, and it has to learn that */
+	struct key_set held; /* down as far as our callers are concerned, delivered or in the report */
+	struct key_set sent; /* down as far as the persona knows */
+	struct key_set owed; /* of these: up, and it has to learn that */
 	struct evdev_event report[REPORT_KEYS + 1];
 	uint32_t count;
 };
@@ -53,17 +49,6 @@ struct touch {
 
 static struct keyboard keyboards[MVP_MAX_PERSONAS];
 static struct touch touches[MVP_MAX_PERSONAS];
-
-static bool key_get(const struct key_map *m, unsigned code)
-{
-	return m->words[code / 64] >> (code % 64) & 1;
-}
-
-static void key_set(struct key_map *m, unsigned code, bool on)
-{
-	uint64_t bit = 1ull << (code % 64);
-	m->words[code / 64] = on ? m->words[code / 64] | bit : m->words[code / 64] & ~bit;
-}
 
 /* Delivery */
 
@@ -129,7 +114,7 @@ static bool keys_settle(struct keyboard *k)
 	unsigned most = room(&k->in);
 	for (;;) {
 		unsigned n = 0;
-		for (unsigned i = 0; i < ARRAY_LEN(k->owed.words); i++) {
+		for (unsigned i = 0; i < (VINPUT_KEYS + 63) / 64; i++) {
 			for (uint64_t left = k->owed.words[i]; left && n + 1 < most; left &= left - 1)
 				e[n++] = event(EV_KEY, 64 * i + (unsigned)__builtin_ctzll(left), 0);
 		}
@@ -191,7 +176,7 @@ void vinput_key(unsigned persona, unsigned code, bool down)
 static void keys_release(struct keyboard *k)
 {
 	k->count = 0;
-	k->held = (struct key_map){ 0 };
+	k->held = (struct key_set){ 0 };
 	k->owed = k->sent;
 	keys_flush(k);
 }
@@ -363,7 +348,7 @@ static void keyboard_stopped(struct vdev *d, unsigned queue)
 	struct keyboard *k = &keyboards[d->persona];
 	if (queue != QUEUE_EVENTS)
 		return;
-	k->held = k->sent = k->owed = (struct key_map){ 0 };
+	k->held = k->sent = k->owed = (struct key_set){ 0 };
 	wipe(k->report, sizeof(k->report));
 	k->count = 0;
 }
