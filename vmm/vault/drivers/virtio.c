@@ -30,7 +30,7 @@
 #define STATUS_FEATURES_OK 8u
 #define FEATURE_VERSION_1 (1ull << 32)
 
-bool virtio_find(uint32_t device_id, struct virtio *ret_dev)
+bool virtio_find(uint32_t device_id, unsigned nth, struct virtio *ret_dev)
 {
 	const struct mvp_vault_config *c = &mvp_vault_config;
 	for (uint32_t i = 0; i < c->virtio_count; i++) {
@@ -41,6 +41,8 @@ bool virtio_find(uint32_t device_id, struct virtio *ret_dev)
 			console_log("virtio slot %u speaks only the legacy interface (QEMU: -global virtio-mmio.force-legacy=false)", i);
 			continue;
 		}
+		if (nth--)
+			continue;
 		*ret_dev = (struct virtio){ base, c->virtio_intid + i };
 		return true;
 	}
@@ -86,6 +88,16 @@ uint32_t virtio_ack(const struct virtio *v)
 	return status;
 }
 
+uint8_t virtio_config8(const struct virtio *v, uint32_t at)
+{
+	return mmio_read8(v->base + REG_CONFIG + at);
+}
+
+void virtio_config8_write(const struct virtio *v, uint32_t at, uint8_t value)
+{
+	mmio_write8(v->base + REG_CONFIG + at, value);
+}
+
 uint32_t virtio_config32(const struct virtio *v, uint32_t at)
 {
 	return mmio_read32(v->base + REG_CONFIG + at);
@@ -103,16 +115,16 @@ static void write_address(uintptr_t reg, const volatile void *at)
 	mmio_write32(reg + 4, (uint32_t)(pa >> 32));
 }
 
-bool vq_start(struct vq *q, const struct virtio *v, uint16_t max, struct vq_desc *desc, uint16_t *avail, uint32_t *used)
+bool vq_start(struct vq *q, const struct virtio *v, uint32_t index, uint16_t max, struct vq_desc *desc, uint16_t *avail, uint32_t *used)
 {
-	mmio_write32(v->base + REG_QUEUE_SEL, 0);
+	mmio_write32(v->base + REG_QUEUE_SEL, index);
 	uint32_t device_max = mmio_read32(v->base + REG_QUEUE_NUM_MAX);
 	uint16_t num = max;
 	while (num > device_max)
 		num /= 2;
 	if (!num || mmio_read32(v->base + REG_QUEUE_READY))
 		return false;
-	*q = (struct vq){ .dev = *v, .num = num, .desc = desc, .avail = avail, .used = used };
+	*q = (struct vq){ .dev = *v, .index = index, .num = num, .desc = desc, .avail = avail, .used = used };
 	mmio_write32(v->base + REG_QUEUE_NUM, num);
 	write_address(v->base + REG_QUEUE_DESC, desc);
 	write_address(v->base + REG_QUEUE_DRIVER, avail);
@@ -121,24 +133,35 @@ bool vq_start(struct vq *q, const struct virtio *v, uint16_t max, struct vq_desc
 	return true;
 }
 
-void vq_submit(struct vq *q, uint16_t head)
+void vq_offer(struct vq *q, uint16_t head)
 {
 	q->avail[2 + (q->next_avail & (q->num - 1))] = head;
 	/* Descriptors and entry before the index. */
 	arch_dmb_device();
 	q->avail[1] = ++q->next_avail;
-	/* The index before the doorbell that makes the device look at it. */
-	arch_dmb_device();
-	mmio_write32(q->dev.base + REG_QUEUE_NOTIFY, 0);
 }
 
-bool vq_completed(struct vq *q, uint32_t *ret_head)
+void vq_notify(struct vq *q)
+{
+	/* The index before the doorbell that makes the device look at it. */
+	arch_dmb_device();
+	mmio_write32(q->dev.base + REG_QUEUE_NOTIFY, q->index);
+}
+
+void vq_submit(struct vq *q, uint16_t head)
+{
+	vq_offer(q, head);
+	vq_notify(q);
+}
+
+bool vq_completed(struct vq *q, uint32_t *ret_head, uint32_t *ret_len)
 {
 	if ((uint16_t)(q->used[0] >> 16) == q->next_used)
 		return false;
 	/* The index before the entry and the data it covers. */
 	arch_dmb_device();
 	*ret_head = q->used[1 + 2 * (q->next_used & (q->num - 1))];
+	*ret_len = q->used[2 + 2 * (q->next_used & (q->num - 1))];
 	q->next_used++;
 	return true;
 }

@@ -27,13 +27,13 @@ const char *virtio_blk_start(struct blk_info *ret_info)
 {
 	struct virtio dev;
 	uint64_t features;
-	if (!virtio_find(VIRTIO_ID_BLOCK, &dev))
+	if (!virtio_find(VIRTIO_ID_BLOCK, 0, &dev))
 		return "no virtio disk";
 	if (!virtio_begin(&dev, FEATURE_RO | FEATURE_BLK_SIZE | FEATURE_FLUSH, &features))
 		return "the disk refuses virtio version 1";
 	if ((features & FEATURE_BLK_SIZE) && virtio_config32(&dev, CONFIG_BLK_SIZE) != SECTOR)
 		return "the disk's logical blocks are not 512 bytes";
-	if (!vq_start(&queue, &dev, QUEUE_MAX, memory.desc, memory.avail, memory.used) || queue.num < SLOT_DESCS)
+	if (!vq_start(&queue, &dev, 0, QUEUE_MAX, memory.desc, memory.avail, memory.used) || queue.num < SLOT_DESCS)
 		return "the disk's queue is too short";
 	*ret_info = (struct blk_info){
 		.sectors = virtio_config64(&dev, CONFIG_CAPACITY),
@@ -66,8 +66,8 @@ void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const str
 
 bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok)
 {
-	uint32_t head;
-	while (vq_completed(&queue, &head)) {
+	uint32_t head, len;
+	while (vq_completed(&queue, &head, &len)) {
 		uint32_t slot = head / SLOT_DESCS;
 		/* A device that gives back what it does not have is broken; what it says about it means nothing. */
 		if (head % SLOT_DESCS || slot >= BLK_SLOTS || !in_flight[slot])

@@ -25,8 +25,8 @@ bool virtio_rng_start(uint32_t *ret_intid)
 {
 	struct virtio dev;
 	uint64_t features;
-	if (!virtio_find(VIRTIO_ID_ENTROPY, &dev) || !virtio_begin(&dev, 0, &features) ||
-	    !vq_start(&queue, &dev, 2, memory.desc, memory.avail, memory.used))
+	if (!virtio_find(VIRTIO_ID_ENTROPY, 0, &dev) || !virtio_begin(&dev, 0, &features) ||
+	    !vq_start(&queue, &dev, 0, 2, memory.desc, memory.avail, memory.used))
 		return false;
 	virtio_go(&dev);
 	*ret_intid = dev.intid;
@@ -36,11 +36,10 @@ bool virtio_rng_start(uint32_t *ret_intid)
 
 void virtio_rng_irq(void)
 {
-	uint32_t head;
+	uint32_t head, len;
 	virtio_ack(&queue.dev);
-	while (vq_completed(&queue, &head)) {
+	while (vq_completed(&queue, &head, &len)) {
 		/* The entry's length says how much is new. */
-		uint32_t len = memory.used[2 + 2 * ((queue.next_used - 1u) & (queue.num - 1u))];
 		size_t n = min_u64(min_u64(len, sizeof(buffer)), POOL - pool_len);
 		memcpy(pool + pool_len, buffer, n);
 		pool_len += n;
