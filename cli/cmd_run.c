@@ -207,6 +207,12 @@ static int make_argv(struct handset *h)
 	args_addf(&h->argv, "if=none,id=flash,format=raw,cache=writeback%s,file=%s", h->args->snapshot ? ",snapshot=on" : "", disk);
 	two(h, "-device", "virtio-blk-device,drive=flash");
 	two(h, "-device", "virtio-rng-device");
+	two(h, "-netdev", "user,id=net");
+	two(h, "-device", "virtio-net-device,netdev=net");
+	if (h->board->display.type.s) {
+		two(h, "-device", "virtio-keyboard-device");
+		two(h, "-device", "virtio-tablet-device");
+	}
 	if (add_serial(h) || add_qmp(h))
 		return -1;
 	for (size_t i = 0; i < h->args->qemu_args.count; i++)
@@ -299,11 +305,11 @@ static int supervise(struct handset *h, pid_t pid)
 
 static void greet(const struct handset *h)
 {
-	const char *key = h->manifest ? h->manifest->hypervisor.switch_key.s : NULL;
+	const char *key = h->manifest ? h->manifest->hypervisor.console_key.s : NULL;
 	if (h->cli->quiet || !h->interactive)
 		return;
 	(void)fprintf(stderr, "Console of the handset. %s%s switches between the personas; `poweroff` in a persona ends that persona.\n",
-		      key ? key : "The manifest's switch-key", key ? "" : " (ctrl-] by default)");
+		      key ? key : "The manifest's console-key", key ? "" : " (ctrl-] by default)");
 	(void)fprintf(stderr, "Ctrl-A X switches the handset off at once, Ctrl-A Ctrl-A types a Ctrl-A.\n");
 }
 

@@ -402,7 +402,12 @@ int build_run(const struct manifest *m, const struct build_opts *opts, struct bu
 		b.jobs = cpus > 0 ? (unsigned)num_min((uint64_t)cpus, 64) : 1;
 	if (plan(&b) || open_out_dir(&b))
 		return -1;
-	b.persona_opts = (struct persona_opts){ .master = b.master, .epoch = opts->epoch, .tmp_dir = tmpdir_path(b.tmp) };
+	b.persona_opts = (struct persona_opts){
+		.master = b.master,
+		.epoch = opts->epoch,
+		.tmp_dir = tmpdir_path(b.tmp),
+		.board = b.board,
+	};
 	if (run_tasks(&b) || pack(&b, &r)) {
 		build_result_fini(&r);
 		return -1;

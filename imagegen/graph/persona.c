@@ -79,7 +79,7 @@ static int load_kernel(struct work *w)
 	struct guest_fdt fdt = { 0 };
 	if (read_part(w, &w->p->boot.kernel, &w->kernel, &w->kernel_path))
 		return -1;
-	if (guest_fdt_build(w->p, &fdt, w->d))
+	if (guest_fdt_build(w->opts->board, w->p, &fdt, w->d))
 		return -1;
 	const struct kernel_place place = { .memory = w->p->memory.v, .dtb_len = fdt.len };
 	guest_fdt_fini(&fdt);

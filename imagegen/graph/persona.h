@@ -2,6 +2,7 @@
 #ifndef IMAGEGEN_PERSONA_H
 #define IMAGEGEN_PERSONA_H
 
+#include "imagegen/hyp/hyp.h"
 #include "imagegen/hyp/tool.h"
 #include "imagegen/manifest/manifest.h"
 
@@ -9,6 +10,7 @@ struct persona_opts {
 	const uint8_t *master; /* 32 bytes */
 	int64_t epoch;
 	const char *tmp_dir;
+	const struct board *board; /* what devices the device tree has, whose size places a kernel */
 };
 
 struct persona_disk {

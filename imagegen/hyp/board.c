@@ -22,6 +22,7 @@ static const char *const triggers[] = { "edge", "level", NULL };
 /* Fixed values of the drivers there are: a board with something else needs a driver, so the key is read and checked, not skipped. */
 static const char *const uart_types[] = { "pl011", NULL };
 static const char *const rtc_types[] = { "pl031", NULL };
+static const char *const display_types[] = { "ramfb", NULL };
 
 struct board_file {
 	struct board b;
@@ -58,6 +59,10 @@ static const struct profile_field fields[] = {
 	FIELD("virtio-mmio.interrupt", NUM, virtio_intid, REQUIRED, SPI),
 	FIELD("virtio-mmio.trigger", STR, virtio_trigger, REQUIRED, .choices = triggers),
 	FIELD("fw-cfg.base", NUM, fw_cfg),
+	FIELD("display.type", STR, display.type, .choices = display_types),
+	FIELD("display.width", NUM, display.width, .min = 160, .max = 4096),
+	FIELD("display.height", NUM, display.height, .min = 160, .max = 4096),
+	FIELD("display.bar", NUM, display.bar, .min = 16, .max = 128),
 	FIELD("firmware.load", NUM, load, REQUIRED),
 	FIELD("qemu.machine", STR, qemu.machine),
 	FIELD("qemu.cpu", STR, qemu.cpu),
@@ -109,6 +114,32 @@ static int check_cpus(const struct board *b, struct diag *d)
 	return rc;
 }
 
+uint64_t board_stride(const struct board *b)
+{
+	return b->display.width.v * 4; /* x8r8g8b8 */
+}
+
+/* A bar must fit into the block in front of its frame (mvp/config.h); with the largest width and bar it does. */
+_Static_assert(4096 * 4 * 128 <= MVP_BLOCK_SIZE, "bar");
+
+static int check_display(const struct board *b, struct diag *d)
+{
+	const struct {
+		const char *key;
+		const struct mnum *value;
+	} sizes[] = { { "width", &b->display.width }, { "height", &b->display.height }, { "bar", &b->display.bar } };
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		if (b->display.type.s && !sizes[i].value->given)
+			return diag_fail(d, MVP0709, &b->display.type.loc, "'display' needs '%s' beside 'type'", sizes[i].key);
+		if (!b->display.type.s && sizes[i].value->given)
+			return diag_fail(d, MVP0709, &sizes[i].value->loc, "'display.%s' needs 'display.type' beside it", sizes[i].key);
+	}
+	if (b->display.type.s && !b->fw_cfg.given)
+		return diag_fail(d, MVP0709, &b->display.type.loc, "a display of type '%s' is reached by 'fw-cfg', which the board lacks",
+				 b->display.type.s);
+	return 0;
+}
+
 int board_check(const struct board *b, struct diag *d)
 {
 	uint64_t virtio_len = b->virtio_stride.v * b->virtio_count.v;
@@ -120,6 +151,7 @@ int board_check(const struct board *b, struct diag *d)
 	rc |= check_device(&b->virtio, (virtio_len + 0xfff) & ~(uint64_t)0xfff, "virtio-mmio.base", d);
 	if (b->fw_cfg.given)
 		rc |= check_device(&b->fw_cfg, 0x1000, "fw-cfg.base", d);
+	rc |= check_display(b, d);
 	if (b->virtio_intid.v + b->virtio_count.v > 1020)
 		rc |= diag_fail(d, MVP0709, &b->virtio_intid.loc, "the interrupts of 'virtio-mmio' end beyond 1019");
 	if (b->qemu.machine.s && (!b->qemu.cpu.s || !b->qemu.smp.given))

@@ -17,6 +17,10 @@ struct board {
 	struct mnum virtio, virtio_stride, virtio_count, virtio_intid;
 	struct mstr virtio_trigger; /* "edge" or "level" */
 	struct mnum fw_cfg;
+	struct {
+		struct mstr type;               /* "ramfb"; s NULL: the board has no display */
+		struct mnum width, height, bar; /* pixels; height is the frame's, without the bar's lines */
+	} display;
 	struct mnum load; /* where the bootloader puts the hypervisor */
 	struct {
 		struct mstr machine, cpu;
@@ -24,6 +28,9 @@ struct board {
 		struct mstrs args;
 	} qemu; /* machine.s NULL: the board is not one QEMU has */
 };
+
+/* Bytes of a line of the screen, bar and frame alike. */
+uint64_t board_stride(const struct board *b);
 
 /* Checks that reach across keys; profile_load has done those of single ones. */
 MUST_USE int board_check(const struct board *b, struct diag *d);

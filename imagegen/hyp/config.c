@@ -7,13 +7,11 @@
 
 #include "imagegen/base/num.h"
 #include "imagegen/hyp/fdt.h"
+#include "imagegen/manifest/chord.h"
 #include "imagegen/manifest/value.h"
 #include "mvp/config.h"
 
 enum { SLICE_US = 5000, PAGE = 4096 };
-
-/* Colours of the trusted bar. */
-static const uint32_t colors[PERSONA_MAX] = { 0x2e7d32, 0x1565c0 };
 
 static const struct layout_region *region(const struct layout *l, const char *name)
 {
@@ -61,6 +59,7 @@ static void vault_irqs(struct buf *out, const struct board *b)
 int config_core(const struct board *b, const struct manifest *m, const struct layout *l, struct buf *ret, struct diag *d)
 {
 	const struct layout_region *vault = region(l, "vault");
+	const struct layout_screens *screens = &l->screens;
 	uint64_t share = m->hypervisor.foreground_share.v;
 	(void)buf_puts(ret, "#include \"mvp/config.h\"\n\nconst struct mvp_core_config mvp_core_config = {\n");
 	(void)buf_printf(ret, "\t.revision = %d,\n\t.personas = %d,\n", MVP_CONFIG_REVISION, PERSONA_MAX);
@@ -71,6 +70,7 @@ int config_core(const struct board *b, const struct manifest *m, const struct la
 		(void)buf_printf(ret, " 0x%" PRIx64 ",", b->cpus.v[i].v);
 	(void)buf_printf(ret, " },\n\t.slice_us = %d,\n", SLICE_US);
 	(void)buf_printf(ret, "\t.vault_pa = 0x%" PRIx64 ",\n\t.vault_size = 0x%" PRIx64 ",\n", vault->pa, vault->size);
+	(void)buf_printf(ret, "\t.screens_pa = 0x%" PRIx64 ",\n\t.screens_size = 0x%" PRIx64 ",\n", screens->pa, screens->size);
 	vault_mmio(ret, b);
 	vault_irqs(ret, b);
 	(void)buf_puts(ret, "\t.persona = {\n");
@@ -82,8 +82,8 @@ int config_core(const struct board *b, const struct manifest *m, const struct la
 					 MVP_MAX_VCPUS);
 		(void)buf_printf(ret,
 				 "\t\t{ .ram_pa = 0x%" PRIx64 ", .ram_size = 0x%" PRIx64 ", .vcpus = %" PRIu64 ", .weight_fg = %" PRIu64
-				 ", .weight_bg = %" PRIu64 " },\n",
-				 ram->pa, ram->size, p->cpus.v, share, 100 - share);
+				 ", .weight_bg = %" PRIu64 ",\n\t\t  .frame_pa = 0x%" PRIx64 ", .frame_size = 0x%" PRIx64 " },\n",
+				 ram->pa, ram->size, p->cpus.v, share, 100 - share, screens->frame_pa[i], screens->frame_size);
 	}
 	(void)buf_puts(ret, "\t},\n};\n");
 	return buf_error(ret) ? diag_fail(d, MVP0001, NULL, "the configuration is too long") : 0;
@@ -110,14 +110,28 @@ static void c_string(struct buf *out, const char *s)
 	(void)buf_putc(out, '"');
 }
 
-static void persona_config(struct buf *out, const struct persona *p, uint32_t color, const struct layout_region *ram,
+/* Is the persona's name in the list? */
+static bool listed(const struct mstrs *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		if (!strcmp(names->v[i].s, name))
+			return true;
+	}
+	return false;
+}
+
+static void persona_config(struct buf *out, const struct manifest *m, const struct persona *p, const struct layout_region *ram,
 			   const struct guest_fdt *f)
 {
+	/* What is not encrypted hides nothing; what is shows which blocks are used only if the manifest agreed to that. */
+	bool discard = !p->encryption.on || !strcmp(p->encryption.holes.s, "keep");
 	(void)buf_printf(out, "\t\t{\n\t\t\t.name = \"%s\",\n\t\t\t.ram_pa = 0x%" PRIx64 ",\n\t\t\t.ram_size = 0x%" PRIx64 ",\n", p->name,
 			 ram->pa, ram->size);
 	(void)buf_printf(
 		out, "\t\t\t.vcpus = %" PRIu64 ",\n\t\t\t.encrypted = %d,\n\t\t\t.passcode_tries = %" PRIu64 ",\n\t\t\t.color = 0x%06x,\n",
-		p->cpus.v, p->encryption.on, p->encryption.on ? num_min(p->encryption.tries.v, UINT32_MAX) : 0, color);
+		p->cpus.v, p->encryption.on, p->encryption.on ? num_min(p->encryption.tries.v, UINT32_MAX) : 0, (unsigned)p->color.v);
+	(void)buf_printf(out, "\t\t\t.discard = %d,\n\t\t\t.network = %d,\n\t\t\t.may_switch = %d,\n\t\t\t.net_rate = %" PRIu64 ",\n",
+			 discard, persona_has_network(p), listed(&m->policy.switch_request, p->name), p->network_limit.v / 8);
 	(void)buf_printf(out, "\t\t\t.dtb = %s_dtb,\n\t\t\t.dtb_len = sizeof(%s_dtb),\n", p->name, p->name);
 	(void)buf_printf(out, "\t\t\t.dtb_bootargs_at = %u,\n\t\t\t.dtb_bootargs_len = %u,\n", f->bootargs_at, f->bootargs_len);
 	(void)buf_printf(out, "\t\t\t.dtb_initrd_start_at = %u,\n\t\t\t.dtb_initrd_end_at = %u,\n", f->initrd_start_at, f->initrd_end_at);
@@ -125,18 +139,45 @@ static void persona_config(struct buf *out, const struct persona *p, uint32_t co
 			 f->rng_at, f->rng_len);
 }
 
+static int switch_keys(struct buf *out, const struct manifest *m, struct diag *d)
+{
+	const struct mstr *chord = &m->hypervisor.switch_key, *console = &m->hypervisor.console_key;
+	uint16_t codes[CHORD_MAX];
+	const char *bad;
+	size_t bad_len;
+	uint8_t key;
+	_Static_assert((int)CHORD_MAX == MVP_MAX_CHORD, "switch_chord");
+	if (value_console_key(console->s, &key))
+		return diag_fail(d, MVP0711, &console->loc, "'%s' is no key of the console, expected one like 'ctrl-]'", console->s);
+	if (chord_parse(chord->s, codes, &bad, &bad_len))
+		return diag_fail(d, MVP0711, &chord->loc, "'%s' are no keys of a handset, expected some like 'leftmeta+tab'", chord->s);
+	(void)buf_printf(out, "\t.console_key = %d,\n\t.switch_chord = { %d, %d, %d, %d },\n", key, codes[0], codes[1], codes[2], codes[3]);
+	return 0;
+}
+
+static void display(struct buf *out, const struct board *b, const struct layout *l)
+{
+	if (!b->display.type.s)
+		return;
+	(void)buf_printf(out,
+			 "\t.display = MVP_DISPLAY_RAMFB,\n\t.width = %" PRIu64 ",\n\t.height = %" PRIu64 ",\n\t.stride = %" PRIu64
+			 ",\n\t.bar_height = %" PRIu64 ",\n",
+			 b->display.width.v, b->display.height.v, board_stride(b), b->display.bar.v);
+	(void)buf_printf(out, "\t.screens_pa = 0x%" PRIx64 ",\n\t.screens_size = 0x%" PRIx64 ",\n\t.screen_at = {", l->screens.pa,
+			 l->screens.size);
+	for (size_t i = 0; i < ARRAY_LEN(l->screens.screen_at); i++)
+		(void)buf_printf(out, " 0x%" PRIx64 ",", l->screens.screen_at[i]);
+	(void)buf_puts(out, " },\n");
+}
+
 int config_vault(const struct board *b, const struct manifest *m, const struct layout *l, struct buf *ret, struct diag *d)
 {
 	const struct layout_region *vault = region(l, "vault");
 	struct guest_fdt trees[PERSONA_MAX] = { 0 };
-	uint8_t key;
 	int rc = 0;
-	if (value_console_key(m->hypervisor.switch_key.s, &key))
-		return diag_fail(d, MVP0711, &m->hypervisor.switch_key.loc, "'%s' is no key of the console, expected one like 'ctrl-]'",
-				 m->hypervisor.switch_key.s);
 	(void)buf_puts(ret, "#include \"mvp/config.h\"\n\n");
 	for (size_t i = 0; i < PERSONA_MAX && !rc; i++) {
-		rc = guest_fdt_build(&m->personas[i], &trees[i], d);
+		rc = guest_fdt_build(b, &m->personas[i], &trees[i], d);
 		if (!rc)
 			dtb_bytes(ret, m->personas[i].name, &trees[i]);
 	}
@@ -147,14 +188,18 @@ int config_vault(const struct board *b, const struct manifest *m, const struct l
 			 b->uart_intid.v, b->rtc.v);
 	(void)buf_printf(ret, "\t.virtio_pa = 0x%" PRIx64 ",\n\t.virtio_stride = %" PRIu64 ",\n\t.virtio_count = %" PRIu64 ",\n",
 			 b->virtio.v, b->virtio_stride.v, b->virtio_count.v);
-	(void)buf_printf(ret, "\t.virtio_intid = %" PRIu64 ",\n\t.console = %s,\n\t.console_key = %d,\n\t.product = ", b->virtio_intid.v,
-			 !strcmp(m->hypervisor.console.s, "prefixed") ? "MVP_CONSOLE_PREFIXED" : "MVP_CONSOLE_MUX", key);
+	(void)buf_printf(ret, "\t.virtio_intid = %" PRIu64 ",\n\t.console = %s,\n", b->virtio_intid.v,
+			 !strcmp(m->hypervisor.console.s, "prefixed") ? "MVP_CONSOLE_PREFIXED" : "MVP_CONSOLE_MUX");
+	if (!rc)
+		rc = switch_keys(ret, m, d);
+	display(ret, b, l);
+	(void)buf_printf(ret, "\t.fw_cfg_pa = 0x%" PRIx64 ",\n\t.product = ", b->fw_cfg.v);
 	c_string(ret, m->name.s);
 	(void)buf_puts(ret, " \" \" ");
 	c_string(ret, m->version.s);
 	(void)buf_puts(ret, ",\n\t.persona = {\n");
 	for (size_t i = 0; i < PERSONA_MAX && !rc; i++)
-		persona_config(ret, &m->personas[i], colors[i], region(l, m->personas[i].name), &trees[i]);
+		persona_config(ret, m, &m->personas[i], region(l, m->personas[i].name), &trees[i]);
 	(void)buf_puts(ret, "\t},\n};\n");
 	for (size_t i = 0; i < PERSONA_MAX; i++)
 		guest_fdt_fini(&trees[i]);

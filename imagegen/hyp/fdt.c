@@ -2,6 +2,7 @@
  * QEMU's virt board gives: what boots there boots here. */
 #include "imagegen/hyp/fdt.h"
 
+#include <inttypes.h>
 #include <libfdt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,16 +93,37 @@ static void spi(struct writer *w, uint32_t number, uint32_t trigger)
 	cells(w, "interrupts", (const uint32_t[]){ GIC_SPI, number, trigger }, 3);
 }
 
-static void chosen(struct writer *w)
+/* What it draws into lies right above its RAM (struct mvp_core_persona). */
+static void framebuffer(struct writer *w, const struct board *b, const struct persona *p)
+{
+	uint64_t at = MVP_GUEST_RAM + p->memory.v;
+	char *name CLEANUP_FREE = mem_printf("framebuffer@%" PRIx64, at);
+	node(w, name);
+	str(w, "compatible", "simple-framebuffer");
+	reg1(w, at, board_stride(b) * b->display.height.v);
+	cell(w, "width", (uint32_t)b->display.width.v);
+	cell(w, "height", (uint32_t)b->display.height.v);
+	cell(w, "stride", (uint32_t)board_stride(b));
+	str(w, "format", "x8r8g8b8");
+	end(w);
+}
+
+static void chosen(struct writer *w, const struct board *b, const struct persona *p)
 {
 	static const uint8_t zeros[BOOTARGS_LEN];
 	node(w, "chosen");
+	/* For the framebuffer, whose address is one of the whole machine. */
+	cell(w, "#address-cells", 2);
+	cell(w, "#size-cells", 2);
+	flag(w, "ranges");
 	str(w, "stdout-path", "/pl011@9000000");
 	prop(w, "bootargs", zeros, BOOTARGS_LEN);
 	prop(w, "linux,initrd-start", zeros, 8);
 	prop(w, "linux,initrd-end", zeros, 8);
 	prop(w, "kaslr-seed", zeros, 8);
 	prop(w, "rng-seed", zeros, RNG_SEED_LEN);
+	if (b->display.type.s)
+		framebuffer(w, b, p);
 	end(w);
 }
 
@@ -158,12 +180,23 @@ static void clocks_of(struct writer *w, const char *names, size_t names_len, siz
 	prop(w, "clock-names", names, names_len);
 }
 
-static void devices(struct writer *w)
+/* Only the slots in use: each empty one costs the kernel a probe at boot. */
+static void virtio(struct writer *w, uint32_t slot)
+{
+	uint64_t at = MVP_GUEST_VIRTIO + slot * MVP_GUEST_VIRTIO_STRIDE;
+	char *name CLEANUP_FREE = mem_printf("virtio_mmio@%" PRIx64, at);
+	node(w, name);
+	str(w, "compatible", "virtio,mmio");
+	reg1(w, at, MVP_GUEST_VIRTIO_STRIDE);
+	spi(w, MVP_GUEST_VIRTIO_SPI + slot, EDGE_RISING);
+	flag(w, "dma-coherent");
+	end(w);
+}
+
+static void devices(struct writer *w, const struct board *b, const struct persona *p)
 {
 	static const char pl011[] = "arm,pl011\0arm,primecell", pl031[] = "arm,pl031\0arm,primecell";
 	static const char uart_clocks[] = "uartclk\0apb_pclk", rtc_clocks[] = "apb_pclk";
-	const uint64_t blk = MVP_GUEST_VIRTIO + MVP_SLOT_BLK * MVP_GUEST_VIRTIO_STRIDE;
-	char *blk_name CLEANUP_FREE = mem_printf("virtio_mmio@%llx", (unsigned long long)blk);
 	node(w, "apb-pclk");
 	str(w, "compatible", "fixed-clock");
 	cell(w, "#clock-cells", 0);
@@ -183,16 +216,18 @@ static void devices(struct writer *w)
 	spi(w, MVP_GUEST_RTC_SPI, LEVEL_HIGH);
 	clocks_of(w, rtc_clocks, sizeof(rtc_clocks), 1);
 	end(w);
-	/* Only the slots in use: each empty one costs the kernel a probe at boot. */
-	node(w, blk_name);
-	str(w, "compatible", "virtio,mmio");
-	reg1(w, blk, MVP_GUEST_VIRTIO_STRIDE);
-	spi(w, MVP_GUEST_VIRTIO_SPI + MVP_SLOT_BLK, EDGE_RISING);
-	flag(w, "dma-coherent");
-	end(w);
+	virtio(w, MVP_SLOT_BLK);
+	virtio(w, MVP_SLOT_CONSOLE);
+	virtio(w, MVP_SLOT_RNG);
+	if (persona_has_network(p))
+		virtio(w, MVP_SLOT_NET);
+	if (b->display.type.s) {
+		virtio(w, MVP_SLOT_KEYS);
+		virtio(w, MVP_SLOT_TOUCH);
+	}
 }
 
-static void machine(struct writer *w, const struct persona *p)
+static void machine(struct writer *w, const struct board *b, const struct persona *p)
 {
 	static const char psci[] = "arm,psci-1.0\0arm,psci-0.2";
 	node(w, "");
@@ -201,7 +236,7 @@ static void machine(struct writer *w, const struct persona *p)
 	cell(w, "#address-cells", 2);
 	cell(w, "#size-cells", 2);
 	cell(w, "interrupt-parent", PHANDLE_GIC);
-	chosen(w);
+	chosen(w, b, p);
 	node(w, "aliases");
 	str(w, "serial0", "/pl011@9000000");
 	end(w);
@@ -216,7 +251,7 @@ static void machine(struct writer *w, const struct persona *p)
 	cpus(w, (uint32_t)p->cpus.v);
 	interrupt_controller(w, (uint32_t)p->cpus.v);
 	timer(w);
-	devices(w);
+	devices(w, b, p);
 	end(w);
 }
 
@@ -226,13 +261,13 @@ static uint32_t value_at(const void *fdt, const char *name)
 	return value ? (uint32_t)((const char *)value - (const char *)fdt) : 0;
 }
 
-int guest_fdt_build(const struct persona *p, struct guest_fdt *ret, struct diag *d)
+int guest_fdt_build(const struct board *b, const struct persona *p, struct guest_fdt *ret, struct diag *d)
 {
 	void *room CLEANUP_FREE = mem_zeroed(1, FDT_ROOM);
 	struct writer w = { .fdt = room };
 	keep(&w, fdt_create(room, FDT_ROOM));
 	keep(&w, fdt_finish_reservemap(room));
-	machine(&w, p);
+	machine(&w, b, p);
 	keep(&w, fdt_finish(room));
 	if (w.error)
 		return diag_fail(d, MVP0001, &p->loc, "the device tree of '%s' cannot be written: %s", p->name, fdt_strerror(w.error));

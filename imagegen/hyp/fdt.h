@@ -2,7 +2,7 @@
 #ifndef IMAGEGEN_FDT_H
 #define IMAGEGEN_FDT_H
 
-#include "imagegen/manifest/manifest.h"
+#include "imagegen/hyp/board.h"
 
 struct guest_fdt {
 	uint8_t *data; /* malloc'd */
@@ -14,7 +14,7 @@ struct guest_fdt {
 	uint32_t rng_at, rng_len;
 };
 
-MUST_USE int guest_fdt_build(const struct persona *p, struct guest_fdt *ret, struct diag *d);
+MUST_USE int guest_fdt_build(const struct board *b, const struct persona *p, struct guest_fdt *ret, struct diag *d);
 void guest_fdt_fini(struct guest_fdt *f);
 
 #endif

@@ -16,10 +16,18 @@ struct layout_region {
 	const char *name; /* "core", "vault", "personal", ... */
 	uint64_t pa, size;
 };
+/* Where the screens are: first byte of each bar, personas' first, then the vault's own; and the personas' frames. All 0 without a display.
+ */
+struct layout_screens {
+	uint64_t pa, size;
+	uint64_t screen_at[PERSONA_MAX + 1]; /* from pa */
+	uint64_t frame_pa[PERSONA_MAX], frame_size;
+};
 struct layout {
 	struct layout_region regions[8];
 	size_t regions_count;
 	uint64_t ram_pa, ram_size;
+	struct layout_screens screens; /* in the region "screens" */
 };
 MUST_USE int layout_plan(const struct board *b, const struct manifest *m, struct layout *ret_layout, struct diag *d);
 

@@ -45,6 +45,21 @@ static bool place(const struct board *b, struct layout *l, const char *name, uin
 	return true;
 }
 
+/* A persona's screen begins in front of a block, so that its frame, which is mapped for it, shares no block with its bar. */
+static struct layout_screens plan_screens(const struct board *b)
+{
+	uint64_t bar = board_stride(b) * b->display.bar.v, frame = board_stride(b) * b->display.height.v;
+	struct layout_screens s = { .frame_size = align_up(frame, MVP_BLOCK_SIZE) };
+	for (size_t i = 0; i < PERSONA_MAX; i++) {
+		s.frame_pa[i] = s.size + MVP_BLOCK_SIZE;
+		s.screen_at[i] = s.frame_pa[i] - bar;
+		s.size = s.frame_pa[i] + s.frame_size;
+	}
+	s.screen_at[PERSONA_MAX] = s.size;
+	s.size += align_up(bar + frame, MVP_BLOCK_SIZE);
+	return s;
+}
+
 static void note_table(const struct board *b, const struct manifest *m, struct diag *d)
 {
 	char size[TEXT_SIZE_LEN];
@@ -52,10 +67,30 @@ static void note_table(const struct board *b, const struct manifest *m, struct d
 		  b->ram_base.v, b->load.v);
 	diag_note(d, "core      %10s", text_size(CORE_SIZE, size));
 	diag_note(d, "vault     %10s", text_size(VAULT_SIZE, size));
+	if (b->display.type.s)
+		diag_note(d, "screens   %10s", text_size(plan_screens(b).size, size));
 	for (size_t i = 0; i < PERSONA_MAX; i++)
 		diag_note(d, "%-9s %10s", m->personas[i].name, text_size(m->personas[i].memory.v, size));
 	for (size_t i = 0; i < b->ram_reserved.count; i++)
 		diag_note(d, "firmware  %10s at 0x%" PRIx64, text_size(b->ram_reserved.v[i].len, size), b->ram_reserved.v[i].at);
+}
+
+static int place_screens(const struct board *b, const struct manifest *m, struct layout *l, struct diag *d)
+{
+	struct layout_screens s;
+	if (!b->display.type.s)
+		return 0;
+	s = plan_screens(b);
+	if (!place(b, l, "screens", b->load.v, s.size)) {
+		(void)diag_fail(d, MVP0710, &b->display.height.loc, "the screens do not fit into the board's memory");
+		note_table(b, m, d);
+		return -1;
+	}
+	s.pa = l->regions[l->regions_count - 1].pa;
+	for (size_t i = 0; i < PERSONA_MAX; i++)
+		s.frame_pa[i] += s.pa;
+	l->screens = s;
+	return 0;
 }
 
 static int place_persona(const struct board *b, const struct manifest *m, const struct persona *p, struct layout *l, struct diag *d)
@@ -89,6 +124,8 @@ int layout_plan(const struct board *b, const struct manifest *m, struct layout *
 		note_table(b, m, d);
 		return -1;
 	}
+	if (place_screens(b, m, &l, d))
+		return -1;
 	for (size_t i = 0; i < PERSONA_MAX; i++) {
 		if (place_persona(b, m, &m->personas[i], &l, d))
 			return -1;

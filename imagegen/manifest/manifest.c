@@ -7,7 +7,9 @@
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
+#include "imagegen/base/text.h"
 #include "imagegen/manifest/checks.h"
+#include "imagegen/manifest/chord.h"
 #include "imagegen/manifest/schema.h"
 #include "imagegen/manifest/value.h"
 #include "mvp/machine.h"
@@ -20,6 +22,7 @@
 		.v = (array), .count = ARRAY_LEN(array) \
 	}
 
+static const char *const persona_names[PERSONA_MAX + 1] = { "personal", "work", NULL };
 static const char *const console_choices[] = { "mux", "prefixed", NULL };
 static const char *const build_choices[] = { "release", "measure", NULL };
 static const char *const network_choices[] = { "nat", "none", NULL };
@@ -34,6 +37,7 @@ static void read_mode(struct reader *r, const struct key *k, const struct ynode 
 static void read_id(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_persona(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_switch_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
+static void read_console_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 
 #define SIGNING_LATER "signing and verified boot are not built in"
 
@@ -49,6 +53,7 @@ static const struct keys keys_keys = KEYS(keys_keys_v);
 static const struct key hypervisor_keys_v[] = {
 	{ "foreground-share", KEY_PERCENT, M(hypervisor.foreground_share), .min = 1, .max = 99, .def_num = 80 },
 	{ "switch-key", KEY_CUSTOM, M(hypervisor.switch_key), .read = read_switch_key },
+	{ "console-key", KEY_CUSTOM, M(hypervisor.console_key), .read = read_console_key },
 	{ "console", KEY_CHOICE, M(hypervisor.console), .choices = console_choices, .def_text = "mux" },
 	{ "build", KEY_CHOICE, M(hypervisor.build), .choices = build_choices, .def_text = "release" },
 };
@@ -107,7 +112,8 @@ static const struct key encryption_keys_v[] = {
 };
 static const struct keys encryption_keys = KEYS(encryption_keys_v);
 
-#define PERSONA_KEYS \
+/* Below 64 kbit/s a full frame would wait for longer than TCP does. */
+#define PERSONA_KEYS(color_) \
 	{ "memory", KEY_SIZE, .required = true, P(memory), .min = 16 * MIB, .max = 64 * GIB, .unit = 2 * MIB }, \
 		{ "cpus", KEY_COUNT, .required = true, P(cpus), .min = 1, .max = MVP_MAX_VCPUS }, \
 		{ "security-version", KEY_COUNT, P(security_version), .max = UINT64_MAX, .later = SIGNING_LATER }, \
@@ -115,19 +121,19 @@ static const struct keys encryption_keys = KEYS(encryption_keys_v);
 		{ "system", KEY_MAP, .map = &system_keys, .loc_at = offsetof(struct persona, system.loc), \
 		  .on_at = offsetof(struct persona, has_system) }, \
 		{ "userdata", KEY_MAP, .map = &userdata_keys, .loc_at = offsetof(struct persona, userdata.loc) }, \
+		{ "color", KEY_COLOR, P(color), .max = 0xffffff, .def_num = (color_) }, \
+		{ "network", KEY_CHOICE, P(network), .choices = network_choices, .def_text = "nat" }, \
 	{ \
-		"network", KEY_CHOICE, P(network), .choices = network_choices, .def_text = "nat", \
-						   .later = "personas have no network device", .later_unless = "none" \
+		"network-limit", KEY_RATE, P(network_limit), .min = 64 * 1000, .max = 100 * (uint64_t)1000000000 \
 	}
 
-static const struct key personal_keys_v[] = { PERSONA_KEYS };
+static const struct key personal_keys_v[] = { PERSONA_KEYS(0x2e7d32) };
 static const struct key work_keys_v[] = {
-	PERSONA_KEYS,
+	PERSONA_KEYS(0x1565c0),
 	{ "encryption", KEY_MAP, .required = true, .map = &encryption_keys, .loc_at = offsetof(struct persona, encryption.loc),
 	  .on_at = offsetof(struct persona, encryption.on) },
 };
 static const struct keys persona_keys[PERSONA_MAX] = { KEYS(personal_keys_v), KEYS(work_keys_v) };
-static const char *const persona_names[PERSONA_MAX] = { "personal", "work" };
 
 static const struct key personas_keys_v[] = {
 	{ "personal", KEY_CUSTOM, .required = true, .read = read_persona, .map = &persona_keys[PERSONA_PERSONAL] },
@@ -152,6 +158,7 @@ static const struct key policy_keys_v[] = {
 	{ "clipboard", KEY_CHOICE, M(policy.clipboard), .choices = clipboard_choices, .def_text = "none",
 	  .later = "no clipboard is carried between personas", .later_unless = "none" },
 	{ "lease", KEY_MAP, .map = &lease_keys, .later = "leases are not enforced" },
+	{ "switch-request", KEY_STRINGS, M(policy.switch_request), .choices = persona_names },
 };
 static const struct keys policy_keys = KEYS(policy_keys_v);
 
@@ -232,26 +239,67 @@ static void read_initrd(struct reader *r, const struct key *k, const struct ynod
 		read_boot_file(r, n, t, initrd);
 }
 
-/* Either a key of the console or keys of a keyboard; the console then keeps its default. */
+static void no_such_key(struct reader *r, const struct ynode *n, const char *word, size_t len)
+{
+	char *bad CLEANUP_FREE = mem_strndup(word, len);
+	const char *names[128];
+	size_t count = 0;
+	while (count < ARRAY_LEN(names) && (names[count] = chord_key_name(count)))
+		count++;
+	diag_fail(r->d, MVP0209, &n->loc, "'%s' is no key of a handset", bad);
+	if (text_nearest(bad, names, count))
+		diag_hint_nearest(r->d, bad, names, count);
+	else
+		diag_hint(r->d, "keys joined by '+', like leftmeta+tab, leftctrl+leftalt+f1 or volumeup+volumedown");
+}
+
 static void read_switch_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
 {
 	(void)k;
 	struct manifest *m = obj;
+	uint16_t codes[CHORD_MAX];
+	const char *bad = "";
+	size_t bad_len = 0;
 	uint8_t byte;
-	const char *t = plain_text(r, n, "a key like ctrl-] or leftmeta+tab");
+	const char *t = plain_text(r, n, "keys like leftmeta+tab");
 	if (!t)
 		return;
 	if (value_console_key(t, &byte) == VALUE_OK) {
-		set(&m->hypervisor.switch_key, t, n->loc, true);
-	} else if (value_key_combo(t)) {
-		set(&m->hypervisor.switch_combo, t, n->loc, true);
-		diag_warn(r->d, MVP0290, &n->loc, "'%s' has no effect yet: there is no keyboard driver; the console switches with ctrl-]",
-			  t);
-	} else {
-		diag_fail(r->d, MVP0209, &n->loc, "'%s' is not a key that can be given to switching", t);
-		diag_hint(r->d,
-			  "write ctrl- and one of a-z ] \\ ^ _ except h, i, j and m (Backspace, Tab, Enter), or keys like leftmeta+tab");
+		diag_fail(r->d, MVP0209, &n->loc, "'%s' is a key of the console, 'switch-key' is keys of the handset", t);
+		diag_hint(r->d, "write 'console-key: %s'; the default of 'switch-key' is leftmeta+tab", t);
+		return;
 	}
+	switch (chord_parse(t, codes, &bad, &bad_len)) {
+	case CHORD_OK:
+		set(&m->hypervisor.switch_key, t, n->loc, true);
+		break;
+	case CHORD_UNKNOWN:
+		no_such_key(r, n, bad, bad_len);
+		break;
+	case CHORD_COUNT:
+		diag_fail(r->d, MVP0208, &n->loc, "'%s' is not 1 to %d different keys", t, CHORD_MAX);
+		break;
+	case CHORD_TYPING:
+		diag_fail(r->d, MVP0209, &n->loc, "'%s' would be lost for typing", t);
+		diag_hint(r->d, "take a meta, ctrl or alt key along, as in leftmeta+tab, or a key like f12 or power");
+		break;
+	}
+}
+
+static void read_console_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
+{
+	(void)k;
+	struct manifest *m = obj;
+	uint8_t byte;
+	const char *t = plain_text(r, n, "a key like ctrl-]");
+	if (!t)
+		return;
+	if (value_console_key(t, &byte) == VALUE_OK) {
+		set(&m->hypervisor.console_key, t, n->loc, true);
+		return;
+	}
+	diag_fail(r->d, MVP0209, &n->loc, "'%s' is not a key that can be given to switching", t);
+	diag_hint(r->d, "write ctrl- and one of a-z ] \\ ^ _ except h, i, j and m (Backspace, Tab, Enter)");
 }
 
 static void read_mode(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
@@ -450,7 +498,9 @@ static int read_manifest(struct reader *r, const uint8_t *data, size_t len, bool
 	for (size_t i = 0; i < PERSONA_MAX; i++)
 		persona_defaults(&r->m->personas[i]);
 	if (!r->m->hypervisor.switch_key.s)
-		set(&r->m->hypervisor.switch_key, "ctrl-]", root->loc, false);
+		set(&r->m->hypervisor.switch_key, "leftmeta+tab", root->loc, false);
+	if (!r->m->hypervisor.console_key.s)
+		set(&r->m->hypervisor.console_key, "ctrl-]", root->loc, false);
 	manifest_check(r->m, look_at_files, r->d);
 	return 0;
 }
@@ -526,7 +576,7 @@ void manifest_free(struct manifest *m)
 				 &m->keys.escrow,
 				 &m->keys.master,
 				 &m->hypervisor.switch_key,
-				 &m->hypervisor.switch_combo,
+				 &m->hypervisor.console_key,
 				 &m->hypervisor.console,
 				 &m->hypervisor.build,
 				 &m->policy.notifications.work_to_personal,
@@ -537,10 +587,16 @@ void manifest_free(struct manifest *m)
 	for (size_t i = 0; i < PERSONA_MAX; i++)
 		persona_fini(&m->personas[i]);
 	strings_fini(&m->oem);
+	strings_fini(&m->policy.switch_request);
 	strings_fini(&m->includes);
 	free(m->path);
 	free(m->dir);
 	free(m);
+}
+
+bool persona_has_network(const struct persona *p)
+{
+	return p->network.s && strcmp(p->network.s, "none") != 0;
 }
 
 char *manifest_path(const struct manifest *m, const char *path)

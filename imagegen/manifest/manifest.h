@@ -67,7 +67,9 @@ struct persona {
 		struct mnum size; /* bytes; 0: no userdata partition */
 		struct loc loc;
 	} userdata;
-	struct mstr network; /* "nat" (default) or "none" */
+	struct mnum color;         /* 0xRRGGBB */
+	struct mstr network;       /* "nat" (default) or "none" */
+	struct mnum network_limit; /* bits per second in each direction, 0: none */
 	struct {
 		bool on;                   /* work only */
 		struct mstr passcode_file; /* relative to the manifest's folder */
@@ -89,8 +91,8 @@ struct manifest {
 	} keys;
 	struct {
 		struct mnum foreground_share; /* percent, 1..99 */
-		struct mstr switch_key;       /* of the console: "ctrl-]" and the like; value_console_key() tells the byte */
-		struct mstr switch_combo;     /* of a keyboard: "leftmeta+tab"; s NULL if the manifest names none */
+		struct mstr switch_key;       /* keys of the handset: "leftmeta+tab"; chord_parse() tells them */
+		struct mstr console_key;      /* of the console: "ctrl-]" and the like; value_console_key() tells the byte */
 		struct mstr console;          /* "mux" or "prefixed" */
 		struct mstr build;            /* "release" or "measure" */
 	} hypervisor;
@@ -103,6 +105,7 @@ struct manifest {
 		struct {
 			struct mnum lock_after, wipe_after; /* seconds without contact; 0: never */
 		} lease;
+		struct mstrs switch_request; /* names of the personas whose agents may ask for a switch of the screen */
 	} policy;
 	struct mstrs includes; /* files read besides path, for the depfile */
 };
@@ -115,6 +118,8 @@ MUST_USE int manifest_load(const char *path, struct manifest **ret_m, struct dia
 MUST_USE int manifest_parse(const char *path, const uint8_t *data, size_t len, bool look_at_files, struct manifest **ret_m, struct diag *d);
 void manifest_free(struct manifest *m);
 DEFINE_FREEP(struct manifest, manifest_free)
+
+bool persona_has_network(const struct persona *p);
 
 /* path as the manifest's folder sees it; malloc'd. Absolute paths are returned as they are. */
 char *manifest_path(const struct manifest *m, const char *path);

@@ -93,25 +93,36 @@ static void read_name(struct reader *r, const struct key *k, const struct ynode 
 	}
 }
 
-static void read_choice(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
+/* "a, b or c". */
+static void list_choices(const struct key *k, struct buf *ret)
+{
+	for (size_t i = 0; k->choices[i]; i++)
+		buf_printf(ret, "%s%s", i == 0 ? "" : k->choices[i + 1] ? ", " : " or ", k->choices[i]);
+}
+
+/* Is the scalar one of the choices? Reported if not. */
+static bool chosen(struct reader *r, const struct key *k, const struct ynode *n)
 {
 	struct buf all CLEANUP(buf_fini) = BUF_INIT;
 	size_t count = 0;
-	for (; k->choices[count]; count++)
-		buf_printf(&all, "%s%s", count == 0 ? "" : k->choices[count + 1] ? ", " : " or ", k->choices[count]);
-	const char *t = scalar(r, k, n, "one of its choices");
-	if (!t) {
+	list_choices(k, &all);
+	for (; k->choices[count]; count++) {
+		if (strcmp(n->text, k->choices[count]) == 0)
+			return true;
+	}
+	diag_fail(r->d, MVP0207, &n->loc, "'%s' cannot be '%s'; it is %s", k->name, n->text, buf_str(&all));
+	diag_hint_nearest(r->d, n->text, k->choices, count);
+	return false;
+}
+
+static void read_choice(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
+{
+	struct buf all CLEANUP(buf_fini) = BUF_INIT;
+	list_choices(k, &all);
+	if (!scalar(r, k, n, "one of its choices"))
 		diag_hint(r->d, "choices are %s", buf_str(&all));
-		return;
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(t, k->choices[i]) == 0) {
-			set_text(member(obj, k->at), n);
-			return;
-		}
-	}
-	diag_fail(r->d, MVP0207, &n->loc, "'%s' cannot be '%s'; it is %s", k->name, t, buf_str(&all));
-	diag_hint_nearest(r->d, t, k->choices, count);
+	else if (chosen(r, k, n))
+		set_text(member(obj, k->at), n);
 }
 
 struct number_type {
@@ -121,10 +132,9 @@ struct number_type {
 };
 
 static const struct number_type number_types[] = {
-	[KEY_SIZE] = { "a size", "512 MiB", value_size },
-	[KEY_PERCENT] = { "a percentage", "80%", value_percent },
-	[KEY_COUNT] = { "a whole number", "2", value_count },
-	[KEY_DURATION] = { "a duration", "7 days", value_duration },
+	[KEY_SIZE] = { "a size", "512 MiB", value_size },         [KEY_PERCENT] = { "a percentage", "80%", value_percent },
+	[KEY_COUNT] = { "a whole number", "2", value_count },     [KEY_DURATION] = { "a duration", "7 days", value_duration },
+	[KEY_RATE] = { "a data rate", "100 Mbit/s", value_rate }, [KEY_COLOR] = { "a colour", "#2e7d32", value_color },
 };
 
 static void malformed(struct reader *r, const struct key *k, const struct ynode *n, enum value_error e)
@@ -139,6 +149,10 @@ static void malformed(struct reader *r, const struct key *k, const struct ynode 
 		diag_hint(r->d, "units are B, KiB, MiB, GiB and TiB, as in '%s'", nt->example);
 	else if (k->kind == KEY_DURATION && e == VALUE_BAD_UNIT)
 		diag_hint(r->d, "units are seconds, minutes, hours, days and weeks, as in '%s'", nt->example);
+	else if (k->kind == KEY_RATE && e == VALUE_BAD_UNIT)
+		diag_hint(r->d, "units are kbit/s, Mbit/s and Gbit/s, as in '%s'", nt->example);
+	else if (k->kind == KEY_COLOR)
+		diag_hint(r->d, "write red, green and blue as six hexadecimal digits in quotes, like \"%s\"", nt->example);
 	else
 		diag_hint(r->d, "write it like '%s'%s", nt->example, k->auto_ok ? ", or 'auto'" : "");
 }
@@ -148,7 +162,11 @@ static const char *bound(const struct key *k, uint64_t v, char buf[TEXT_SIZE_LEN
 {
 	if (k->kind == KEY_SIZE)
 		return text_size(v, buf);
-	snprintf(buf, TEXT_SIZE_LEN, "%" PRIu64 "%s", v, k->kind == KEY_PERCENT ? "%" : k->kind == KEY_DURATION ? " seconds" : "");
+	snprintf(buf, TEXT_SIZE_LEN, "%" PRIu64 "%s", v,
+		 k->kind == KEY_PERCENT    ? "%"
+		 : k->kind == KEY_DURATION ? " seconds"
+		 : k->kind == KEY_RATE     ? " bit/s"
+					   : "");
 	return buf;
 }
 
@@ -198,7 +216,7 @@ void schema_strings(struct reader *r, const struct key *k, const struct ynode *n
 	ret->loc = n->loc;
 	ret->v = mem_array(struct mstr, count);
 	for (size_t i = 0; i < count; i++) {
-		if (!scalar(r, k, &items[i], "text"))
+		if (!scalar(r, k, &items[i], "text") || (k->choices && !chosen(r, k, &items[i])))
 			continue;
 		bool twice = false;
 		for (size_t p = 0; p < ret->count && !twice; p++) {
@@ -243,6 +261,8 @@ static void read_key(struct reader *r, const struct key *k, const struct ynode *
 	case KEY_PERCENT:
 	case KEY_COUNT:
 	case KEY_DURATION:
+	case KEY_RATE:
+	case KEY_COLOR:
 		read_number(r, k, n, obj);
 		break;
 	case KEY_MAP:
@@ -281,6 +301,8 @@ static void default_key(const struct key *k, const struct loc *loc, void *obj)
 	case KEY_PERCENT:
 	case KEY_COUNT:
 	case KEY_DURATION:
+	case KEY_RATE:
+	case KEY_COLOR:
 		*(struct mnum *)member(obj, k->at) = (struct mnum){ .v = k->def_num, .loc = *loc };
 		break;
 	case KEY_MAP:

@@ -102,39 +102,26 @@ enum value_error value_console_key(const char *text, uint8_t *ret_byte)
 	return VALUE_OK;
 }
 
-/* Is the word of len letters at t one of the list? */
-static bool is_word(const char *t, size_t len, const char *const *words, size_t words_count)
+enum value_error value_rate(const char *text, uint64_t *ret_bits)
 {
-	for (size_t i = 0; i < words_count; i++) {
-		if (strlen(words[i]) == len && strncmp(t, words[i], len) == 0)
-			return true;
-	}
-	return false;
+	static const struct unit units[] = { { "kbit/s", 1000 }, { "Mbit/s", 1000 * 1000 }, { "Gbit/s", 1000 * 1000 * 1000 } };
+	return with_unit(text, units, ARRAY_LEN(units), ret_bits);
 }
 
-bool value_key_combo(const char *text)
+enum value_error value_color(const char *text, uint64_t *ret_rgb)
 {
-	/* Names of Linux's input-event-codes.h without KEY_. */
-	static const char *const modifiers[] = { "leftmeta", "rightmeta", "leftctrl",  "rightctrl",
-						 "leftalt",  "rightalt",  "leftshift", "rightshift" };
-	static const char *const keys[] = { "tab",  "space",  "enter", "esc",   "power", "volumeup", "volumedown", "home", "end",
-					    "menu", "insert", "pause", "sysrq", "up",    "down",     "left",       "right" };
-	for (unsigned parts = 1; parts <= 4; parts++) {
-		size_t len = strcspn(text, "+");
-		bool last = !text[len];
-		if (!last) {
-			if (!is_word(text, len, modifiers, ARRAY_LEN(modifiers)))
-				return false;
-			text += len + 1;
-			continue;
-		}
-		bool function = (len == 2 || len == 3) && text[0] == 'f' && text[1] >= '1' && text[1] <= '9' &&
-				(len == 2 || (text[2] >= '0' && text[2] <= '9'));
-		bool letter = len == 1 && ((*text >= 'a' && *text <= 'z') || (*text >= '0' && *text <= '9'));
-		/* A letter alone would be lost for typing. */
-		return is_word(text, len, keys, ARRAY_LEN(keys)) || function || (letter && parts > 1);
+	static const char digit[] = "0123456789abcdef";
+	uint64_t v = 0;
+	if (strlen(text) != 7 || text[0] != '#')
+		return VALUE_MALFORMED;
+	for (text++; *text; text++) {
+		const char *at = strchr(digit, *text >= 'A' && *text <= 'F' ? *text - 'A' + 'a' : *text);
+		if (!at)
+			return VALUE_MALFORMED;
+		v = v * 16 + (uint64_t)(at - digit);
 	}
-	return false;
+	*ret_rgb = v;
+	return VALUE_OK;
 }
 
 bool value_is_glob(const char *text)

@@ -24,8 +24,10 @@ MUST_USE enum value_error value_count(const char *text, uint64_t *ret_v);
 MUST_USE enum value_error value_mode(const char *text, uint32_t *ret_mode);
 /* "ctrl-]": the byte a terminal sends for it. Keys that shells and line discipline need (Enter, Tab, Escape, Backspace) are malformed. */
 MUST_USE enum value_error value_console_key(const char *text, uint8_t *ret_byte);
-/* "leftmeta+tab": up to three modifiers, then a key of a keyboard. */
-bool value_key_combo(const char *text);
+/* "100 Mbit/s": bits per second. Units kbit/s, Mbit/s, Gbit/s, decimal. */
+MUST_USE enum value_error value_rate(const char *text, uint64_t *ret_bits);
+/* "#2e7d32": red, green and blue, 0x2e7d32. */
+MUST_USE enum value_error value_color(const char *text, uint64_t *ret_rgb);
 
 /* Are the brackets of a glob pattern closed, and is no backslash its last character? */
 bool value_glob_ok(const char *pattern);

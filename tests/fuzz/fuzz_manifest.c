@@ -12,7 +12,7 @@ static void use(const struct manifest *m)
 	uint8_t key;
 	if (!m->name.s || !m->version.s || !m->board.s || !m->keys.master.s)
 		abort();
-	if (value_console_key(m->hypervisor.switch_key.s, &key) != VALUE_OK)
+	if (value_console_key(m->hypervisor.console_key.s, &key) != VALUE_OK)
 		abort();
 	for (size_t i = 0; i < PERSONA_MAX; i++) {
 		const struct persona *p = &m->personas[i];

@@ -65,7 +65,10 @@ static void test_shipped_board_is_read_whole(void **state)
 	assert_int_equal(b->virtio_intid.v, 48);
 	assert_int_equal(b->load.v, 0x40200000);
 	assert_string_equal(b->qemu.machine.s, "virt,virtualization=on,gic-version=3");
-	assert_int_equal(b->qemu.args.count, 2);
+	assert_string_equal(b->display.type.s, "ramfb");
+	assert_true(b->display.width.v == 480 && b->display.height.v == 960 && b->display.bar.v == 32);
+	assert_int_equal(board_stride(b), 1920);
+	assert_int_equal(b->qemu.args.count, 4);
 	assert_string_equal(b->qemu.args.v[1].s, "virtio-mmio.force-legacy=false");
 }
 
@@ -96,6 +99,22 @@ static void test_wrong_values_are_refused(void **state)
 	expect("base: 0x0A000000", "base: 0x3FFFD000", MVP0709, "vault");
 	expect("version: 3", "version: 2", MVP0709, "gic.version");
 	expect("  cpu: cortex-a72\n", "", MVP0709, "cpu");
+}
+
+static void test_displays_are_whole_or_absent(void **state)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct board *b CLEANUP(board_freep) = NULL;
+	(void)state;
+	expect("type: ramfb", "type: vga", MVP0709, "ramfb");
+	expect("  type: ramfb\n", "", MVP0709, "display.type");
+	expect("  bar: 32\n", "", MVP0709, "'bar'");
+	expect("width: 480", "width: 4097", MVP0709, "4096");
+	expect("height: 960", "height: 100", MVP0709, "160");
+	expect("bar: 32", "bar: 129", MVP0709, "128");
+	expect("fw-cfg:\n  base: 0x09020000\n", "", MVP0709, "fw-cfg");
+	assert_int_equal(read_changed("display:\n  type: ramfb\n  width: 480\n  height: 960\n  bar: 32\n", "", &b, d), 0);
+	assert_null(b->display.type.s);
 }
 
 static void test_missing_key_is_named(void **state)
@@ -170,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_shipped_board_is_read_whole),
 		cmocka_unit_test(test_unknown_key_names_the_nearest),
 		cmocka_unit_test(test_wrong_values_are_refused),
+		cmocka_unit_test(test_displays_are_whole_or_absent),
 		cmocka_unit_test(test_missing_key_is_named),
 		cmocka_unit_test(test_all_mistakes_come_at_once),
 		cmocka_unit_test(test_reserved_ranges_are_read),

@@ -12,16 +12,33 @@
 #include "imagegen/hyp/fdt.h"
 #include "mvp/machine.h"
 
-static struct guest_fdt build(uint64_t cpus, uint64_t memory)
+static const struct board blind, with_display = { .display = {
+							  .type = { .s = (char *)(uintptr_t) "ramfb" },
+							  .width = { .v = 480 },
+							  .height = { .v = 960 },
+							  .bar = { .v = 32 },
+						  } };
+
+static struct guest_fdt build_for(const struct board *b, const char *network, uint64_t cpus, uint64_t memory)
 {
-	struct persona p = { .name = "work", .memory = { .v = memory }, .cpus = { .v = cpus } };
+	struct persona p = {
+		.name = "work",
+		.memory = { .v = memory },
+		.cpus = { .v = cpus },
+		.network = { .s = (char *)(uintptr_t)network },
+	};
 	struct guest_fdt f;
 	struct diag *d = diag_new();
-	assert_int_equal(guest_fdt_build(&p, &f, d), 0);
+	assert_int_equal(guest_fdt_build(b, &p, &f, d), 0);
 	assert_int_equal(fdt_check_full(f.data, f.len), 0);
 	assert_int_equal(fdt_totalsize(f.data), f.len);
 	diag_free(d);
 	return f;
+}
+
+static struct guest_fdt build(uint64_t cpus, uint64_t memory)
+{
+	return build_for(&blind, "none", cpus, memory);
 }
 
 static const void *prop(const struct guest_fdt *f, const char *path, const char *name, int *ret_len)
@@ -64,6 +81,69 @@ static void test_machine_is_the_one_in_machine_h(void **state)
 	guest_fdt_fini(&f);
 }
 
+static bool has_slot(const struct guest_fdt *f, unsigned slot)
+{
+	char path[64];
+	(void)snprintf(path, sizeof(path), "/virtio_mmio@%x", MVP_GUEST_VIRTIO + slot * MVP_GUEST_VIRTIO_STRIDE);
+	if (fdt_path_offset(f->data, path) < 0)
+		return false;
+	assert_int_equal(number(f, path, "reg", 0), MVP_GUEST_VIRTIO + slot * MVP_GUEST_VIRTIO_STRIDE);
+	return true;
+}
+
+/* A slot without a device would cost the kernel a probe and show a device that is not there. */
+static void test_slots_are_those_the_persona_has(void **state)
+{
+	static const struct {
+		const struct board *b;
+		const char *network;
+		unsigned slots;
+	} rows[] = {
+		{ &blind, "none", 0x07 },
+		{ &blind, "nat", 0x0f },
+		{ &with_display, "none", 0x37 },
+		{ &with_display, "nat", 0x3f },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct guest_fdt f = build_for(rows[i].b, rows[i].network, 1, 64 * MIB);
+		for (unsigned slot = 0; slot < MVP_GUEST_VIRTIO_SLOTS; slot++)
+			assert_int_equal(has_slot(&f, slot), rows[i].slots >> slot & 1);
+		guest_fdt_fini(&f);
+	}
+}
+
+static uint32_t word(const struct guest_fdt *f, const char *path, const char *name)
+{
+	fdt32_t be;
+	int len;
+	const void *v = prop(f, path, name, &len);
+	assert_int_equal(len, sizeof(be));
+	memcpy(&be, v, sizeof(be));
+	return fdt32_to_cpu(be);
+}
+
+static void test_framebuffer_lies_above_the_memory(void **state)
+{
+	static const char path[] = "/chosen/framebuffer@60000000";
+	struct guest_fdt f = build_for(&with_display, "none", 1, 512 * MIB);
+	(void)state;
+	assert_string_equal(prop(&f, path, "compatible", NULL), "simple-framebuffer");
+	assert_string_equal(prop(&f, path, "format", NULL), "x8r8g8b8");
+	assert_int_equal(number(&f, path, "reg", 0), MVP_GUEST_RAM + 512 * MIB);
+	assert_int_equal(number(&f, path, "reg", 1), 480 * 960 * 4);
+	assert_int_equal(word(&f, path, "width"), 480);
+	assert_int_equal(word(&f, path, "height"), 960);
+	assert_int_equal(word(&f, path, "stride"), 480 * 4);
+	/* Linux maps its reg only with these in the parent. */
+	assert_int_equal(word(&f, "/chosen", "#address-cells"), 2);
+	assert_int_equal(word(&f, "/chosen", "#size-cells"), 2);
+	guest_fdt_fini(&f);
+	f = build(1, 512 * MIB);
+	assert_int_equal(fdt_path_offset(f.data, path), -FDT_ERR_NOTFOUND);
+	guest_fdt_fini(&f);
+}
+
 static void test_most_vcpus_fit(void **state)
 {
 	struct guest_fdt f = build(MVP_MAX_VCPUS, 2 * GIB);
@@ -102,13 +182,13 @@ static void test_offsets_are_those_of_the_values(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_machine_is_the_one_in_machine_h),
-		cmocka_unit_test(test_most_vcpus_fit),
+		cmocka_unit_test(test_machine_is_the_one_in_machine_h),   cmocka_unit_test(test_slots_are_those_the_persona_has),
+		cmocka_unit_test(test_framebuffer_lies_above_the_memory), cmocka_unit_test(test_most_vcpus_fit),
 		cmocka_unit_test(test_offsets_are_those_of_the_values),
 	};
 	/* With a file name: write a tree there, for dtc and for QEMU. */
 	if (argc > 1) {
-		struct guest_fdt f = build(2, 512 * MIB);
+		struct guest_fdt f = build_for(&with_display, "nat", 2, 512 * MIB);
 		FILE *out = fopen(argv[1], "we");
 		int rc = !out || fwrite(f.data, f.len, 1, out) != 1;
 		rc |= out && fclose(out);

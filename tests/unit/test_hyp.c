@@ -24,12 +24,13 @@ static struct manifest *manifest(void)
 		.version = { .s = (char *)(uintptr_t) "1\"\\" },
 		.hypervisor = {
 			.foreground_share = { .v = 80 },
-			.switch_key = { .s = (char *)(uintptr_t) "ctrl-]" },
+			.switch_key = { .s = (char *)(uintptr_t) "leftmeta+tab" },
+			.console_key = { .s = (char *)(uintptr_t) "ctrl-]" },
 			.console = { .s = (char *)(uintptr_t) "mux" },
 		},
 		.personas = {
 			{ .name = "personal", .memory = { .v = 256 * MIB }, .cpus = { .v = 2 } },
-			{ .name = "work", .memory = { .v = 256 * MIB }, .cpus = { .v = 1 }, .encryption.on = true },
+			{ .name = "work", .memory = { .v = 256 * MIB }, .cpus = { .v = 1 }, .encryption = { .on = true, .holes = { .s = (char *)(uintptr_t) "fill" } } },
 		},
 	};
 	return &m;

@@ -67,6 +67,60 @@ static void test_all_get_their_memory(void **state)
 	check(&b, &l);
 }
 
+/* What is mapped for a persona begins behind its bar and shares no block with anything else. */
+static void test_screens_are_apart(void **state)
+{
+	static const struct {
+		uint64_t width, height, bar, size;
+	} rows[] = { { 480, 960, 32, 10 * MIB }, { 160, 160, 16, 10 * MIB }, { 4096, 4096, 128, 2 * (2 + 64) * MIB + 66 * MIB } };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct diag *d CLEANUP(diag_freep) = diag_new();
+		struct board b = board(2 * GIB, NULL, 0);
+		struct manifest m = manifest(512 * MIB, 512 * MIB);
+		struct layout l;
+		b.display.type.s = (char *)(uintptr_t) "ramfb";
+		b.display.width.v = rows[i].width;
+		b.display.height.v = rows[i].height;
+		b.display.bar.v = rows[i].bar;
+		uint64_t stride = board_stride(&b), frame = stride * rows[i].height, bar = stride * rows[i].bar, end = 0;
+		assert_int_equal(layout_plan(&b, &m, &l, d), 0);
+		check(&b, &l);
+		assert_int_equal(l.regions_count, 5);
+		assert_string_equal(l.regions[2].name, "screens");
+		assert_true(l.screens.pa == l.regions[2].pa && l.screens.size == l.regions[2].size);
+		assert_int_equal(l.screens.size, rows[i].size);
+		for (size_t k = 0; k < PERSONA_MAX; k++) {
+			uint64_t frame_at = l.screens.frame_pa[k] - l.screens.pa;
+			assert_int_equal(l.screens.screen_at[k] + bar, frame_at);
+			assert_true(l.screens.screen_at[k] >= end);
+			assert_int_equal(l.screens.frame_pa[k] % MVP_BLOCK_SIZE, 0);
+			assert_int_equal(l.screens.frame_size % MVP_BLOCK_SIZE, 0);
+			assert_true(l.screens.frame_size >= frame);
+			end = frame_at + l.screens.frame_size;
+		}
+		assert_true(l.screens.screen_at[PERSONA_MAX] >= end);
+		assert_true(l.screens.screen_at[PERSONA_MAX] + bar + frame <= l.screens.size);
+	}
+}
+
+static void test_screens_that_do_not_fit_are_an_error(void **state)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct board b = board(26 * MIB, NULL, 0);
+	struct manifest m = manifest(2 * MIB, 2 * MIB);
+	struct layout l;
+	(void)state;
+	b.display.type.s = (char *)(uintptr_t) "ramfb";
+	b.display.width.v = 480;
+	b.display.height = (struct mnum){ .v = 960, .loc = { .file = "b", .line = 5, .col = 1 } };
+	b.display.bar.v = 32;
+	assert_int_equal(layout_plan(&b, &m, &l, d), -1);
+	assert_int_equal(diag_errors(d), 1);
+	assert_int_equal(diag_get(d, 0)->code, MVP0710);
+	assert_int_equal(diag_get(d, 0)->loc.line, 5);
+}
+
 static void test_reserved_ranges_are_skipped(void **state)
 {
 	struct diag *d CLEANUP(diag_freep) = diag_new();
@@ -148,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_get_their_memory),  cmocka_unit_test(test_reserved_ranges_are_skipped),
 		cmocka_unit_test(test_limit_is_exact),        cmocka_unit_test(test_absurd_sizes_do_not_fit),
+		cmocka_unit_test(test_screens_are_apart),     cmocka_unit_test(test_screens_that_do_not_fit_are_an_error),
 		cmocka_unit_test(test_odd_memory_is_refused), cmocka_unit_test(test_reserved_load_address_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
