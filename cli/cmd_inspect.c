@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,10 @@ static void print_persona(struct cli *cli, const struct persona *p)
 			  p->system.size.v ? text_size(p->system.size.v, size) : "as large as needed");
 	if (p->userdata.size.v)
 		cli_print(cli, "  userdata  %s\n", text_size(p->userdata.size.v, size));
+	cli_print(cli, "  network   %s", p->network.s);
+	if (p->network_limit.v && persona_has_network(p))
+		cli_print(cli, ", at most %" PRIu64 " kbit/s", p->network_limit.v / 1000);
+	cli_print(cli, "\n  color     #%06" PRIx64 "\n", p->color.v);
 	if (p->encryption.on)
 		cli_print(cli, "  encrypted, %" PRIu64 " tries, holes: %s%s\n", p->encryption.tries.v, p->encryption.holes.s,
 			  strcmp(p->encryption.holes.s, "keep") == 0 ? " (shows which blocks are used)" : "");
@@ -28,6 +33,8 @@ static void print_persona(struct cli *cli, const struct persona *p)
 
 static void json_persona(struct jsonw *j, const struct persona *p)
 {
+	char color[16];
+	(void)snprintf(color, sizeof(color), "#%06" PRIx64, p->color.v);
 	jsonw_object(j, NULL);
 	jsonw_string(j, "name", p->name);
 	jsonw_uint(j, "memory", p->memory.v);
@@ -36,6 +43,9 @@ static void json_persona(struct jsonw *j, const struct persona *p)
 	jsonw_string(j, "initrd", p->boot.initrd.s);
 	jsonw_uint(j, "layers", p->system.layers_count);
 	jsonw_uint(j, "userdata", p->userdata.size.v);
+	jsonw_string(j, "network", p->network.s);
+	jsonw_uint(j, "network_limit", p->network_limit.v);
+	jsonw_string(j, "color", color);
 	jsonw_bool(j, "encrypted", p->encryption.on);
 	if (p->encryption.on)
 		jsonw_string(j, "holes", p->encryption.holes.s);

@@ -17,8 +17,8 @@ static const struct {
 	const char *name;
 	bool optional;
 } wanted[] = {
-	{ "virtio_mmio", false }, { "virtio_blk", false },  { "crypto-crc32c", true }, { "ext4", false },     { "virtio_console", true },
-	{ "virtio_net", true },   { "virtio_input", true }, { "virtio-rng", true },    { "dm-verity", true },
+	{ "virtio_mmio", false }, { "virtio_blk", false },  { "crypto-crc32c", true }, { "ext4", false },      { "virtio_console", true },
+	{ "virtio_net", true },   { "virtio_input", true }, { "evdev", true },         { "virtio-rng", true }, { "dm-verity", true },
 };
 
 /* RELEASE of /boot/vmlinuz-RELEASE; borrowed from path. */

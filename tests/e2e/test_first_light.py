@@ -17,10 +17,6 @@ MACHINES = _named(("cortex-a53", 2), ("cortex-a72", 4))
 OTHERS = _named(("cortex-a53", 4), ("cortex-a72", 2), ("cortex-a76", 2), ("neoverse-n1", 2), ("max", 2))
 
 
-def _kernel(handset, persona):
-    return handset.sh(persona, "uname -r").split()[-1]
-
-
 def _memory_kib(handset, persona):
     return int(re.search(r"^MemTotal: +(\d+) kB", handset.sh(persona, "cat /proc/meminfo"), re.M)[1])
 
@@ -45,8 +41,13 @@ def _are_two_machines(handset):
         mounts = handset.sh(persona, "cat /proc/mounts")
         check(re.search(r"^/dev/vda\d+ / ext4 ro[ ,]", mounts, re.M), f"{persona}: the system is not a read-only ext4:\n{mounts}")
         check(re.search(r"^/dev/vda\d+ /data ext4 rw[ ,]", mounts, re.M), f"{persona}: userdata is not mounted:\n{mounts}")
-    personal, work = _kernel(handset, "personal"), _kernel(handset, "work")
-    check(personal != work and "cloud" in work, f"kernels: personal {personal}, work {work}")
+        model = handset.sh(persona, "tr -d '\\0' </proc/device-tree/model; echo").split()[-1]
+        check_equal(model, persona, f"{persona}: the machine it finds itself on")
+    # Two boots of two kernels, whatever their versions: a kernel makes up its boot id once.
+    personal, work = (handset.sh(p, "cat /proc/sys/kernel/random/boot_id").split()[-1] for p in ("personal", "work"))
+    check(personal != work, f"both sides are the boot {work}")
+    check("busybox" in handset.sh("personal", "readlink -f /bin/sh"), "personal: its shell is not busybox")
+    check("busybox" not in handset.sh("work", "readlink -f /bin/sh"), "work: its shell is busybox")
     # Each on its own memory: what one has in its RAM disk the other does not see.
     handset.sh("personal", "echo mine >/tmp/only-here")
     handset.sh("work", "test ! -e /tmp/only-here")

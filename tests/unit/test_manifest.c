@@ -84,8 +84,12 @@ static void test_values_places_and_defaults(void **state)
 	assert_int_equal(w->encryption.tries.loc.line, 22);
 	assert_false(w->encryption.tries.given);
 	assert_int_equal(m->hypervisor.foreground_share.v, 80);
-	assert_string_equal(m->hypervisor.switch_key.s, "ctrl-]");
-	assert_null(m->hypervisor.switch_combo.s);
+	assert_string_equal(m->hypervisor.switch_key.s, "leftmeta+tab");
+	assert_string_equal(m->hypervisor.console_key.s, "ctrl-]");
+	assert_true(p->color.v == 0x2e7d32 && w->color.v == 0x1565c0);
+	assert_true(!persona_has_network(p) && persona_has_network(w));
+	assert_int_equal(w->network_limit.v, 0);
+	assert_int_equal(m->policy.switch_request.count, 0);
 	assert_string_equal(m->hypervisor.console.s, "mux");
 	assert_string_equal(m->policy.notifications.work_to_personal.s, "title");
 	assert_null(m->carrier.s);
@@ -135,6 +139,17 @@ static void test_one_mistake_gives_one_error(void **state)
 		{ "cmdline: quiet", "cmdline: {}", MVP0206, 11 },
 		{ "personas:", "personas: &a", MVP0202, 7 },
 		{ "name: acme-one", "name: acme: one", MVP0201, 2 },
+		{ "personas:", "hypervisor:\n  switch-key: ctrl-]\npersonas:", MVP0209, 8 },
+		{ "personas:", "hypervisor: {switch-key: leftmeta+tap}\npersonas:", MVP0209, 7 },
+		{ "personas:", "hypervisor: {switch-key: a}\npersonas:", MVP0209, 7 },
+		{ "personas:", "hypervisor: {switch-key: f1+f2+f3+f4+f5}\npersonas:", MVP0208, 7 },
+		{ "personas:", "hypervisor: {console-key: ctrl-m}\npersonas:", MVP0209, 7 },
+		{ "personas:", "policy: {switch-request: [work, home]}\npersonas:", MVP0207, 7 },
+		{ "personas:", "policy: {switch-request: [work, work]}\npersonas:", MVP0214, 7 },
+		{ "network: none", "network: none\n    color: green", MVP0209, 18 },
+		{ "network: none", "network: none\n    color: '#2e7d3'", MVP0209, 18 },
+		{ "network: none", "network-limit: 100 MB/s", MVP0209, 17 },
+		{ "network: none", "network-limit: 63 kbit/s", MVP0208, 17 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct diag *d CLEANUP(diag_freep) = diag_new();
@@ -156,22 +171,25 @@ static void test_what_nothing_acts_on_is_kept_and_warned_about(void **state)
 	(void)state;
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	char *text CLEANUP_FREE = mem_printf("%scarrier: verizon\n"
-					     "hypervisor: {switch-key: leftmeta+tab}\n"
+					     "hypervisor: {switch-key: volumeup+volumedown, console-key: ctrl-t}\n"
 					     "policy:\n"
 					     "  notifications: {work-to-personal: count}\n"
 					     "  clipboard: both\n"
+					     "  switch-request: [work]\n"
 					     "  lease: {lock-after: 7 days, wipe-after: 30 days}\n",
 					     good);
 	struct manifest *m CLEANUP(manifest_freep) = parse(text, d);
 	assert_non_null(m);
-	assert_int_equal(diag_count(d), 5);
-	for (size_t i = 0; i < 5; i++) {
+	assert_int_equal(diag_count(d), 4);
+	for (size_t i = 0; i < 4; i++) {
 		assert_int_equal(diag_get(d, i)->severity, DIAG_WARNING);
 		assert_int_equal(diag_get(d, i)->code, MVP0290);
 	}
 	assert_string_equal(m->carrier.s, "verizon");
-	assert_string_equal(m->hypervisor.switch_combo.s, "leftmeta+tab");
-	assert_string_equal(m->hypervisor.switch_key.s, "ctrl-]");
+	assert_string_equal(m->hypervisor.switch_key.s, "volumeup+volumedown");
+	assert_string_equal(m->hypervisor.console_key.s, "ctrl-t");
+	assert_int_equal(m->policy.switch_request.count, 1);
+	assert_string_equal(m->policy.switch_request.v[0].s, "work");
 	assert_string_equal(m->policy.notifications.work_to_personal.s, "count");
 	assert_string_equal(m->policy.notifications.personal_to_work.s, "full");
 	assert_int_equal(m->policy.lease.wipe_after.v, 30 * 86400);
@@ -248,8 +266,13 @@ static bool is_required(const json_t *object, const char *name)
 
 static void compare_choices(const struct key *k, const json_t *node)
 {
-	const json_t *list = json_object_get(node, "enum");
+	const json_t *list = json_object_get(node, "enum"), *either = json_object_get(node, "oneOf");
 	size_t count = 0;
+	if (k->kind == KEY_STRINGS && either) { /* one, or a list of them */
+		assert_int_equal(json_array_size(either), 2);
+		compare_choices(k, json_array_get(either, 0));
+		list = json_object_get(json_object_get(json_array_get(either, 1), "items"), "enum");
+	}
 	while (k->choices[count])
 		count++;
 	assert_int_equal(json_array_size(list), count);

@@ -2,10 +2,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "imagegen/manifest/chord.h"
 #include "imagegen/manifest/value.h"
 
 #define UNTOUCHED 77u
@@ -117,18 +119,86 @@ static void test_console_keys(void **state)
 		assert_int_equal(value_console_key(bad[i], &b), VALUE_MALFORMED);
 }
 
-static void test_key_combos(void **state)
+static void test_chords(void **state)
 {
 	(void)state;
-	static const char *const good[] = { "leftmeta+tab", "leftctrl+leftalt+f12", "f1",
-					    "power",        "leftmeta+a",           "leftctrl+leftalt+leftshift+9" };
-	static const char *const bad[] = { "",          "a",    "tab+leftmeta",  "leftmeta",
-					   "leftmeta+", "+tab", "leftmeta++tab", "leftmeta+leftalt+leftctrl+leftshift+a",
-					   "f0",        "f123" };
-	for (size_t i = 0; i < ARRAY_LEN(good); i++)
-		assert_true(value_key_combo(good[i]));
+	static const struct {
+		const char *text;
+		enum chord_error want;
+		uint16_t codes[CHORD_MAX];
+	} rows[] = {
+		/* Codes as in Linux's input-event-codes.h. */
+		{ "leftmeta+tab", CHORD_OK, { 125, 15 } },
+		{ "tab+leftmeta", CHORD_OK, { 15, 125 } },
+		{ "leftctrl+leftalt+f12", CHORD_OK, { 29, 56, 88 } },
+		{ "f1", CHORD_OK, { 59 } },
+		{ "power", CHORD_OK, { 116 } },
+		{ "volumeup+volumedown", CHORD_OK, { 115, 114 } },
+		{ "leftmeta+a", CHORD_OK, { 125, 30 } },
+		{ "leftctrl+leftalt+leftshift+0", CHORD_OK, { 29, 56, 42, 11 } },
+		{ "a", CHORD_TYPING, { 0 } },
+		{ "a+b", CHORD_TYPING, { 0 } },
+		{ "leftshift+a", CHORD_TYPING, { 0 } },
+		{ "leftmeta", CHORD_TYPING, { 0 } },
+		{ "leftmeta+leftalt+leftctrl+leftshift+a", CHORD_COUNT, { 0 } },
+		{ "f1+f1", CHORD_COUNT, { 0 } },
+		{ "", CHORD_UNKNOWN, { 0 } },
+		{ "leftmeta+", CHORD_UNKNOWN, { 0 } },
+		{ "+tab", CHORD_UNKNOWN, { 0 } },
+		{ "leftmeta++tab", CHORD_UNKNOWN, { 0 } },
+		{ "leftmeta+tabs", CHORD_UNKNOWN, { 0 } },
+		{ "leftmeta tab", CHORD_UNKNOWN, { 0 } },
+		{ "f13", CHORD_UNKNOWN, { 0 } },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint16_t codes[CHORD_MAX] = { 0 };
+		const char *bad = NULL;
+		size_t bad_len = 0;
+		enum chord_error e = chord_parse(rows[i].text, codes, &bad, &bad_len);
+		if (e != rows[i].want)
+			print_error("'%s' gives %d\n", rows[i].text, (int)e);
+		assert_int_equal(e, rows[i].want);
+		assert_memory_equal(codes, rows[i].codes, sizeof(codes));
+		assert_int_equal(bad != NULL, e == CHORD_UNKNOWN);
+		if (bad)
+			assert_true(bad >= rows[i].text && bad + bad_len <= rows[i].text + strlen(rows[i].text));
+	}
+}
+
+/* Every name in the list is a key of its own, and none is written like a chord. */
+static void test_key_names_are_different(void **state)
+{
+	(void)state;
+	for (size_t i = 0; chord_key_name(i); i++) {
+		char text[64];
+		uint16_t codes[CHORD_MAX] = { 0 };
+		const char *bad;
+		size_t bad_len;
+		assert_null(strchr(chord_key_name(i), '+'));
+		for (size_t k = 0; k < i; k++) {
+			(void)snprintf(text, sizeof(text), "leftctrl+%s+%s", chord_key_name(k), chord_key_name(i));
+			if (strcmp(chord_key_name(k), "leftctrl") != 0 && strcmp(chord_key_name(i), "leftctrl") != 0)
+				assert_int_equal(chord_parse(text, codes, &bad, &bad_len), CHORD_OK);
+		}
+	}
+}
+
+static void test_rates_and_colors(void **state)
+{
+	(void)state;
+	uint64_t v = 0;
+	assert_true(value_rate("100 Mbit/s", &v) == VALUE_OK && v == 100000000);
+	assert_true(value_rate("64kbit/s", &v) == VALUE_OK && v == 64000);
+	assert_true(value_rate("2 Gbit/s", &v) == VALUE_OK && v == 2000000000);
+	assert_int_equal(value_rate("100", &v), VALUE_NO_UNIT);
+	assert_int_equal(value_rate("100 MB/s", &v), VALUE_BAD_UNIT);
+	assert_int_equal(value_rate("1.5 Mbit/s", &v), VALUE_MALFORMED);
+	assert_int_equal(value_rate("99999999999999999 Gbit/s", &v), VALUE_TOO_LARGE);
+	assert_true(value_color("#2e7D32", &v) == VALUE_OK && v == 0x2e7d32);
+	assert_true(value_color("#000000", &v) == VALUE_OK && v == 0);
+	static const char *const bad[] = { "", "#", "2e7d32", "#2e7d3", "#2e7d322", "#2e7d3g", "#2e 7d3", "green" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_false(value_key_combo(bad[i]));
+		assert_int_equal(value_color(bad[i], &v), VALUE_MALFORMED);
 }
 
 static void test_patterns(void **state)
@@ -147,8 +217,14 @@ static void test_patterns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),    cmocka_unit_test(test_percents_and_durations), cmocka_unit_test(test_counts),
-		cmocka_unit_test(test_modes),    cmocka_unit_test(test_console_keys),           cmocka_unit_test(test_key_combos),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_percents_and_durations),
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_console_keys),
+		cmocka_unit_test(test_chords),
+		cmocka_unit_test(test_key_names_are_different),
+		cmocka_unit_test(test_rates_and_colors),
 		cmocka_unit_test(test_patterns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

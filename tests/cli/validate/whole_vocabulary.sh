@@ -21,6 +21,7 @@ keys:
 hypervisor:
   foreground-share: 80%
   switch-key: leftmeta+tab
+  console-key: ctrl-]
   console: prefixed
   build: release
 
@@ -39,7 +40,9 @@ personas:
             - {path: /etc/localtime, link: /usr/share/zoneinfo/UTC}
       size: auto
     userdata: {size: 64 MiB}
+    color: "#2e7d32"
     network: nat
+    network-limit: 100 Mbit/s
   work:
     memory: 128 MiB
     cpus: 2
@@ -56,6 +59,7 @@ personas:
 policy:
   notifications: {work-to-personal: title, personal-to-work: full}
   clipboard: personal-to-work
+  switch-request: [work]
   lease: {lock-after: 7 days, wipe-after: 30 days}
 X
 mvpctl validate all.yaml
