@@ -17,7 +17,7 @@ static struct device {
 } devices[INPUT_DEVICES];
 
 /* Asks for a piece of the configuration: what is not there is zeros. Returns its length. */
-static unsigned read_config(const struct virtio *v, unsigned select, unsigned subsel, uint8_t ret[VIRTIO_INPUT_DATA_MAX])
+static unsigned query(const struct virtio *v, unsigned select, unsigned subsel, uint8_t ret[VIRTIO_INPUT_DATA_MAX])
 {
 	memset(ret, 0, VIRTIO_INPUT_DATA_MAX);
 	virtio_config8_write(v, CONFIG_SELECT, (uint8_t)select);
@@ -36,7 +36,7 @@ static bool bit(const uint8_t *bits, unsigned n)
 static struct input_axis read_axis(const struct virtio *v, unsigned code)
 {
 	uint8_t data[VIRTIO_INPUT_DATA_MAX];
-	if (read_config(v, VIRTIO_INPUT_ABS_INFO, code, data) < 8)
+	if (query(v, VIRTIO_INPUT_ABS_INFO, code, data) < 8)
 		return (struct input_axis){ 0 };
 	return (struct input_axis){ (int32_t)get_le32(data), (int32_t)get_le32(data + 4) };
 }
@@ -49,16 +49,16 @@ static bool is_axis(const struct input_axis *a)
 static void read_info(const struct virtio *v, struct input_info *info)
 {
 	uint8_t data[VIRTIO_INPUT_DATA_MAX];
-	unsigned len = read_config(v, VIRTIO_INPUT_ID_NAME, 0, data);
+	unsigned len = query(v, VIRTIO_INPUT_ID_NAME, 0, data);
 	for (unsigned i = 0; i < len && i + 1 < sizeof(info->name); i++)
 		info->name[i] = data[i] >= ' ' && data[i] <= '~' ? (char)data[i] : '?';
 
-	read_config(v, VIRTIO_INPUT_EV_BITS, EV_KEY, data);
+	query(v, VIRTIO_INPUT_EV_BITS, EV_KEY, data);
 	for (unsigned i = 0; i < 0x100 / 8; i++)
 		info->keys |= data[i] != 0;
 	bool button = bit(data, BTN_LEFT) || bit(data, BTN_TOUCH);
 
-	read_config(v, VIRTIO_INPUT_EV_BITS, EV_ABS, data);
+	query(v, VIRTIO_INPUT_EV_BITS, EV_ABS, data);
 	if (bit(data, ABS_MT_SLOT) && bit(data, ABS_MT_TRACKING_ID)) {
 		info->x = read_axis(v, ABS_MT_POSITION_X);
 		info->y = read_axis(v, ABS_MT_POSITION_Y);

@@ -27,7 +27,7 @@ const struct input_info *virtio_input_info(unsigned device);
 void virtio_input_ack(unsigned device); /* at its interrupt, before what has come is taken */
 /* Looks at up to max <= INPUT_BATCH buffers; returns how many events were in them. *ret_seen: how many buffers there were; if max, there
  * may be more. */
-#define INPUT_BATCH 32
+#define INPUT_BATCH 64
 unsigned virtio_input_take(unsigned device, unsigned max, struct evdev_event *ret_events, unsigned *ret_seen);
 
 #endif

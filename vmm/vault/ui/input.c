@@ -309,7 +309,7 @@ void input_start(void)
 	sources_count = virtio_input_start();
 	for (unsigned i = 0; i < sources_count; i++) {
 		struct source *s = &sources[i];
-		*s = (struct source){ .info = virtio_input_info(i), .slot = 0 };
+		*s = (struct source){ .info = virtio_input_info(i) };
 		for (unsigned f = 0; f < VINPUT_CONTACTS; f++)
 			s->fingers[f].contact = NOBODY;
 		console_log("input: %s%s%s", s->info->name, s->info->keys ? ", keys" : "",

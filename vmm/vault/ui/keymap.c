@@ -19,7 +19,7 @@ static const struct {
 	{ 98, "/", "/" },
 };
 
-uint8_t keymap_char(unsigned code, bool shift, bool caps_lock)
+uint8_t keymap_char(unsigned code, bool shift, bool capitals)
 {
 	for (size_t i = 0; i < ARRAY_LEN(runs); i++) {
 		if (code < runs[i].first || code - runs[i].first >= text_len(runs[i].plain))
@@ -27,7 +27,7 @@ uint8_t keymap_char(unsigned code, bool shift, bool caps_lock)
 		unsigned at = code - runs[i].first;
 		char c = runs[i].plain[at];
 		bool letter = c >= 'a' && c <= 'z';
-		return (uint8_t)(shift != (letter && caps_lock) ? runs[i].shifted[at] : c);
+		return (uint8_t)(shift != (letter && capitals) ? runs[i].shifted[at] : c);
 	}
 	return 0;
 }

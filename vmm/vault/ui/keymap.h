@@ -5,6 +5,6 @@
 #include "../lib.h"
 
 /* The character of an evdev code, '\r' and '\b' among them; 0 if it has none. */
-uint8_t keymap_char(unsigned code, bool shift, bool caps_lock);
+uint8_t keymap_char(unsigned code, bool shift, bool capitals);
 
 #endif
