@@ -17,9 +17,35 @@ __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 #define put console_put_char /* lib.c has a put() of its own */
 #include "../../vmm/vault/console.c"
 #undef put
+#include "../../vmm/vault/devices/vpl011.c"
 #include "../../vmm/vault/lib.c"
 #include "../../vmm/vault/timer.c"
-#include "../../vmm/vault/devices/vpl011.c"
+
+/* A persona's virtio console: takes input when it is in use. */
+static bool vconsole_used;
+static char vconsole_got[64];
+
+bool vconsole_has_input(unsigned persona)
+{
+	return persona == 1 && vconsole_used;
+}
+
+bool vconsole_receive(unsigned persona, const uint8_t *data, size_t len)
+{
+	assert_int_equal(persona, 1);
+	strncat(vconsole_got, (const char *)data, len);
+	return true;
+}
+
+void vconsole_room(unsigned persona)
+{
+	(void)persona;
+}
+
+void net_status(void)
+{
+	console_log("network");
+}
 
 /* The board's UART */
 static char wire[0x40000];
@@ -236,6 +262,20 @@ static void test_prefixed_input_goes_where_it_is_addressed(void **state)
 		assert_int_equal(in.line[i], 0);
 }
 
+static void test_input_goes_to_the_virtio_console_once_it_is_used(void **state)
+{
+	(void)state;
+	start(MVP_CONSOLE_PREFIXED);
+	vconsole_got[0] = 0;
+	type("work|uart\n");
+	vconsole_used = true;
+	type("work|there\npersonal|here\n");
+	vconsole_used = false;
+	assert_string_equal(vconsole_got, "there\n");
+	assert_string_equal(heard(1), "uart\n");
+	assert_string_equal(heard(0), "here\n");
+}
+
 static void test_prefixed_input_waits_for_room(void **state)
 {
 	(void)state;
@@ -414,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_prefixed_prompts_appear_after_silence),
 		cmocka_unit_test(test_prefixed_long_lines_lose_nothing),
 		cmocka_unit_test(test_prefixed_input_goes_where_it_is_addressed),
+		cmocka_unit_test(test_input_goes_to_the_virtio_console_once_it_is_used),
 		cmocka_unit_test(test_prefixed_input_waits_for_room),
 		cmocka_unit_test(test_mux_shows_the_front_and_keeps_the_other),
 		cmocka_unit_test(test_mux_passcode_is_read_without_echo),

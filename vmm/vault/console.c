@@ -18,9 +18,11 @@
  * most 1023 bytes. Input waits while the persona it is for has no room for it. */
 #include "console.h"
 
+#include "devices/vconsole.h"
 #include "devices/vpl011.h"
 #include "drivers/pl011.h"
 #include "handset.h"
+#include "net.h"
 #include "timer.h"
 
 #define TX_SIZE 0x10000u
@@ -326,6 +328,12 @@ static void passcode_byte(uint8_t c)
 	}
 }
 
+/* Input goes where the persona's console is. False, and nothing taken, if there is no room for all of it. */
+static bool give(unsigned persona, const uint8_t *data, size_t len)
+{
+	return vconsole_has_input(persona) ? vconsole_receive(persona, data, len) : vpl011_receive(persona, data, len);
+}
+
 static void mux_byte(uint8_t c)
 {
 	if (c == mvp_vault_config.console_key)
@@ -333,7 +341,7 @@ static void mux_byte(uint8_t c)
 	else if (out.ask)
 		passcode_byte(c);
 	else
-		vpl011_receive(out.front, &c, 1);
+		give(out.front, &c, 1);
 }
 
 static bool begins(const char *line, const char *word)
@@ -351,10 +359,8 @@ static void command(const char *text, uint32_t len)
 		const char *name;
 		void (*run)(void);
 	} commands[] = {
-		{ "status", handset_status },
-		{ "switch", handset_switch },
-		{ "poweroff", handset_power_off },
-		{ "reset", handset_reset },
+		{ "status", handset_status },      { "network", net_status },  { "switch", handset_switch },
+		{ "poweroff", handset_power_off }, { "reset", handset_reset },
 	};
 	if (begins(text, "unlock ")) {
 		handset_unlock_any((const uint8_t *)text + 7, len - 7);
@@ -386,7 +392,7 @@ static bool take_line(void)
 		if (!begins(in.line, mvp_vault_config.persona[p].name) || in.line[name] != '|')
 			continue;
 		in.line[in.len] = '\n';
-		return vpl011_receive(p, (const uint8_t *)in.line + name + 1, in.len - name);
+		return give(p, (const uint8_t *)in.line + name + 1, in.len - name);
 	}
 	if (in.len)
 		console_log("unknown line");
@@ -462,7 +468,9 @@ bool console_irq(uint32_t intid)
 		replay();
 	spin_unlock(&out.lock);
 	console_input();
-	for (unsigned p = 0; p < mvp_vault_config.personas; p++)
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
 		vpl011_room(p);
+		vconsole_room(p);
+	}
 	return true;
 }

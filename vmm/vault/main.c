@@ -1,11 +1,14 @@
 /* The loop of each CPU around MVP_HC_WAIT. */
 #include "console.h"
+#include "control.h"
 #include "devices/devices.h"
 #include "devices/vblk.h"
+#include "devices/vconsole.h"
 #include "devices/vpl031.h"
 #include "disk.h"
 #include "handset.h"
 #include "mvp/machine.h"
+#include "net.h"
 #include "random.h"
 #include "timer.h"
 
@@ -42,8 +45,14 @@ static bool on_disk_irq(uint32_t intid)
 	return true;
 }
 
+static void poll(void)
+{
+	handset_poll(false);
+	control_poll();
+}
+
 /* Physical interrupts come to CPU 0. Each device knows its own. */
-static bool (*const irqs[])(uint32_t intid) = { on_disk_irq, console_irq, handset_irq };
+static bool (*const irqs[])(uint32_t intid) = { on_disk_irq, console_irq, handset_irq, net_irq };
 
 static void on_irq(const struct event *e, struct answer *a)
 {
@@ -53,7 +62,7 @@ static void on_irq(const struct event *e, struct answer *a)
 		;
 	hc(MVP_HC_IRQ_DONE, intid, 0, 0);
 	if (arch_cpu() == 0)
-		handset_poll(false);
+		poll();
 }
 
 /* Who set timer_at() on this CPU knows what for: everyone looks whether it is time. */
@@ -64,8 +73,10 @@ static void on_timer(const struct event *e, struct answer *a)
 	timer_fired();
 	console_tick(arch_counter());
 	vpl031_tick();
+	vconsole_tick();
+	net_tick();
 	if (arch_cpu() == 0)
-		handset_poll(false);
+		poll();
 }
 
 static void on_doorbell(const struct event *e, struct answer *a)
@@ -75,7 +86,7 @@ static void on_doorbell(const struct event *e, struct answer *a)
 	if (arch_cpu() == 0) {
 		console_input();
 		resume_disks();
-		handset_poll(false);
+		poll();
 	}
 }
 
@@ -119,6 +130,7 @@ _Noreturn void vault_main(uint64_t cpu, uint64_t cpus)
 	if (cpu == 0) {
 		console_start();
 		handset_start((unsigned)cpus);
+		net_start();
 		handset_poll(false);
 	}
 	for (;;) {

@@ -2,8 +2,10 @@
 
 #include "mvp/machine.h"
 #include "vblk.h"
+#include "vconsole.h"
 #include "vdev.h"
 #include "vinput.h"
+#include "vnet.h"
 #include "vpl011.h"
 #include "vpl031.h"
 #include "vrng.h"
@@ -18,6 +20,8 @@ static const struct {
 	{ NULL, vpl011_reset, NULL },
 	{ NULL, vpl031_reset, NULL },
 	{ vrng_plug, vrng_unplug, NULL },
+	{ vnet_plug, vnet_unplug, NULL },
+	{ vconsole_plug, vconsole_unplug, NULL },
 };
 
 void devices_plug(const struct guest *g)

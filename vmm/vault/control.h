@@ -1,0 +1,27 @@
+/* What the agent of a persona asks of the handset over its control port; the protocol is at the top of control.c. */
+#ifndef VAULT_CONTROL_H
+#define VAULT_CONTROL_H
+
+#include "lib.h"
+
+#define CONTROL_ANSWER_MAX 64
+
+/* The port, one at a time for each persona, any CPU. */
+void control_plug(unsigned persona); /* the persona begins: nothing is known of it */
+void control_open(unsigned persona); /* an agent begins: nothing is left of the one before */
+/* The next byte from the agent. Returns the length of the answer that it completes, with its newline, or 0. */
+size_t control_byte(unsigned persona, uint8_t c, char ret_answer[CONTROL_ANSWER_MAX]);
+/* The line to tell the agent without having been asked, or 0 if there is none. */
+size_t control_event(unsigned persona, char ret_line[CONTROL_ANSWER_MAX]);
+
+/* Supplied by the port: there is something for control_event() to tell. CPU 0. */
+void control_wake(unsigned persona);
+
+/* Supplied by the trusted bar: control_alerts() of a persona changed. CPU 0, at most ten times a second. */
+void control_alerts_changed(void);
+
+unsigned control_alerts(unsigned persona); /* how many wait in it, up to 999. Any CPU */
+/* Acts on what agents asked for, and notices who is in front. CPU 0, after each event. */
+void control_poll(void);
+
+#endif
