@@ -1,5 +1,5 @@
 # What the hypervisor costs, beside bare QEMU, Xen and KVM, in instructions: tables on standard output, and as Markdown in FILE with
-# make bench MARKDOWN=FILE. T=word: only the benchmarks with the word in their name. Takes some ten minutes.
+# make bench MARKDOWN=FILE. T=word: only the benchmarks with the word in their name. Takes some twenty minutes.
 MARKDOWN ?=
 .PHONY: bench
 bench: all demo-manifest $(O)/bench/inputs/complete $(O)/deps/run $(O)/deps/test

@@ -29,7 +29,7 @@ exec {cross}objcopy "$@"
 """
 
 
-def _tools(where):
+def tools(where):
     """A cross toolchain whose objcopy saves what was linked, with its symbols, in WHERE."""
     prefix = os.path.join(where, "keep-")
     for name, text in (("gcc", f'#!/bin/sh\nexec {sides.CROSS}gcc "$@"\n'), ("objcopy", OBJCOPY.format(keep=where, cross=sides.CROSS))):
@@ -39,7 +39,7 @@ def _tools(where):
     return prefix
 
 
-def _symbols(elf):
+def symbols(elf):
     """Sorted [(address, name)] of the functions."""
     found = []
     for line in run([sides.CROSS + "nm", elf]).stdout.splitlines():
@@ -145,11 +145,11 @@ def measure():
     """[(operation, Window)]; raises Failure."""
     where = sides.folder("profile")
     guest = sides.bare_guest("cost", "-DPROFILE")
-    disk = sides.handset_disk(guest, MVP_CROSS=_tools(where))
+    disk = sides.handset_disk(guest, MVP_CROSS=tools(where))
     trace, names = _traced(guest, disk, where)
     os.unlink(disk)
-    vault = _symbols(os.path.join(where, "vault.elf"))
-    windows = _read_trace(trace, _symbols(os.path.join(where, "core.elf")), (vault[0][0] & ~0xffff, vault[-1][0] + 0x10000))
+    vault = symbols(os.path.join(where, "vault.elf"))
+    windows = _read_trace(trace, symbols(os.path.join(where, "core.elf")), (vault[0][0] & ~0xffff, vault[-1][0] + 0x10000))
     names = [name for name in names if name != "frequency"]
     check(len(windows) == len(names), f"{len(windows)} marked windows in the trace, {len(names)} reports: {names}")
     os.unlink(trace)

@@ -56,7 +56,8 @@ def bare_guest(name, *defines):
     return Guest(name, image)
 
 
-def _cpio(root, archive):
+def pack(root, archive):
+    """The folder as a cpio archive that a kernel takes for an initrd."""
     names = sorted(os.path.relpath(os.path.join(at, name), root) for at, folders, files in os.walk(root) for name in folders + files)
     with open(archive, "wb") as f:
         command = [env.program("cpio"), "--quiet", "-o", "-H", "newc"]
@@ -67,6 +68,11 @@ def linux_kernel():
     return _file(env.INPUTS, "personal", "boot/vmlinuz-*")
 
 
+def linux_tree():
+    """The kernel's package, unpacked, with all modules."""
+    return _tree(env.INPUTS, "personal")
+
+
 @functools.cache
 def linux_guest():
     """Debian's kernel and an initrd that is one program, linux/init.c."""
@@ -75,7 +81,7 @@ def linux_guest():
     os.makedirs(root)
     run([CROSS + "gcc", *LINUX_FLAGS, "-o", os.path.join(root, "init"), os.path.join(HERE, "linux", "init.c")])
     initrd = os.path.join(out, "initrd")
-    _cpio(root, initrd)
+    pack(root, initrd)
     return Guest("linux", linux_kernel(), initrd, "quiet nokaslr norandmaps", end=r"bench: (done|failed)")
 
 
@@ -234,7 +240,7 @@ def _kvm_initrd(guest):
         f.write(KVM_INIT.format(cpus=CPUS, memory=KVM_INNER_MIB))
     os.chmod(os.path.join(root, "init"), 0o755)
     initrd = os.path.join(out, "initrd")
-    _cpio(root, initrd)
+    pack(root, initrd)
     shutil.rmtree(root)
     return initrd
 
