@@ -1,0 +1,888 @@
+/* Keys and touches from the board's devices to the personas' drivers: who gets them, who does not, and that everything pressed is released.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "fixture_input.h"
+
+enum { KEYBOARD, TABLET, MULTI }; /* devices of the board */
+enum { KEYS, TOUCH };             /* and of a persona */
+enum { A = 30, S = 31, CTRL = 29, SHIFT = 42, TAB = 15, F12 = 88 };
+
+static char typed[256], logged[1024];
+static unsigned switches;
+static int switch_to;
+
+void lock_char(uint8_t c)
+{
+	size_t n = strlen(typed);
+	assert_true(n + 1 < sizeof(typed));
+	typed[n] = (char)c;
+}
+
+void console_log(const char *format, ...)
+{
+	va_list args;
+	size_t n = strlen(logged);
+	va_start(args, format);
+	text_vformat(logged + n, sizeof(logged) - n - 1, format, args);
+	va_end(args);
+	strcat(logged, "\n");
+}
+
+void handset_switch(void)
+{
+	switches++;
+	input_focus(switch_to);
+}
+
+static int setup(void **state)
+{
+	static const fake_config all[] = { fake_keyboard, fake_tablet, fake_multi };
+	(void)state;
+	memset(typed, 0, sizeof(typed));
+	memset(logged, 0, sizeof(logged));
+	switches = 0;
+	switch_to = 1;
+	host_time = 1000000;
+	input_setup(3, all);
+	return 0;
+}
+
+static void report(unsigned device)
+{
+	assert_true(emit(device, EV_SYN, 0, 0));
+	host_time += 1000; /* a new burst: devices are not in a hurry here */
+	input_irq(INTID + device);
+}
+
+static void key_event(unsigned code, bool down)
+{
+	assert_true(emit(KEYBOARD, EV_KEY, (uint16_t)code, down));
+}
+
+static void key(unsigned code, bool down)
+{
+	key_event(code, down);
+	report(KEYBOARD);
+}
+
+static void tablet(uint32_t x, uint32_t y)
+{
+	emit(TABLET, EV_ABS, 0, x);
+	emit(TABLET, EV_ABS, 1, y);
+}
+
+static void button(bool down)
+{
+	emit(TABLET, EV_KEY, 0x110, down);
+}
+
+static void finger(uint32_t slot, int id, uint32_t x, uint32_t y)
+{
+	emit(MULTI, EV_ABS, 0x2f, slot);
+	emit(MULTI, EV_ABS, 0x39, (uint32_t)id);
+	if (id < 0)
+		return;
+	emit(MULTI, EV_ABS, 0x35, x);
+	emit(MULTI, EV_ABS, 0x36, y);
+}
+
+/* What a device of the persona has said since the last time: `30+` a key, `.` the end of a report, `s` slot, `i` tracking id, `T`
+ * BTN_TOUCH, `X` `Y` of a contact, `x` `y` of the pointer. */
+static const char *heard_but_keep(unsigned persona, unsigned device, unsigned *ret_count)
+{
+	static char text[4096];
+	static const struct {
+		uint16_t code;
+		char letter;
+	} names[] = { { 0, 'x' }, { 1, 'y' }, { 0x2f, 's' }, { 0x35, 'X' }, { 0x36, 'Y' }, { 0x39, 'i' } };
+	struct evdev_event e;
+	size_t n = 0;
+	text[0] = 0;
+	*ret_count = 0;
+	while (guest_take(persona, device, &e)) {
+		char letter = 0;
+		++*ret_count;
+		for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+			letter = names[i].code == e.code ? names[i].letter : letter;
+		if (e.type == EV_SYN)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, ". ");
+		else if (e.type == EV_KEY && e.code == 0x14a)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "T%c ", e.value ? '+' : '-');
+		else if (e.type == EV_KEY)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%u%c ", e.code, e.value ? '+' : '-');
+		else
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%c%d ", letter ? letter : '?', (int32_t)e.value);
+		assert_true(n < sizeof(text));
+	}
+	if (n)
+		text[n - 1] = 0;
+	return text;
+}
+
+static const char *heard(unsigned persona, unsigned device)
+{
+	unsigned count;
+	const char *text = heard_but_keep(persona, device, &count);
+	guest_offer(persona, device, count);
+	return text;
+}
+
+static void assert_silence(unsigned persona)
+{
+	assert_string_equal(heard(persona, KEYS), "");
+	assert_string_equal(heard(persona, TOUCH), "");
+}
+
+/* Keys */
+
+static void test_keys_reach_the_front_as_whole_reports(void **state)
+{
+	(void)state;
+	key_event(A, true);
+	key_event(S, true);
+	input_irq(INTID + KEYBOARD);
+	assert_string_equal(heard(0, KEYS), "");
+	report(KEYBOARD);
+	assert_int_equal(host_lines[0][MVP_GUEST_VIRTIO_SPI + MVP_SLOT_KEYS], 1);
+	assert_string_equal(heard(0, KEYS), "30+ 31+ .");
+	guest_write(0, KEYS, 0x64, 1);
+	assert_int_equal(host_lines[0][MVP_GUEST_VIRTIO_SPI + MVP_SLOT_KEYS], 0);
+	emit(KEYBOARD, EV_KEY, A, 2); /* a repeat: the persona repeats by itself or not */
+	key(A, true);                 /* again, without a release */
+	assert_string_equal(heard(0, KEYS), "");
+	key_event(A, false);
+	key_event(A, true);
+	key(A, false);
+	assert_string_equal(heard(0, KEYS), "30- . 30+ . 30- .");
+	key(S, false);
+	assert_string_equal(heard(0, KEYS), "31- .");
+	/* Not keys of its keyboard, or not events it is to see. */
+	key(240 + 9, true);
+	key(0x110, true);
+	key(0x2ff, true);
+	key(0x300, true);
+	key(0xffff, true);
+	key(0, true);
+	emit(KEYBOARD, EV_ABS, 0, 5);
+	emit(KEYBOARD, 4, 4, 458756);
+	report(KEYBOARD);
+	assert_silence(0);
+	assert_silence(1);
+	assert_string_equal(typed, "");
+}
+
+static void test_two_keyboards_hold_a_key_together(void **state)
+{
+	(void)state;
+	key(A, true);
+	emit(TABLET, EV_KEY, A, 1);
+	report(TABLET);
+	key(A, false);
+	assert_string_equal(heard(0, KEYS), "30+ .");
+	emit(TABLET, EV_KEY, A, 0);
+	report(TABLET);
+	assert_string_equal(heard(0, KEYS), "30- .");
+}
+
+static void test_a_change_of_focus_releases_keys(void **state)
+{
+	(void)state;
+	key(A, true);
+	key(S, true);
+	key_event(F12, true); /* not reported yet */
+	host_time += 1000;
+	input_irq(INTID + KEYBOARD);
+	assert_string_equal(heard(0, KEYS), "30+ . 31+ .");
+	input_focus(1);
+	assert_string_equal(heard(0, KEYS), "30- 31- .");
+	/* Held on, they are nobody's. */
+	key(A, false);
+	key(TAB, true);
+	key(S, false);
+	key(F12, false);
+	key(A, true);
+	assert_string_equal(heard(1, KEYS), "15+ . 30+ .");
+	input_focus(1);
+	assert_string_equal(heard(1, KEYS), "");
+	input_focus(INPUT_VAULT);
+	assert_string_equal(heard(1, KEYS), "15- 30- .");
+	input_focus(7);
+	input_focus(0);
+	key(A, false);
+	assert_silence(0);
+	assert_silence(1);
+	assert_string_equal(typed, "");
+	for (unsigned i = 0; i < ARRAY_LEN(routed.words); i++)
+		assert_int_equal(routed.words[i], 0);
+}
+
+static void type_keys(const char *script)
+{
+	for (const char *p = script; *p;) {
+		char *end;
+		unsigned code = (unsigned)strtoul(p, &end, 10);
+		key(code, *end == '+');
+		p = end + 1 + (end[1] == ' ');
+	}
+}
+
+static void test_the_vault_reads_characters(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *script, *text;
+	} rows[] = {
+		{ "30+ 30- 3+ 3- 57+ 57- 28+ 28-", "a2 \r" },
+		{ "42+ 30+ 30- 3+ 3- 12+ 12- 42- 12+ 12-", "A@_-" },
+		{ "54+ 16+ 16- 54- 26+ 26- 43+ 43- 53+ 53-", "Q[\\/" },
+		{ "58+ 58- 30+ 30- 2+ 2- 42+ 30+ 30- 2+ 2- 42- 58+ 58- 30+ 30-", "A1a!a" },
+		{ "14+ 14- 96+ 96- 71+ 71- 82+ 82- 55+ 55- 98+ 98-", "\b\r70*/" },
+		{ "29+ 22+ 22- 30+ 30- 29- 97+ 22+ 22- 97- 22+ 22-", "\x15\x15u" },
+		{ "56+ 30+ 30- 56- 100+ 30+ 30- 100-", "" },
+		{ "1+ 1- 15+ 15- 59+ 59- 103+ 103- 116+ 116- 200+ 200-", "" },
+		{ "27+ 27- 39+ 39- 40+ 40- 41+ 41- 44+ 44- 51+ 51- 52+ 52-", "];'`z,." },
+	};
+	input_focus(INPUT_VAULT);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		memset(typed, 0, sizeof(typed));
+		type_keys(rows[i].script);
+		assert_string_equal(typed, rows[i].text);
+	}
+	assert_silence(0);
+	assert_silence(1);
+	/* What was pressed for a persona means nothing here, nor caps lock of the last time. */
+	memset(typed, 0, sizeof(typed));
+	type_keys("58+ 58-");
+	input_focus(0);
+	type_keys("42+");
+	input_focus(INPUT_VAULT);
+	type_keys("30+ 30- 42- 42+ 30+ 30-");
+	assert_string_equal(typed, "aA");
+}
+
+/* The chord */
+
+static void test_the_chord_switches_in_any_order(void **state)
+{
+	static const unsigned keys[3] = { CTRL, SHIFT, TAB };
+	static const uint8_t orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
+	for (unsigned n = 0; n < 6; n++) {
+		const uint8_t *o = orders[n];
+		char expected[64];
+		setup(state);
+		host_config.switch_chord[0] = CTRL;
+		host_config.switch_chord[2] = SHIFT;
+		host_config.switch_chord[3] = TAB;
+		key(A, true);
+		key(keys[o[0]], true);
+		key(keys[o[1]], true);
+		snprintf(expected, sizeof(expected), "30+ . %u+ . %u+ .", keys[o[0]], keys[o[1]]);
+		assert_string_equal(heard(0, KEYS), expected);
+		assert_int_equal(switches, 0);
+		key(keys[o[2]], true);
+		assert_int_equal(switches, 1);
+		/* In order of codes, and the last key was never there. */
+		unsigned low = keys[o[0]], high = keys[o[1]];
+		if (low > high) {
+			low = high;
+			high = keys[o[0]];
+		}
+		snprintf(expected, sizeof(expected), low > A ? "30- %u- %u- ." : high > A ? "%u- 30- %u- ." : "%u- %u- 30- .", low, high);
+		assert_string_equal(heard(0, KEYS), expected);
+		for (unsigned i = 0; i < 3; i++)
+			key(keys[i], false);
+		key(A, false);
+		assert_silence(0);
+		assert_silence(1);
+	}
+}
+
+static void test_the_chord_again_while_a_key_is_held(void **state)
+{
+	(void)state;
+	host_config.switch_chord[0] = CTRL;
+	host_config.switch_chord[1] = TAB;
+	key(CTRL, true);
+	host_time += 100000;
+	key(TAB, true);
+	key(TAB, false);
+	assert_int_equal(switches, 1);
+	switch_to = 0;
+	key(TAB, true); /* faster than a hand: swallowed */
+	key(TAB, false);
+	assert_int_equal(switches, 1);
+	host_time += 100000;
+	key(TAB, true);
+	assert_int_equal(switches, 2);
+	key(CTRL, false);
+	key(TAB, false);
+	assert_string_equal(heard(0, KEYS), "29+ . 29- .");
+	assert_silence(1);
+	/* A part of it is an ordinary key. */
+	key(TAB, true);
+	key(TAB, false);
+	assert_string_equal(heard(0, KEYS), "15+ . 15- .");
+}
+
+static void test_a_chord_in_one_report_leaves_no_trace(void **state)
+{
+	(void)state;
+	host_config.switch_chord[0] = CTRL;
+	host_config.switch_chord[1] = TAB;
+	switch_to = 0; /* nothing to switch to */
+	key_event(CTRL, true);
+	key(TAB, true);
+	assert_int_equal(switches, 1);
+	key_event(TAB, false);
+	key(CTRL, false);
+	assert_silence(0);
+	/* One key alone may be the chord, pressed in the vault, too. */
+	host_config.switch_chord[0] = F12;
+	host_config.switch_chord[1] = 0;
+	host_time += 100000;
+	input_focus(INPUT_VAULT);
+	key(F12, true);
+	assert_int_equal(switches, 2);
+	key(F12, false);
+	assert_silence(0);
+	/* No chord at all. */
+	host_config.switch_chord[0] = 0;
+	host_time += 100000;
+	type_keys("29+ 15+ 88+");
+	assert_int_equal(switches, 2);
+}
+
+/* Touches */
+
+static void test_a_tablet_is_a_finger(void **state)
+{
+	(void)state;
+	tablet(100, 20000);
+	report(TABLET);
+	assert_silence(0); /* it hovers */
+	button(true);
+	report(TABLET);
+	/* 100 * 720 / 32768 = 2.2; 20000 * 1320 / 32768 = 805.7, of which 40 are the bar */
+	assert_string_equal(heard(0, TOUCH), "s0 i1 X2 Y765 T+ x2 y765 .");
+	tablet(200, 20000);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 X4 x4 .");
+	tablet(201, 20001); /* the same pixel */
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "");
+	button(false);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 i-1 T- .");
+	/* Down and up at once is still a tap, at the new place. */
+	tablet(TABLET_MAX, TABLET_MAX);
+	button(true);
+	button(false);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 i2 X719 Y1279 T+ x719 y1279 . s0 i-1 T- .");
+	emit(TABLET, EV_KEY, 0x111, 1); /* its other buttons are nothing */
+	report(TABLET);
+	assert_silence(0);
+	assert_silence(1);
+}
+
+static void test_the_bar_is_the_vaults(void **state)
+{
+	(void)state;
+	/* The bar's last line is 39: up to 39.99 * 32768 / 1320 = 992.9. */
+	tablet(16384, 992);
+	button(true);
+	report(TABLET);
+	tablet(16384, 20000);
+	report(TABLET);
+	button(false);
+	report(TABLET);
+	assert_silence(0);
+	tablet(16384, 993);
+	button(true);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 i1 X360 Y0 T+ x360 y0 .");
+	tablet(16384, 2000); /* 80.5 */
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 Y40 y40 .");
+	tablet(TABLET_MAX + 5, (uint32_t)-3);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 X719 Y0 x719 y0 .");
+	button(false);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 i-1 T- .");
+	assert_silence(1);
+}
+
+static void test_a_change_of_focus_lifts_the_finger(void **state)
+{
+	(void)state;
+	tablet(0, TABLET_MAX);
+	button(true);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 i1 X0 Y1279 T+ x0 y1279 .");
+	input_focus(1);
+	assert_string_equal(heard(0, TOUCH), "s0 i-1 T- .");
+	tablet(1000, TABLET_MAX);
+	report(TABLET);
+	input_focus(0);
+	tablet(0, 30000);
+	report(TABLET);
+	button(false);
+	report(TABLET);
+	assert_silence(0);
+	assert_silence(1);
+	input_focus(INPUT_VAULT);
+	button(true);
+	report(TABLET);
+	assert_silence(0);
+	input_focus(1);
+	tablet(3000, 30000);
+	report(TABLET);
+	assert_silence(1);
+	button(false);
+	report(TABLET);
+	button(true);
+	report(TABLET);
+	assert_string_equal(heard(1, TOUCH), "s0 i1 X65 Y1168 T+ x65 y1168 .");
+	assert_silence(0);
+}
+
+static void test_many_fingers_pass_through(void **state)
+{
+	(void)state;
+	/* 4096 to 720 and 1320 pixels: 1000 is 175.8 and 322.3 - 40 */
+	finger(3, 77, 1000, 1000);
+	finger(5, 78, 2000, 2000);
+	report(MULTI);
+	assert_string_equal(heard(0, TOUCH), "s3 i1 X175 Y282 s5 i2 X351 Y604 T+ x175 y282 .");
+	emit(MULTI, EV_ABS, 0x2f, 5);
+	emit(MULTI, EV_ABS, 0x35, 2100);
+	report(MULTI);
+	assert_string_equal(heard(0, TOUCH), "s5 X369 .");
+	/* The pointer goes to the older one of those that are left. */
+	finger(3, -1, 0, 0);
+	finger(0, 79, 0, 4095);
+	report(MULTI);
+	assert_string_equal(heard(0, TOUCH), "s0 i3 X0 Y1279 s3 i-1 x369 y604 .");
+	/* Another finger in the place of one: two reports. Unchanged coordinates are not said again, and still meant. */
+	emit(MULTI, EV_ABS, 0x2f, 5);
+	emit(MULTI, EV_ABS, 0x39, 80);
+	report(MULTI);
+	assert_string_equal(heard(0, TOUCH), "s5 i-1 x0 y1279 . s5 i4 X369 Y604 .");
+	/* More than ten slots, and the end of all. */
+	finger(10, 81, 5, 5);
+	finger(0xffffffff, 82, 5, 5);
+	emit(MULTI, EV_ABS, 0, 3000); /* its pointer is not ours */
+	emit(MULTI, EV_KEY, 0x14a, 0);
+	report(MULTI);
+	assert_silence(0);
+	finger(0, -1, 0, 0);
+	finger(5, -1, 0, 0);
+	report(MULTI);
+	assert_string_equal(heard(0, TOUCH), "s0 i-1 s5 i-1 T- .");
+}
+
+static void test_two_screens_share_the_slots(void **state)
+{
+	(void)state;
+	finger(0, 1, 1000, 1000);
+	report(MULTI);
+	tablet(TABLET_MAX, TABLET_MAX);
+	button(true);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 i1 X175 Y282 T+ x175 y282 . s1 i2 X719 Y1279 .");
+	finger(0, -1, 0, 0);
+	report(MULTI);
+	button(false);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 i-1 x719 y1279 . s1 i-1 T- .");
+	for (unsigned i = 0; i < 10; i++)
+		finger(i, (int)i, 4000, 4000);
+	report(MULTI);
+	assert_non_null(strstr(heard(0, TOUCH), "s9 i12"));
+	button(true);
+	report(TABLET);
+	button(false);
+	report(TABLET);
+	assert_silence(0);
+}
+
+/* Buffers */
+
+static void test_reports_are_whole_or_not_at_all(void **state)
+{
+	(void)state;
+	unsigned count;
+	guest_start(0, KEYS, 8, 3);
+	key_event(A, true);
+	key_event(S, true);
+	key(F12, true); /* four events, three buffers */
+	assert_string_equal(heard(0, KEYS), "");
+	key_event(A, false);
+	key_event(S, false);
+	key(F12, false);
+	assert_string_equal(heard(0, KEYS), "");
+	key(A, true);
+	assert_string_equal(heard_but_keep(0, KEYS, &count), "30+ .");
+	/* One buffer left: the release has to wait, the next press is lost. */
+	key(A, false);
+	key(S, true);
+	key(A, true);
+	assert_string_equal(heard_but_keep(0, KEYS, &count), "");
+	guest_offer(0, KEYS, 1);
+	assert_string_equal(heard_but_keep(0, KEYS, &count), "30- .");
+	guest_offer(0, KEYS, 4);
+	key(S, false);
+	key(A, false);
+	assert_string_equal(heard_but_keep(0, KEYS, &count), "");
+	key(S, true);
+	assert_string_equal(heard_but_keep(0, KEYS, &count), "31+ .");
+	input_focus(1);
+	assert_string_equal(heard_but_keep(0, KEYS, &count), "31- .");
+	/* The same for a finger; it lands when there is room, for it is still there. */
+	input_focus(0);
+	guest_start(0, TOUCH, 16, 6);
+	tablet(0, TABLET_MAX);
+	button(true);
+	report(TABLET);
+	assert_string_equal(heard_but_keep(0, TOUCH, &count), "");
+	guest_offer(0, TOUCH, 4);
+	assert_string_equal(heard_but_keep(0, TOUCH, &count), "s0 i1 X0 Y1279 T+ x0 y1279 .");
+	button(false);
+	input_focus(1);
+	assert_string_equal(heard_but_keep(0, TOUCH, &count), "");
+	guest_offer(0, TOUCH, 1); /* three: one too few */
+	assert_string_equal(heard_but_keep(0, TOUCH, &count), "");
+	guest_offer(0, TOUCH, 1);
+	assert_string_equal(heard_but_keep(0, TOUCH, &count), "s0 i-1 T- .");
+}
+
+static void test_a_short_queue_gets_short_reports(void **state)
+{
+	(void)state;
+	unsigned keys = 0;
+	char *save = NULL;
+	guest_start(0, KEYS, 8, 8);
+	for (unsigned code = 1; code <= 30; code++) {
+		key_event(code, true);
+		if (code % 3 == 0)
+			report(KEYBOARD);
+		free(strdup(heard(0, KEYS)));
+	}
+	guest_offer(0, KEYS, 0);
+	input_focus(1);
+	char all[1024] = "";
+	for (unsigned n = 0; n < 10; n++)
+		strcat(strcat(all, heard(0, KEYS)), " ");
+	for (char *word = strtok_r(all, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		if (strcmp(word, ".") != 0)
+			assert_int_equal(atoi(word), ++keys);
+	}
+	assert_int_equal(keys, 30);
+	input_focus(0);
+	guest_start(0, TOUCH, 16, 16);
+	for (unsigned i = 0; i < 4; i++)
+		finger(i, (int)i, 4000, 4000);
+	report(MULTI);
+	assert_string_equal(heard(0, TOUCH), "s0 i1 X703 Y1249 s1 i2 X703 Y1249 s2 i3 X703 Y1249 T+ x703 y1249 .");
+	assert_string_equal(heard(0, TOUCH), "s3 i4 X703 Y1249 .");
+	/* A queue of one event holds no report. */
+	guest_start(0, KEYS, 1, 1);
+	key(60, true);
+	key(60, false);
+	input_focus(1);
+	assert_string_equal(heard(0, KEYS), "");
+}
+
+static void test_a_driver_that_breaks_the_rules_gets_nothing(void **state)
+{
+	(void)state;
+	guest_start(0, KEYS, 64, 1);
+	put_desc(area(0, KEYS, 0) + 16 * 1, area_ipa(KEYS, 0) + DATA_AT, 7, 2, 0);
+	guest_offer_head(0, KEYS, 1);
+	assert_int_equal(guest_read(0, KEYS, 0x70), 15);
+	key(A, true);
+	assert_int_equal(guest_read(0, KEYS, 0x70), 15 | 0x40);
+	assert_string_equal(heard(0, KEYS), "");
+	key(A, false);
+	key(A, true);
+	/* A reset cures it; it starts with nothing pressed. */
+	guest_start(0, KEYS, 64, 64);
+	key(A, false);
+	assert_string_equal(heard(0, KEYS), "");
+	key(A, true);
+	assert_string_equal(heard(0, KEYS), "30+ .");
+	guest_write(0, KEYS, 0x70, 0);
+	guest_start(0, KEYS, 64, 64);
+	key(A, false);
+	input_focus(1);
+	assert_string_equal(heard(0, KEYS), "");
+	/* A buffer may be in pieces. */
+	guest_start(1, KEYS, 64, 1);
+	put_desc(area(1, KEYS, 0) + 16 * 1, area_ipa(KEYS, 0) + DATA_AT + 8, 3, 3, 2);
+	put_desc(area(1, KEYS, 0) + 16 * 2, area_ipa(KEYS, 0) + DATA_AT + 11, 5, 2, 0);
+	guest_offer_head(1, KEYS, 1);
+	key(A, true);
+	assert_string_equal(heard(1, KEYS), "30+ .");
+}
+
+static void test_no_driver_no_events(void **state)
+{
+	(void)state;
+	guest_write(0, KEYS, 0x70, 0);
+	key(A, true);
+	button(true);
+	report(TABLET);
+	vinput_unplug(0);
+	key(A, false);
+	input_focus(1);
+	assert_string_equal(heard(1, KEYS), "");
+	memset(&keyboards[0], 0, sizeof(keyboards[0])); /* never plugged */
+	memset(&touches[0], 0, sizeof(touches[0]));
+	vinput_unplug(0);
+	input_focus(0);
+	key(A, true);
+	button(false);
+	report(TABLET);
+	input_focus(1);
+	assert_silence(1);
+}
+
+static void test_lights_are_taken(void **state)
+{
+	(void)state;
+	uint8_t *status = area(0, KEYS, QUEUE_OF_STATUS);
+	for (uint16_t i = 0; i < 3; i++) {
+		put_desc(status + 16 * i, area_ipa(KEYS, QUEUE_OF_STATUS) + DATA_AT, 8, 0, 0);
+		memcpy(status + AVAIL_AT + 4 + 2 * i, &i, 2);
+	}
+	status[AVAIL_AT + 2] = 3;
+	guest_write(0, KEYS, 0x50, 1);
+	assert_int_equal(get_le16(status + USED_AT + 2), 3);
+	assert_int_equal(get_le32(status + USED_AT + 8), 0);
+	assert_silence(0);
+}
+
+/* Configuration */
+
+static unsigned config(unsigned device, unsigned select, unsigned subsel, uint8_t data[128])
+{
+	uint32_t base = (MVP_SLOT_KEYS + device) * MVP_GUEST_VIRTIO_STRIDE + 0x100;
+	vdev_write(1, base, 1, select);
+	vdev_write(1, base + 1, 1, subsel);
+	for (unsigned i = 0; i < 128; i++)
+		data[i] = (uint8_t)vdev_read(1, base + 8 + i, 1);
+	return (unsigned)vdev_read(1, base + 2, 1);
+}
+
+static void test_configuration_says_what_the_devices_are(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t device, select, subsel, size;
+		const char *bytes;
+	} rows[] = {
+		{ KEYS, 0, 0, 0, "" },
+		{ KEYS, 1, 0, 12, "MVP keyboard" },
+		{ TOUCH, 1, 0, 16, "MVP touch screen" },
+		{ KEYS, 1, 1, 0, "" },
+		{ KEYS, 2, 0, 0, "" },
+		{ KEYS, 3, 0, 8, "\6\0MV\1\0\1\0" },
+		{ TOUCH, 3, 0, 8, "\6\0MV\2\0\1\0" },
+		{ KEYS, 0x10, 0, 0, "" },
+		{ TOUCH, 0x10, 0, 1, "\2" },
+		{ KEYS, 0x11, 0, 0, "" },
+		{ KEYS, 0x11, 1, 32,
+		  "\376\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377"
+		  "\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377\1" },
+		{ KEYS, 0x11, 0x11, 1, "\7" },
+		{ KEYS, 0x11, 0x14, 0, "" }, /* no repeats */
+		{ KEYS, 0x11, 3, 0, "" },
+		{ KEYS, 0x12, 0, 0, "" },
+		{ TOUCH, 0x11, 1, 42, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\4" },
+		{ TOUCH, 0x11, 3, 8, "\3\0\0\0\0\200\140\2" },
+		{ TOUCH, 0x11, 0x11, 0, "" },
+		{ TOUCH, 0x12, 0, 20, "\0\0\0\0\317\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0" },
+		{ TOUCH, 0x12, 1, 20, "\0\0\0\0\377\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0" },
+		{ TOUCH, 0x12, 0x2f, 20, "\0\0\0\0\11\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" },
+		{ TOUCH, 0x12, 0x35, 20, "\0\0\0\0\317\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0" },
+		{ TOUCH, 0x12, 0x36, 20, "\0\0\0\0\377\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0" },
+		{ TOUCH, 0x12, 0x39, 20, "\0\0\0\0\377\377\0\0\0\0\0\0\0\0\0\0\0\0\0\0" },
+		{ TOUCH, 0x12, 2, 0, "" },
+		{ TOUCH, 0xff, 0xff, 0, "" },
+	};
+	static const uint8_t zeros[128];
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		uint8_t data[128];
+		assert_int_equal(config(rows[i].device, rows[i].select, rows[i].subsel, data), rows[i].size);
+		assert_memory_equal(data, rows[i].bytes, rows[i].size);
+		assert_memory_equal(data + rows[i].size, zeros, sizeof(data) - rows[i].size);
+	}
+	/* Wider accesses, and what may not be written. */
+	uint32_t base = MVP_SLOT_TOUCH * MVP_GUEST_VIRTIO_STRIDE + 0x100;
+	vdev_write(1, base, 4, 0xffff0112);
+	assert_int_equal(vdev_read(1, base, 8), 0x140112);
+	assert_int_equal(vdev_read(1, base + 12, 4), HEIGHT - 1);
+	vdev_write(1, base + 12, 4, 5);
+	vdev_write(1, base + 130, 8, 5); /* beyond the end */
+	assert_int_equal(vdev_read(1, base + 12, 4), HEIGHT - 1);
+	assert_int_equal(vdev_read(1, base + 136, 4), 0);
+	assert_int_equal(guest_read(1, KEYS, 8), 18);
+	/* Without a display there is neither. */
+	memset(vdevs, 0, sizeof(vdevs));
+	host_config.display = MVP_DISPLAY_NONE;
+	vinput_plug(&(struct guest){ 1, &host_config.persona[1], NULL, &(struct ram){ rams[1], RAM_LEN } });
+	assert_int_equal(guest_read(1, KEYS, 8), 0);
+}
+
+/* The board's devices */
+
+static unsigned fake_odd(unsigned select, unsigned subsel, uint8_t *data)
+{
+	static const uint16_t abs[] = { 0, 1, 0x2f, 0x35, 0x36, 0x39 }, keys[] = { 0x14a, 30 };
+	if (select == 1) {
+		memset(data, 0x1b, 255);
+		return 255;
+	}
+	if (select == 0x12) /* a range for the pointer, none for contacts */
+		return subsel <= 1 ? fake_axis(data, -100, 100) : subsel == 0x35 ? fake_axis(data, 5, 5) : fake_axis(data, 5, -5);
+	if (select == 0x11)
+		return subsel == 1 ? fake_bits(data, keys, 2) : subsel == 3 ? fake_bits(data, abs, ARRAY_LEN(abs)) : 0;
+	return 0;
+}
+
+static unsigned fake_nothing(unsigned select, unsigned subsel, uint8_t *data)
+{
+	(void)select;
+	(void)subsel;
+	memset(data, 0xff, 255);
+	return 7; /* too short for an axis */
+}
+
+static void test_devices_are_known_by_what_they_say(void **state)
+{
+	static const fake_config configs[] = { fake_keyboard, fake_tablet, fake_multi, fake_odd, fake_nothing };
+	setup(state);
+	memset(logged, 0, sizeof(logged));
+	input_setup(5, configs);
+	assert_string_equal(logged, "input: Board keyboard, keys\ninput: Board tablet, touch\ninput: Board screen, multi-touch\n"
+				    "input: ???????????????????????????????, keys, touch\ninput: ???????, keys\n");
+	for (unsigned i = 0; i < 5; i++)
+		assert_true(host_irqs[INTID + i]);
+	assert_false(input_irq(INTID + 5));
+	emit(3, EV_ABS, 0, (uint32_t)-100);
+	emit(3, EV_ABS, 1, 100);
+	emit(3, EV_ABS, 0x35, 50);
+	emit(3, EV_KEY, 0x14a, 1);
+	report(3);
+	/* 200 * 1320 / 201 = 1313.4 */
+	assert_string_equal(heard(0, TOUCH), "s0 i1 X0 Y1273 T+ x0 y1273 .");
+	emit(4, EV_KEY, 0x110, 1);
+	emit(4, EV_ABS, 0, 1);
+	report(4);
+	assert_silence(0);
+	/* A board without a display has none. */
+	host_config.display = MVP_DISPLAY_NONE;
+	sources_count = 0;
+	input_start();
+	assert_int_equal(sources_count, 0);
+}
+
+static void test_what_a_broken_device_returns_means_nothing(void **state)
+{
+	(void)state;
+	uint16_t head = fakes[KEYBOARD].offered[0];
+	struct evdev_event *at = (struct evdev_event *)(uintptr_t)devices[KEYBOARD].queue.desc[head].at;
+	/* A buffer that has nothing in it. */
+	*at = (struct evdev_event){ EV_KEY, S, 1 };
+	fake_return(KEYBOARD, head, 7);
+	report(KEYBOARD);
+	assert_string_equal(heard(0, KEYS), "");
+	/* Buffers that it does not have, or has not any more. */
+	fake_return(KEYBOARD, 64, 8);
+	fake_return(KEYBOARD, UINT32_MAX, 8);
+	devices[KEYBOARD].offered &= ~(1ull << head);
+	*at = (struct evdev_event){ EV_KEY, S, 1 };
+	fake_return(KEYBOARD, head, 8);
+	report(KEYBOARD);
+	assert_string_equal(heard(0, KEYS), "");
+	key(A, true);
+	assert_string_equal(heard(0, KEYS), "30+ .");
+}
+
+static void test_a_flood_waits_for_its_turn(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++)
+		fake_return(KEYBOARD, UINT32_MAX, 8);
+	host_time += 5000;
+	input_irq(INTID + KEYBOARD);
+	assert_int_equal(fakes[KEYBOARD].used_from, 64);
+	assert_false(host_irqs[INTID + KEYBOARD]);
+	assert_true(host_irqs[INTID + TABLET]);
+	assert_int_equal(host_timer, host_time + 1000);
+	input_irq(INTID + KEYBOARD);
+	input_tick(host_time);
+	assert_int_equal(fakes[KEYBOARD].used_from, 64);
+	/* Others are not held up. */
+	tablet(0, TABLET_MAX);
+	button(true);
+	report(TABLET);
+	assert_string_equal(heard(0, TOUCH), "s0 i1 X0 Y1279 T+ x0 y1279 .");
+	assert_int_equal(fakes[KEYBOARD].used_from, 64);
+	for (unsigned seen = 128; seen <= 192; seen += 64) {
+		host_time += 1000;
+		timer_fired();
+		input_tick(host_time);
+		assert_int_equal(fakes[KEYBOARD].used_from, seen);
+		assert_false(host_irqs[INTID + KEYBOARD]);
+	}
+	host_time += 1000;
+	timer_fired();
+	input_tick(host_time);
+	assert_int_equal(fakes[KEYBOARD].used_from, 200);
+	assert_true(host_irqs[INTID + KEYBOARD]);
+	key(A, true);
+	assert_string_equal(heard(0, KEYS), "30+ .");
+	/* Interrupts with nothing behind them count, too. */
+	unsigned acks = fakes[TABLET].acks;
+	for (unsigned i = 0; i < 100; i++)
+		input_irq(INTID + TABLET);
+	assert_true(fakes[TABLET].acks - acks <= 64);
+	assert_false(host_irqs[INTID + TABLET]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_keys_reach_the_front_as_whole_reports, setup),
+		cmocka_unit_test_setup(test_two_keyboards_hold_a_key_together, setup),
+		cmocka_unit_test_setup(test_a_change_of_focus_releases_keys, setup),
+		cmocka_unit_test_setup(test_the_vault_reads_characters, setup),
+		cmocka_unit_test_setup(test_the_chord_switches_in_any_order, setup),
+		cmocka_unit_test_setup(test_the_chord_again_while_a_key_is_held, setup),
+		cmocka_unit_test_setup(test_a_chord_in_one_report_leaves_no_trace, setup),
+		cmocka_unit_test_setup(test_a_tablet_is_a_finger, setup),
+		cmocka_unit_test_setup(test_the_bar_is_the_vaults, setup),
+		cmocka_unit_test_setup(test_a_change_of_focus_lifts_the_finger, setup),
+		cmocka_unit_test_setup(test_many_fingers_pass_through, setup),
+		cmocka_unit_test_setup(test_two_screens_share_the_slots, setup),
+		cmocka_unit_test_setup(test_reports_are_whole_or_not_at_all, setup),
+		cmocka_unit_test_setup(test_a_short_queue_gets_short_reports, setup),
+		cmocka_unit_test_setup(test_a_driver_that_breaks_the_rules_gets_nothing, setup),
+		cmocka_unit_test_setup(test_no_driver_no_events, setup),
+		cmocka_unit_test_setup(test_lights_are_taken, setup),
+		cmocka_unit_test_setup(test_configuration_says_what_the_devices_are, setup),
+		cmocka_unit_test_setup(test_devices_are_known_by_what_they_say, setup),
+		cmocka_unit_test_setup(test_what_a_broken_device_returns_means_nothing, setup),
+		cmocka_unit_test_setup(test_a_flood_waits_for_its_turn, setup),
+	};
+	return cmocka_run_group_tests_name("vault input", tests, NULL, NULL);
+}
