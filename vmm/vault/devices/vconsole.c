@@ -180,7 +180,7 @@ static size_t take_control(struct vconsole *v, const uint8_t *data, size_t len)
 	return n;
 }
 
-static void pause(struct vconsole *v)
+static void take_later(struct vconsole *v)
 {
 	set(&v->more, true);
 	timer_at(arch_counter() + arch_ms(TAKE_MS));
@@ -209,7 +209,7 @@ static void take(struct vconsole *v, unsigned port)
 			if (got < want)
 				return;
 			if (!budget && p->taken < p->len) {
-				pause(v);
+				take_later(v);
 				return;
 			}
 		}
@@ -229,7 +229,7 @@ static void serve_agent(struct vconsole *v)
 		fifo_put(p, line, control_event(v->dev.persona, line));
 	deliver(v, PORT_CONTROL);
 	if (p->taking && FIFO_SIZE - p->fifo_len >= CONTROL_ANSWER_MAX)
-		pause(v);
+		take_later(v);
 }
 
 static void vconsole_notify(struct vdev *d, unsigned queue)

@@ -24,7 +24,7 @@ struct vnet {
 static struct vnet vnets[MVP_MAX_PERSONAS];
 
 /* Sends what the ring holds, until the persona has to wait. Chains that are added meanwhile come with a notification of their own. */
-static void send(struct vdev *d)
+static void send_waiting(struct vdev *d)
 {
 	struct ring_chain *c = vdev_scratch();
 	struct net_buffer b;
@@ -51,7 +51,7 @@ static void send(struct vdev *d)
 static void vnet_notify(struct vdev *d, unsigned queue)
 {
 	if (queue == TX)
-		send(d);
+		send_waiting(d);
 }
 
 static const struct vdev_model vnet_model = {
@@ -69,7 +69,7 @@ void net_room(unsigned persona)
 		return;
 	vdev_queue_lock(d, TX);
 	if (vdev_live(d, TX))
-		send(d);
+		send_waiting(d);
 	vdev_queue_unlock(d, TX);
 	vdev_signal(d);
 }
