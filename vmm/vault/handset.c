@@ -5,6 +5,7 @@
 #include "drivers/virtio_rng.h"
 #include "job.h"
 #include "timer.h"
+#include "ui/front.h"
 
 #define FREE_TRIES 3 /* wrong passcodes without a delay */
 #define DELAY_MAX_S 60u
@@ -84,40 +85,40 @@ void handset_reset(void)
 
 /* Personas */
 
-/* The front persona's passcode is asked for on the console while it is locked. */
-static void update_prompt(void)
-{
-	console_ask_passcode(personas[console_front()].state == PERSONA_LOCKED);
-}
-
 static void load(unsigned persona)
 {
 	console_log("%s: loading", name_of(persona));
 	personas[persona].state = PERSONA_LOADING;
+	personas[persona].wrong = NULL;
 	load_start(&personas[persona].job);
+	front_update();
 }
 
 void handset_load_result(unsigned persona, const char *wrong)
 {
 	personas[persona].state = wrong ? PERSONA_FAILED : PERSONA_RUNNING;
+	personas[persona].wrong = wrong;
 	if (wrong)
 		console_log("%s: not started: %s", name_of(persona), wrong);
 	else
 		console_log("%s: started", name_of(persona));
+	front_update();
 }
 
 void handset_opened(bool ok)
 {
 	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
 		struct persona *persona = &personas[p];
-		if (!ok)
+		if (!ok) {
 			persona->state = PERSONA_FAILED;
+			persona->wrong = "the disk cannot be used";
+		}
 		if (persona->state == PERSONA_WAITING && !persona->config->encrypted)
 			load(p);
 		else if (persona->state == PERSONA_LOCKED)
 			console_log("%s: locked", name_of(p));
 	}
-	update_prompt();
+	front_update();
 }
 
 /* What the core said about a persona that stopped by itself. */
@@ -135,6 +136,7 @@ static void take_stopped(unsigned persona)
 	devices_unplug(persona);
 	p->state = PERSONA_OFF;
 	console_log("%s: off", name_of(persona));
+	front_update();
 	for (unsigned i = 0; i < mvp_vault_config.personas; i++) {
 		enum persona_state s = personas[i].state;
 		if (s == PERSONA_RUNNING || s == PERSONA_LOADING || s == PERSONA_UNLOCKING)
@@ -167,7 +169,7 @@ void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len)
 		p->state = PERSONA_UNLOCKING;
 		unlock_start(&p->job, passcode, len);
 	}
-	update_prompt();
+	front_update();
 }
 
 void handset_unlock_any(const uint8_t *passcode, size_t len)
@@ -201,7 +203,7 @@ void handset_unlock_result(unsigned persona, bool right)
 	console_log("%s: wrong passcode (%u)", name_of(persona), p->failures);
 	if (delay)
 		console_log("%s: wait %lu s", name_of(persona), (unsigned long)delay);
-	update_prompt();
+	front_update();
 }
 
 /* The user's other wishes */
@@ -210,19 +212,16 @@ void handset_switch(void)
 {
 	if (mvp_vault_config.personas < 2)
 		return;
-	unsigned next = (console_front() + 1) % mvp_vault_config.personas;
-	hc(MVP_HC_FOREGROUND, next, 0, 0);
-	console_show(next);
-	if (mvp_vault_config.console == MVP_CONSOLE_PREFIXED)
+	unsigned next = (front_persona() + 1) % mvp_vault_config.personas;
+	if (front_switch(next) && mvp_vault_config.console == MVP_CONSOLE_PREFIXED)
 		console_log("front %s", name_of(next));
-	update_prompt();
 }
 
 void handset_status(void)
 {
 	for (unsigned p = 0; p < mvp_vault_config.personas; p++)
 		console_log("status %s %s", name_of(p), state_names[personas[p].state]);
-	console_log("status front %s", name_of(console_front()));
+	console_log("status front %s", name_of(front_persona()));
 }
 
 /* Events */
@@ -282,7 +281,7 @@ void handset_start(unsigned cpus)
 	} else {
 		console_log("no entropy device: personas get no seeds");
 	}
-	hc(MVP_HC_FOREGROUND, 0, 0, 0);
+	front_start();
 
 	const char *wrong = disk_start();
 	if (wrong) {

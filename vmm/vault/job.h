@@ -73,7 +73,7 @@ struct job {
 	struct {
 		struct view boot;
 		struct bootplan plan;
-		uint64_t done;
+		uint64_t done, frame_done;
 	} load;
 };
 
@@ -96,6 +96,7 @@ struct persona {
 	struct crypt crypt;
 	struct luks2 luks;
 	struct ram ram;
+	const char *wrong;   /* why it failed, or NULL */
 	unsigned failures;   /* wrong passcodes since the last right one */
 	uint64_t not_before; /* counter value: no attempt until then */
 	uint32_t stopped;    /* 1 + MVP_PERSONA_* when it stopped by itself; any CPU writes */

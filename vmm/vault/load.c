@@ -4,6 +4,7 @@
 #include "drivers/virtio_rng.h"
 #include "job.h"
 #include "random.h"
+#include "ui/screen.h"
 
 #define CLEAN_PIECE 0x40000u /* bytes cleaned between looks at the clock */
 #define SEED_MAX 64u
@@ -13,6 +14,7 @@ void load_start(struct job *j)
 {
 	devices_unplug(j->persona);
 	j->load.done = 0;
+	j->load.frame_done = 0;
 	j->state = JOB_DRAIN;
 }
 
@@ -32,11 +34,16 @@ enum job_state load_scrub(struct job *j)
 	struct persona *p = &personas[j->persona];
 	uint64_t deadline = job_deadline();
 	do {
-		int64_t next = hc(MVP_HC_PERSONA_SCRUB, j->persona, j->load.done, 0);
-		if (next < 0)
-			return next == MVP_E_BUSY ? JOB_SCRUB : fail(j, "its memory cannot be scrubbed");
-		j->load.done = (uint64_t)next;
-		if (j->load.done >= p->ram.size) {
+		if (j->load.done < p->ram.size) {
+			int64_t next = hc(MVP_HC_PERSONA_SCRUB, j->persona, j->load.done, 0);
+			if (next < 0)
+				return next == MVP_E_BUSY ? JOB_SCRUB : fail(j, "its memory cannot be scrubbed");
+			j->load.done = (uint64_t)next;
+			continue;
+		}
+		/* Its frame, which is no part of its RAM. */
+		j->load.frame_done = screen_scrub(j->persona, j->load.frame_done);
+		if (j->load.frame_done == UINT64_MAX) {
 			j->gpt.scan.wanted_count = 1;
 			j->gpt.scan.wanted[0].name = "boot";
 			gpt_job_start(j, &p->disk, JOB_LOAD_TABLE);

@@ -11,6 +11,8 @@
 #include "net.h"
 #include "random.h"
 #include "timer.h"
+#include "ui/front.h"
+#include "ui/input.h"
 
 _Noreturn void vault_main(uint64_t cpu, uint64_t cpus);
 
@@ -52,15 +54,21 @@ static void poll(void)
 }
 
 /* Physical interrupts come to CPU 0. Each device knows its own. */
-static bool (*const irqs[])(uint32_t intid) = { on_disk_irq, console_irq, handset_irq, net_irq };
+static bool (*const irqs[])(uint32_t intid) = { on_disk_irq, console_irq, handset_irq, net_irq, input_irq };
 
 static void on_irq(const struct event *e, struct answer *a)
 {
 	(void)a;
 	uint32_t intid = (uint32_t)e->x1;
+#ifdef MVP_MEASURE
+	front_measure(e->x2);
+#endif
 	for (size_t i = 0; i < ARRAY_LEN(irqs) && !irqs[i](intid); i++)
 		;
 	hc(MVP_HC_IRQ_DONE, intid, 0, 0);
+#ifdef MVP_MEASURE
+	front_measure(0);
+#endif
 	if (arch_cpu() == 0)
 		poll();
 }
@@ -75,8 +83,11 @@ static void on_timer(const struct event *e, struct answer *a)
 	vpl031_tick();
 	vconsole_tick();
 	net_tick();
-	if (arch_cpu() == 0)
+	if (arch_cpu() == 0) {
+		input_tick(arch_counter());
+		front_tick();
 		poll();
+	}
 }
 
 static void on_doorbell(const struct event *e, struct answer *a)
@@ -131,6 +142,7 @@ _Noreturn void vault_main(uint64_t cpu, uint64_t cpus)
 		console_start();
 		handset_start((unsigned)cpus);
 		net_start();
+		input_start();
 		handset_poll(false);
 	}
 	for (;;) {

@@ -46,6 +46,7 @@ static enum job_state try_secondary(struct job *j)
 	if (!j->open.best.hdr_size) {
 		console_log("%s: no LUKS2 header that is sound", p->config->name);
 		p->state = PERSONA_FAILED;
+		p->wrong = "no LUKS2 header that is sound";
 	}
 	j->open.persona++;
 	return next_container(j);
@@ -69,6 +70,7 @@ static enum job_state next_container(struct job *j)
 			return JOB_OPEN_COPY;
 		console_log("%s: the partition is too small", p->config->name);
 		p->state = PERSONA_FAILED;
+		p->wrong = "its partition is too small";
 	}
 	handset_opened(true);
 	return JOB_IDLE;
@@ -87,6 +89,7 @@ enum job_state open_table(struct job *j)
 		if (!w->found) {
 			console_log("partition %s: not found", w->name);
 			p->state = PERSONA_FAILED;
+			p->wrong = "its partition is not found";
 			continue;
 		}
 		console_log("partition %s: %lu MiB%s", w->name, (unsigned long)(w->sectors / 2048),

@@ -3,7 +3,7 @@
 #include "mvp/machine.h"
 #include "stack.h"
 
-	.section .text.start, "ax"
+	.section .entry, "ax"
 	.global _start
 /* x0 = CPU index, x1 = CPUs online, EL1h, MMU and caches off, DAIF masked. CPU 0 first and alone. */
 _start:

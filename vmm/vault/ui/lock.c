@@ -1,0 +1,201 @@
+#include "lock.h"
+
+#include "../handset.h"
+#include "../job.h"
+#include "../timer.h"
+#include "font.h"
+#include "front.h"
+#include "screen.h"
+
+#define GROUND 0x14181cu
+#define BOX_COLOR 0x2a3138u
+#define INK 0xf0f0f0u
+#define WARN_COLOR 0xffc107u
+
+#define PASSCODE_MAX 128u
+#define DOTS_ROW 32u
+#define UNITS 16u /* the frame's height in lines of the layout */
+#define TEXT_MAX 64u
+#define NOBODY UINT32_MAX
+
+/* Texts, each centred on its line of the layout. The title is on a band of the persona's colour. */
+enum field { TITLE, STATUS, PROMPT, WRONG, WAIT, FIELDS };
+
+static const struct {
+	uint32_t line, scale; /* the scale of a frame 480 wide; smaller where the text would not fit */
+	uint32_t ink;
+} fields[FIELDS] = {
+	[TITLE] = { 1, 3, 0 },           [STATUS] = { 4, 2, INK },       [PROMPT] = { 6, 2, INK },
+	[WRONG] = { 10, 2, WARN_COLOR }, [WAIT] = { 11, 2, WARN_COLOR },
+};
+#define BAND 3u /* lines of the layout */
+#define BOX_AT 7u
+
+static struct {
+	unsigned persona; /* whose the screen is */
+	char text[FIELDS][TEXT_MAX];
+	bool box;
+	uint32_t dots;
+} shown = { .persona = NOBODY };
+
+static uint8_t passcode[PASSCODE_MAX];
+static uint32_t passcode_len;
+
+static uint32_t ground_of(enum field f)
+{
+	return f == TITLE ? mvp_vault_config.persona[shown.persona].color : GROUND;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+static void put_field(enum field f, const char *text)
+{
+	if (same_text(shown.text[f], text))
+		return;
+	text_format(shown.text[f], TEXT_MAX, "%s", text);
+	struct canvas frame = screen_frame();
+	uint32_t unit = frame.height / UNITS;
+	uint32_t scale = (frame.width * fields[f].scale + 240) / 480;
+	while (scale > 1 && (draw_text_width(scale, text) > frame.width || FONT_HEIGHT * scale > unit))
+		scale--;
+	struct canvas line = draw_part(&frame, &(struct rect){ 0, fields[f].line * unit, frame.width, unit });
+	uint32_t width = draw_text_width(scale ? scale : 1, text);
+	uint32_t ground = ground_of(f);
+	draw_fill(&line, &(struct rect){ 0, 0, line.width, line.height }, ground);
+	draw_text(&line, width < line.width ? (line.width - width) / 2 : 0, 0, scale ? scale : 1,
+		  f == TITLE ? draw_contrast(ground) : fields[f].ink, text);
+	draw_done(&line);
+}
+
+/* The box with a dot for each character */
+
+static uint32_t cell(const struct canvas *frame)
+{
+	return frame->width / (DOTS_ROW + 4);
+}
+
+static struct canvas box_canvas(void)
+{
+	struct canvas frame = screen_frame();
+	uint32_t c = cell(&frame), unit = frame.height / UNITS;
+	return draw_part(&frame,
+			 &(struct rect){ (frame.width - DOTS_ROW * c) / 2, BOX_AT * unit, DOTS_ROW * c, PASSCODE_MAX / DOTS_ROW * c });
+}
+
+static void put_box(bool box, uint32_t dots)
+{
+	if (box == shown.box && dots == shown.dots)
+		return;
+	struct canvas c = box_canvas();
+	uint32_t size = c.width / DOTS_ROW;
+	if (box != shown.box)
+		draw_fill(&c, &(struct rect){ 0, 0, c.width, c.height }, box ? BOX_COLOR : GROUND);
+	uint32_t from = box != shown.box ? 0 : (uint32_t)min_u64(dots, shown.dots);
+	uint32_t to = dots > shown.dots ? dots : shown.dots;
+	for (uint32_t i = from; box && i < to; i++) {
+		struct rect dot = { i % DOTS_ROW * size + size / 4, i / DOTS_ROW * size + size / 4, (size + 1) / 2, (size + 1) / 2 };
+		draw_fill(&c, &dot, i < dots ? INK : BOX_COLOR);
+	}
+	draw_done(&c);
+	shown.box = box;
+	shown.dots = box ? dots : 0;
+}
+
+/* Another persona's screen: everything anew, but the ground of the frame is what it was. */
+static void put_persona(unsigned persona)
+{
+	if (persona == shown.persona)
+		return;
+	struct canvas frame = screen_frame();
+	struct canvas band = draw_part(&frame, &(struct rect){ 0, 0, frame.width, BAND * (frame.height / UNITS) });
+	shown.persona = persona;
+	shown.text[TITLE][0] = 0;
+	draw_fill(&band, &(struct rect){ 0, 0, band.width, band.height }, ground_of(TITLE));
+	draw_done(&band);
+}
+
+static const char *status(enum persona_state s)
+{
+	switch (s) {
+	case PERSONA_WAITING:
+	case PERSONA_LOADING:
+		return "starting ...";
+	case PERSONA_LOCKED:
+		return "locked";
+	case PERSONA_UNLOCKING:
+		return "unlocking ...";
+	case PERSONA_FAILED:
+		return "not started";
+	case PERSONA_OFF:
+		return "off";
+	case PERSONA_RUNNING:
+		break;
+	}
+	return "running";
+}
+
+void lock_prepare(unsigned persona)
+{
+	const struct persona *p = &personas[persona];
+	bool locked = p->state == PERSONA_LOCKED;
+	uint64_t now = arch_counter(), hz = arch_counter_hz();
+	char wrong[TEXT_MAX] = "", wait[TEXT_MAX] = "";
+	if (!screen_is_on())
+		return;
+	if (p->state == PERSONA_FAILED && p->wrong)
+		text_format(wrong, sizeof(wrong), "%s", p->wrong);
+	if (locked && p->failures)
+		text_format(wrong, sizeof(wrong), "wrong passcode (%u)", p->failures);
+	if (locked && now < p->not_before) {
+		uint64_t seconds = (p->not_before - now + hz - 1) / hz;
+		text_format(wait, sizeof(wait), "wait %lu s", (unsigned long)seconds);
+		timer_at(p->not_before - (seconds - 1) * hz);
+	}
+	put_persona(persona);
+	put_field(TITLE, p->config->name);
+	put_field(STATUS, status(p->state));
+	put_field(PROMPT, locked ? "Passcode" : "");
+	put_box(locked, persona == front_persona() ? passcode_len : 0);
+	put_field(WRONG, wrong);
+	put_field(WAIT, wait);
+}
+
+void lock_start(void)
+{
+	if (!screen_is_on())
+		return;
+	struct canvas frame = screen_frame();
+	draw_fill(&frame, &(struct rect){ 0, 0, frame.width, frame.height }, GROUND);
+	draw_done(&frame);
+}
+
+void lock_forget(void)
+{
+	wipe(passcode, sizeof(passcode));
+	passcode_len = 0;
+}
+
+void lock_char(uint8_t c)
+{
+	unsigned persona = front_persona();
+	if (personas[persona].state != PERSONA_LOCKED)
+		return;
+	if (c == '\r' && passcode_len) {
+		handset_unlock(persona, passcode, passcode_len);
+		lock_forget();
+	} else if (c == 0x15) {
+		lock_forget();
+	} else if (c == '\b' && passcode_len) {
+		passcode[--passcode_len] = 0;
+	} else if (c >= ' ' && c < 0x7f && passcode_len < PASSCODE_MAX) {
+		passcode[passcode_len++] = c;
+	}
+	lock_prepare(persona);
+}
