@@ -15,7 +15,7 @@
 #include "job.h"
 #include "timer.h"
 
-#define LINE_MAX 128
+#define LINE_SIZE 128
 #define ALERTS_MAX 999
 #define SWITCH_MS 1000
 #define ALERTS_MS 100 /* the bar is drawn for new numbers this often at most */
@@ -25,7 +25,7 @@ enum news { NEWS_NONE, NEWS_FRONT, NEWS_BEHIND };
 
 struct agent {
 	/* The port's */
-	char line[LINE_MAX];
+	char line[LINE_SIZE];
 	uint32_t len;
 	bool too_long;
 	uint64_t not_before; /* counter: no switch until then */
@@ -144,7 +144,7 @@ size_t control_byte(unsigned persona, uint8_t c, char ret_answer[CONTROL_ANSWER_
 {
 	struct agent *a = &agents[persona];
 	if (c != '\n') {
-		if (a->len < LINE_MAX)
+		if (a->len < LINE_SIZE)
 			a->line[a->len++] = (char)c;
 		else
 			a->too_long = true;
@@ -187,10 +187,6 @@ unsigned control_alerts(unsigned persona)
 }
 
 /* CPU 0 */
-
-__attribute__((weak)) void control_alerts_changed(void)
-{
-}
 
 static void look_at_front(void)
 {

@@ -1,0 +1,480 @@
+/* The personas' console device and the control port behind it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fixture_guest.h"
+
+#include "vmm/vault/devices/vconsole.c"
+#define get control_get
+#define set control_set
+#define take control_take
+#include "vmm/vault/control.c"
+#undef get
+#undef set
+#undef take
+
+#define SLOT MVP_SLOT_CONSOLE
+#define MULTIPORT 2
+#define ROOM 2048u /* of each buffer a driver gives */
+enum { RX0 = 0, TX0 = 1, CRX = 2, CTX = 3, RX1 = 4, TX1 = 5 };
+
+/* The rest of the vault */
+struct persona personas[MVP_MAX_PERSONAS];
+static char wire[0x4000];
+static size_t wire_len, wire_room;
+static unsigned input_wanted, switches, bar_told;
+static unsigned shown;
+
+bool console_put(unsigned persona, uint8_t c)
+{
+	if (!wire_room || wire_len + 1 == sizeof(wire))
+		return false;
+	assert_int_equal(persona, 0);
+	wire_room--;
+	wire[wire_len++] = (char)c;
+	wire[wire_len] = 0;
+	return true;
+}
+
+void console_wants_input(unsigned persona)
+{
+	(void)persona;
+	input_wanted++;
+}
+
+unsigned console_front(void)
+{
+	return shown;
+}
+
+void handset_switch(void)
+{
+	switches++;
+	shown = 1 - shown;
+}
+
+void control_alerts_changed(void)
+{
+	bar_told++;
+}
+
+/* The driver */
+
+static void give(unsigned p, unsigned q, unsigned count)
+{
+	static unsigned n;
+	for (; count; count--)
+		guest_offer(p, SLOT, q, &(struct piece){ GUEST_DATA_AT + q * 0x10000 + n++ % 16 * ROOM, ROOM, true }, 1);
+	guest_notify(p, SLOT, q);
+}
+
+/* What came in the queue's next buffer, as text; buffers come back in order. */
+static const char *got(unsigned p, unsigned q)
+{
+	static char text[ROOM + 1];
+	uint16_t head;
+	uint32_t len;
+	text[0] = 0;
+	if (guest_used(p, SLOT, q, &head, &len)) {
+		const uint8_t *desc = guest_queue_at(p, SLOT, q) + 16u * head;
+		memcpy(text, guest_ram[p] + (get_le64(desc) - MVP_GUEST_RAM), len);
+		text[len] = 0;
+	}
+	return text;
+}
+
+static void offer_text(unsigned p, unsigned q, const char *text)
+{
+	static uint32_t at;
+	uint32_t len = (uint32_t)strlen(text);
+	at = at + len < 0x4000 ? at : 0;
+	memcpy(guest_ram[p] + 0xc0000 + at, text, len);
+	guest_offer(p, SLOT, q, &(struct piece){ 0xc0000 + at, len, false }, 1);
+	at += len;
+}
+
+static void say(unsigned p, unsigned q, const char *text)
+{
+	offer_text(p, q, text);
+	guest_notify(p, SLOT, q);
+}
+
+static void message(unsigned p, uint32_t id, uint16_t event, uint16_t value)
+{
+	uint8_t m[8];
+	put_le(m, id, 4);
+	put_le(m + 4, event, 2);
+	put_le(m + 6, value, 2);
+	memcpy(guest_ram[p] + 0xb0000, m, 8);
+	guest_offer(p, SLOT, CTX, &(struct piece){ 0xb0000, 8, false }, 1);
+	guest_notify(p, SLOT, CTX);
+}
+
+static void plug(unsigned p)
+{
+	vconsole_plug(&(struct guest){ p, &host_config.persona[p], NULL, &(struct ram){ guest_ram[p], GUEST_RAM } });
+	assert_int_equal(guest_start(p, SLOT, MULTIPORT, GUEST_QUEUES), 15);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	guest_memory();
+	host_config = (struct mvp_vault_config){ .personas = 2, .persona = { { .name = "personal" }, { .name = "work" } } };
+	host_time = 1000000;
+	host_doorbells = switches = bar_told = input_wanted = shown = 0;
+	wire_len = 0;
+	wire[0] = 0;
+	wire_room = SIZE_MAX;
+	memset(agents, 0, sizeof(agents));
+	personas[0].state = personas[1].state = PERSONA_RUNNING;
+	alerts_dirty = front = 0;
+	alerts_before = 0;
+	memset(armed, 0, sizeof(armed));
+	plug(0);
+	plug(1);
+	return 0;
+}
+
+/* An agent begins. */
+static void agent(unsigned p)
+{
+	message(p, PORT_CONTROL, PORT_OPEN, 1);
+	give(p, RX1, 8);
+}
+
+static void test_ports_are_announced_in_order(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t id;
+		uint16_t event, value;
+		const char *rest;
+	} rows[] = {
+		{ 0, PORT_ADD, 1, "" },     { 1, PORT_ADD, 1, "" },
+		{ 0, CONSOLE_PORT, 1, "" }, { 0, PORT_NAME, 1, "org.mvp.console" },
+		{ 0, PORT_OPEN, 1, "" },    { 1, PORT_NAME, 1, "org.mvp.control" },
+		{ 1, PORT_OPEN, 1, "" },
+	};
+	assert_int_equal(vdev_read(0, SLOT * MVP_GUEST_VIRTIO_STRIDE + 0x104, 4), 2);
+	assert_int_equal(guest_read(0, SLOT, 0x08), 3);
+	give(0, CRX, 1);
+	message(0, 0, DEVICE_READY, 1);
+	give(0, CRX, 6);
+	message(0, 0, PORT_READY, 1);
+	message(0, 1, PORT_READY, 1);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		const uint8_t *m = (const uint8_t *)got(0, CRX);
+		assert_int_equal(get_le32(m), rows[i].id);
+		assert_int_equal(get_le16(m + 4), rows[i].event);
+		assert_int_equal(get_le16(m + 6), rows[i].value);
+		assert_string_equal((const char *)m + 8, rows[i].rest);
+	}
+	assert_int_equal(guest_used_count(0, SLOT, CRX), 0);
+	/* Ports that there are not, and messages that mean nothing. */
+	give(0, CRX, 4);
+	message(0, 2, PORT_READY, 1);
+	message(0, UINT32_MAX, PORT_OPEN, 1);
+	message(0, 0, 99, 1);
+	message(0, 0, DEVICE_READY, 0);
+	guest_offer(0, SLOT, CTX, &(struct piece){ 0xb0000, 7, false }, 1);
+	guest_notify(0, SLOT, CTX);
+	assert_int_equal(guest_used_count(0, SLOT, CRX), 0);
+	assert_int_equal(guest_used_count(0, SLOT, CTX), 8);
+}
+
+static void test_output_waits_for_room_and_loses_nothing(void **state)
+{
+	(void)state;
+	wire_room = 10;
+	offer_text(0, TX0, "in three");
+	offer_text(0, TX0, " pieces of");
+	say(0, TX0, " text");
+	assert_string_equal(wire, "in three p");
+	assert_int_equal(guest_used_count(0, SLOT, TX0), 1);
+	wire_room = 3;
+	vconsole_room(0);
+	assert_string_equal(wire, "in three piec");
+	wire_room = 100;
+	vconsole_room(0);
+	guest_notify(0, SLOT, TX0);
+	assert_string_equal(wire, "in three pieces of text");
+	assert_int_equal(guest_used_count(0, SLOT, TX0), 2);
+}
+
+static void test_long_output_is_taken_in_turns(void **state)
+{
+	(void)state;
+	memset(guest_ram[0] + GUEST_DATA_AT, 'x', 5000);
+	guest_offer(0, SLOT, TX0, &(struct piece){ GUEST_DATA_AT, 5000, false }, 1);
+	guest_notify(0, SLOT, TX0);
+	unsigned turns = 1;
+	size_t before = 0;
+	for (; wire_len < 5000; turns++) {
+		assert_true(wire_len - before <= TAKE_BYTES && wire_len > before);
+		assert_int_equal(guest_used_count(0, SLOT, TX0), 0);
+		assert_int_equal(host_timer, host_time + 1000);
+		before = wire_len;
+		host_time += 1000;
+		timer_fired();
+		vconsole_tick();
+		assert_true(turns < 100);
+	}
+	assert_int_equal(turns, 10);
+	assert_int_equal(guest_used_count(0, SLOT, TX0), 1);
+	vconsole_tick();
+	assert_int_equal(wire_len, 5000);
+}
+
+static void test_input_comes_once_the_port_was_written_to(void **state)
+{
+	(void)state;
+	assert_false(vconsole_has_input(0));
+	say(0, TX0, "# ");
+	assert_true(vconsole_has_input(0));
+	assert_false(vconsole_has_input(1));
+	assert_true(vconsole_receive(0, (const uint8_t *)"date\n", 5));
+	input_wanted = 0;
+	give(0, RX0, 1);
+	assert_string_equal(got(0, RX0), "date\n");
+	assert_int_equal(input_wanted, 1);
+	/* Room for FIFO_SIZE bytes, all or nothing, and all of it in order. */
+	static uint8_t much[FIFO_SIZE];
+	for (unsigned i = 0; i < sizeof(much); i++)
+		much[i] = (uint8_t)('a' + i % 26);
+	assert_true(vconsole_receive(0, much, sizeof(much) - 100));
+	assert_false(vconsole_receive(0, much, 101));
+	assert_true(vconsole_receive(0, much + sizeof(much) - 100, 100));
+	assert_false(vconsole_receive(0, much, 1));
+	guest_offer(0, SLOT, RX0, &(struct piece){ GUEST_DATA_AT, 100, true }, 1);
+	guest_offer(0, SLOT, RX0, &(struct piece){ GUEST_DATA_AT + 100, 4000, true }, 1);
+	guest_notify(0, SLOT, RX0);
+	assert_memory_equal(guest_ram[0] + GUEST_DATA_AT, much, sizeof(much));
+	assert_int_equal(guest_used_count(0, SLOT, RX0), 2);
+	guest_write(0, SLOT, STATUS_REG, 0);
+	assert_false(vconsole_has_input(0));
+	assert_true(vconsole_receive(0, much, 1)); /* dropped, not kept for the next life */
+	assert_int_equal(guest_start(0, SLOT, MULTIPORT, GUEST_QUEUES), 15);
+	give(0, RX0, 1);
+	assert_int_equal(guest_used_count(0, SLOT, RX0), 0);
+}
+
+static void test_lines_and_answers(void **state)
+{
+	(void)state;
+	char longest[132], answer_to_longest[] = "unknown\n";
+	static const struct {
+		const char *line, *answer;
+	} rows[] = {
+		{ "hello\n", "mvp 1 personal\n" },
+		{ "hello\r\n", "mvp 1 personal\n" },
+		{ "status\n", "status front yes other open\n" },
+		{ "\n", "unknown\n" },
+		{ "\r\n", "unknown\n" },
+		{ "Hello\n", "unknown\n" },
+		{ "hello \n", "unknown\n" },
+		{ " hello\n", "unknown\n" },
+		{ "hell\n", "unknown\n" },
+		{ "helloo\n", "unknown\n" },
+		{ "switch\n", "denied\n" },
+		{ "switch now\n", "unknown\n" },
+		{ "alerts 0\n", "ok\n" },
+		{ "alerts 7\n", "ok\n" },
+		{ "alerts 999\n", "ok\n" },
+		{ "alerts 1000\n", "unknown\n" },
+		{ "alerts\n", "unknown\n" },
+		{ "alerts \n", "unknown\n" },
+		{ "alerts -1\n", "unknown\n" },
+		{ "alerts 1x\n", "unknown\n" },
+		{ "alerts  1\n", "unknown\n" },
+		{ "hello\nstatus\n", "mvp 1 personal\nstatus front yes other open\n" },
+		{ "\x01\xff\n", "unknown\n" },
+	};
+	agent(0);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		say(0, TX1, rows[i].line);
+		assert_string_equal(got(0, RX1), rows[i].answer);
+		give(0, RX1, 1);
+	}
+	assert_int_equal(control_alerts(0), 999);
+	assert_int_equal(control_alerts(1), 0);
+	/* A line of 129 bytes is none, whatever it begins with; the next one is whole. */
+	memset(longest, ' ', sizeof(longest));
+	memcpy(longest, "hello", 5);
+	longest[129] = '\n';
+	longest[130] = 0;
+	say(0, TX1, longest);
+	assert_string_equal(got(0, RX1), answer_to_longest);
+	say(0, TX1, "hel");
+	assert_string_equal(got(0, RX1), "");
+	say(0, TX1, "lo\n");
+	assert_string_equal(got(0, RX1), "mvp 1 personal\n");
+}
+
+static void test_states_of_the_other_persona(void **state)
+{
+	(void)state;
+	static const struct {
+		enum persona_state state;
+		const char *answer;
+	} rows[] = {
+		{ PERSONA_WAITING, "status front yes other locked\n" },   { PERSONA_LOCKED, "status front yes other locked\n" },
+		{ PERSONA_UNLOCKING, "status front yes other locked\n" }, { PERSONA_LOADING, "status front yes other open\n" },
+		{ PERSONA_RUNNING, "status front yes other open\n" },     { PERSONA_OFF, "status front yes other off\n" },
+		{ PERSONA_FAILED, "status front yes other off\n" },
+	};
+	agent(0);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		personas[1].state = rows[i].state;
+		say(0, TX1, "status\n");
+		assert_string_equal(got(0, RX1), rows[i].answer);
+	}
+}
+
+static void test_a_switch_needs_leave_and_comes_once_a_second(void **state)
+{
+	(void)state;
+	host_config.persona[1].may_switch = 1;
+	agent(0);
+	agent(1);
+	say(0, TX1, "switch\n");
+	assert_string_equal(got(0, RX1), "denied\n");
+	assert_int_equal(host_doorbells, 0);
+	say(1, TX1, "switch\n");
+	assert_string_equal(got(1, RX1), "ok\n");
+	assert_int_equal(switches, 0); /* CPU 0 does it */
+	assert_int_equal(host_doorbells, 1);
+	control_poll();
+	assert_int_equal(switches, 1);
+	assert_int_equal(shown, 1);
+	assert_string_equal(got(1, RX1), "front\n");
+	assert_string_equal(got(0, RX1), "behind\n");
+	host_time += 999999;
+	say(1, TX1, "switch\n");
+	assert_string_equal(got(1, RX1), "denied\n");
+	host_time += 1;
+	say(1, TX1, "switch\n");
+	assert_string_equal(got(1, RX1), "ok\n");
+	control_poll();
+	assert_int_equal(switches, 2);
+	assert_int_equal(shown, 0);
+	/* Its wish came true by other hands before CPU 0 came to it. */
+	host_time += 1000000;
+	say(1, TX1, "switch\n");
+	shown = 1;
+	control_poll();
+	assert_int_equal(switches, 2);
+	assert_int_equal(shown, 1);
+	control_poll();
+	assert_int_equal(switches, 2);
+}
+
+static void test_events_go_to_agents_that_listen(void **state)
+{
+	(void)state;
+	shown = 1;
+	control_poll();
+	agent(0);
+	assert_string_equal(got(0, RX1), ""); /* what happened before it came is no news */
+	/* It does not read: it learns the last of it. */
+	say(0, TX1, "status\n");
+	assert_string_equal(got(0, RX1), "status front no other open\n");
+	message(1, PORT_CONTROL, PORT_OPEN, 1);
+	for (unsigned i = 0; i < 1001; i++) {
+		shown = 1 - shown;
+		control_poll();
+	}
+	assert_int_equal(vconsoles[1].port[PORT_CONTROL].fifo_len <= FIFO_SIZE, 1);
+	give(1, RX1, 8);
+	char all[2 * ROOM + 1] = "";
+	strcat(all, got(1, RX1));
+	strcat(all, got(1, RX1));
+	assert_string_equal(all + strlen(all) - 7, "behind\n");
+	assert_int_equal(guest_used_count(1, SLOT, RX1), 0);
+	/* It goes, another comes: nothing is left. */
+	shown = 1;
+	message(1, PORT_CONTROL, PORT_OPEN, 0);
+	control_poll();
+	message(1, PORT_CONTROL, PORT_OPEN, 1);
+	say(1, TX1, "status\n");
+	assert_string_equal(got(1, RX1), "status front yes other open\n");
+}
+
+static void test_an_agent_that_does_not_read_is_not_listened_to(void **state)
+{
+	(void)state;
+	message(0, PORT_CONTROL, PORT_OPEN, 1);
+	unsigned answers = 0, chains = 0;
+	for (; chains < 120; chains++)
+		offer_text(0, TX1, "hello\nhello\nhello\nhello\nhello\n");
+	for (unsigned i = 0; i < 100; i++) {
+		guest_notify(0, SLOT, TX1);
+		host_time += 1000;
+		vconsole_tick();
+	}
+	assert_true(vconsoles[0].port[PORT_CONTROL].fifo_len <= FIFO_SIZE);
+	assert_true(guest_used_count(0, SLOT, TX1) < 40);
+	for (unsigned i = 0; i < 200 && answers < 600; i++) {
+		give(0, RX1, 1);
+		const char *text = got(0, RX1);
+		for (; *text; text += strlen("mvp 1 personal\n"), answers++)
+			assert_int_equal(strncmp(text, "mvp 1 personal\n", 15), 0);
+		host_time += 1000;
+		vconsole_tick();
+	}
+	assert_int_equal(answers, 600);
+}
+
+static void test_the_bar_is_told_ten_times_a_second(void **state)
+{
+	(void)state;
+	agent(0);
+	say(0, TX1, "alerts 1\n");
+	control_poll();
+	assert_int_equal(bar_told, 1);
+	unsigned bells = host_doorbells;
+	for (unsigned i = 0; i < 50; i++) {
+		say(0, TX1, i & 1 ? "alerts 2\n" : "alerts 3\n");
+		control_poll();
+	}
+	assert_int_equal(bar_told, 1);
+	assert_int_equal(host_doorbells, bells + 1);
+	assert_int_equal(host_timer, host_time + 100000);
+	host_time += 100000;
+	timer_fired();
+	control_poll();
+	assert_int_equal(bar_told, 2);
+	control_poll();
+	host_time += 1000000;
+	control_poll();
+	assert_int_equal(bar_told, 2);
+	/* The persona begins again: nothing waits in it any more. */
+	plug(0);
+	assert_int_equal(control_alerts(0), 0);
+	control_poll();
+	assert_int_equal(bar_told, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_ports_are_announced_in_order, setup),
+		cmocka_unit_test_setup(test_output_waits_for_room_and_loses_nothing, setup),
+		cmocka_unit_test_setup(test_long_output_is_taken_in_turns, setup),
+		cmocka_unit_test_setup(test_input_comes_once_the_port_was_written_to, setup),
+		cmocka_unit_test_setup(test_lines_and_answers, setup),
+		cmocka_unit_test_setup(test_states_of_the_other_persona, setup),
+		cmocka_unit_test_setup(test_a_switch_needs_leave_and_comes_once_a_second, setup),
+		cmocka_unit_test_setup(test_events_go_to_agents_that_listen, setup),
+		cmocka_unit_test_setup(test_an_agent_that_does_not_read_is_not_listened_to, setup),
+		cmocka_unit_test_setup(test_the_bar_is_told_ten_times_a_second, setup),
+	};
+	int failed = cmocka_run_group_tests_name("vault console device", tests, NULL, NULL);
+	for (unsigned p = 0; p < MVP_MAX_PERSONAS; p++)
+		free(guest_ram[p]);
+	return failed;
+}
