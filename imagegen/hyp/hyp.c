@@ -116,6 +116,9 @@ static void add_flags(const struct compile *c, const char *part, bool simd, stru
 	sources_flags(c->cflags, a);
 	sources_flags(strcmp(part, "core") ? c->vault_cflags : c->core_cflags, a);
 	args_add(a, simd ? SIMD_ARCH : GENERAL_ONLY);
+	/* The flags are for small code; what uses these instructions is there for its speed. */
+	if (simd)
+		args_add(a, "-O2");
 	args_addf(a, "-I%s/include", c->vmm);
 	args_addf(a, "-I%s/%s", c->vmm, part);
 	/* Debug information and assertions name the same files wherever the tree lies. */

@@ -6,6 +6,19 @@
 
 #define LANES 4 /* blocks in flight: hides the latency of the AES unit on cores from Cortex-A53 up */
 
+/* 16 bytes anywhere: the MMU is on here, while intrinsics would obey -mstrict-align byte by byte. */
+static inline uint8x16_t load(const uint8_t *p)
+{
+	uint8x16_t v;
+	__asm__("ldr %q0, %1" : "=w"(v) : "Q"(*(const uint8_t(*)[16])p));
+	return v;
+}
+
+static inline void store(uint8_t *p, uint8x16_t v)
+{
+	__asm__("str %q1, %0" : "=Q"(*(uint8_t(*)[16])p) : "w"(v));
+}
+
 /* SubWord of FIPS 197 without a table: AESE with a zero key substitutes every byte; all columns are equal, so the shift changes nothing. */
 static uint32_t sub_word(uint32_t w)
 {
@@ -38,19 +51,19 @@ void aes_xts_set_key(struct aes_xts_key *k, const uint8_t key[XTS_KEY_LEN])
 	expand(k->tweak, key + 32);
 	/* Equivalent inverse cipher, FIPS 197 section 5.3.5. */
 	for (unsigned i = 0; i <= AES_ROUNDS; i++) {
-		uint8x16_t v = vld1q_u8(k->encrypt[AES_ROUNDS - i]);
+		uint8x16_t v = load(k->encrypt[AES_ROUNDS - i]);
 		if (i != 0 && i != AES_ROUNDS)
 			v = vaesimcq_u8(v);
-		vst1q_u8(k->decrypt[i], v);
+		store(k->decrypt[i], v);
 	}
 }
 
 static inline uint8x16_t encrypt_block(const uint8_t keys[AES_ROUNDS + 1][16], uint8x16_t v)
 {
 	for (unsigned i = 0; i < AES_ROUNDS - 1; i++)
-		v = vaesmcq_u8(vaeseq_u8(v, vld1q_u8(keys[i])));
-	v = vaeseq_u8(v, vld1q_u8(keys[AES_ROUNDS - 1]));
-	return veorq_u8(v, vld1q_u8(keys[AES_ROUNDS]));
+		v = vaesmcq_u8(vaeseq_u8(v, load(keys[i])));
+	v = vaeseq_u8(v, load(keys[AES_ROUNDS - 1]));
+	return veorq_u8(v, load(keys[AES_ROUNDS]));
 }
 
 /* Tweak of the next block: times x in GF(2^128), IEEE 1619 section 5.2. */
@@ -62,19 +75,6 @@ static inline uint8x16_t next_tweak(uint8x16_t t)
 	const uint64x2_t mask = vcombine_u64(vcreate_u64(0x87), vcreate_u64(1));
 	return vreinterpretq_u8_u64(veorq_u64(vshlq_n_u64(vreinterpretq_u64_u8(t), 1), vandq_u64(carry, mask)));
 }
-
-/* The lanes share each round key; `step` is a macro because the two directions differ in instructions only. */
-#define CIPHER_LANES(round, mix, keys) \
-	do { \
-		for (unsigned r = 0; r < AES_ROUNDS - 1; r++) { \
-			uint8x16_t rk = vld1q_u8((keys)[r]); \
-			for (unsigned l = 0; l < LANES; l++) \
-				v[l] = mix(round(v[l], rk)); \
-		} \
-		uint8x16_t before_last = vld1q_u8((keys)[AES_ROUNDS - 1]), last = vld1q_u8((keys)[AES_ROUNDS]); \
-		for (unsigned l = 0; l < LANES; l++) \
-			v[l] = veorq_u8(round(v[l], before_last), last); \
-	} while (0)
 
 /* No key material stays in the registers. */
 static inline void forget_registers(void)
@@ -90,29 +90,52 @@ static inline void forget_registers(void)
 		  "v26", "v27", "v28", "v29", "v30", "v31");
 }
 
+/* The 15 round keys, for which the compiler has registers beside those of the lanes: loaded once for a data unit. */
+struct round_keys {
+	uint8x16_t k[AES_ROUNDS + 1];
+};
+
+static inline __attribute__((always_inline)) void load_keys(struct round_keys *r, const uint8_t keys[AES_ROUNDS + 1][16])
+{
+#pragma GCC unroll 16
+	for (unsigned i = 0; i <= AES_ROUNDS; i++)
+		r->k[i] = load(keys[i]);
+}
+
+/* n blocks at data, whose tweaks begin with *tweak, all rounds of all blocks in step. */
+static inline __attribute__((always_inline)) void cipher(const struct round_keys *r, uint8_t *data, unsigned n, uint8x16_t *tweak,
+							 bool encrypt)
+{
+	uint8x16_t v[LANES], t[LANES];
+#pragma GCC unroll 8
+	for (unsigned l = 0; l < n; l++) {
+		t[l] = *tweak;
+		*tweak = next_tweak(*tweak);
+		v[l] = veorq_u8(load(data + (size_t)16 * l), t[l]);
+	}
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < AES_ROUNDS - 1; i++) {
+#pragma GCC unroll 8
+		for (unsigned l = 0; l < n; l++)
+			v[l] = encrypt ? vaesmcq_u8(vaeseq_u8(v[l], r->k[i])) : vaesimcq_u8(vaesdq_u8(v[l], r->k[i]));
+	}
+#pragma GCC unroll 8
+	for (unsigned l = 0; l < n; l++) {
+		v[l] = encrypt ? vaeseq_u8(v[l], r->k[AES_ROUNDS - 1]) : vaesdq_u8(v[l], r->k[AES_ROUNDS - 1]);
+		store(data + (size_t)16 * l, veorq_u8(veorq_u8(v[l], r->k[AES_ROUNDS]), t[l]));
+	}
+}
+
 static inline __attribute__((always_inline)) void xts(const struct aes_xts_key *k, uint64_t iv, uint8_t *data, size_t len, bool encrypt)
 {
 	uint8x16_t tweak = encrypt_block(k->tweak, vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(iv), vcreate_u64(0))));
-	uint8x16_t v[LANES], t[LANES];
+	struct round_keys r;
 
-	while (len >= 16) {
-		size_t blocks = min_u64(len / 16, LANES);
-		for (unsigned l = 0; l < LANES; l++) {
-			t[l] = tweak;
-			tweak = next_tweak(tweak);
-			v[l] = l < blocks ? veorq_u8(vld1q_u8(data + (size_t)16 * l), t[l]) : tweak;
-		}
-		if (encrypt)
-			CIPHER_LANES(vaeseq_u8, vaesmcq_u8, k->encrypt);
-		else
-			CIPHER_LANES(vaesdq_u8, vaesimcq_u8, k->decrypt);
-		for (unsigned l = 0; l < LANES; l++) {
-			if (l < blocks)
-				vst1q_u8(data + (size_t)16 * l, veorq_u8(v[l], t[l]));
-		}
-		data += blocks * 16;
-		len -= blocks * 16;
-	}
+	load_keys(&r, encrypt ? k->encrypt : k->decrypt);
+	for (; len >= 16 * LANES; data += 16 * LANES, len -= 16 * LANES)
+		cipher(&r, data, LANES, &tweak, encrypt);
+	for (; len >= 16; data += 16, len -= 16)
+		cipher(&r, data, 1, &tweak, encrypt);
 	forget_registers();
 }
 

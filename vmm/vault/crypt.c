@@ -32,6 +32,7 @@ void crypt_decrypt(const struct crypt *c, uint64_t sector, const struct seg *seg
 {
 	size_t index = 0;
 	uint32_t offset = 0;
+	bool scratched = false;
 
 	while (index < segs_count) {
 		if (segs[index].len - offset >= c->unit) {
@@ -41,11 +42,13 @@ void crypt_decrypt(const struct crypt *c, uint64_t sector, const struct seg *seg
 				break;
 			aes_xts_decrypt(&c->key, c->iv_base + sector, scratch, c->unit);
 			copy_segs(segs, segs_count, index, offset, scratch, c->unit, true);
+			scratched = true;
 		}
 		sector += c->unit / SECTOR;
 		offset += c->unit;
 		while (index < segs_count && offset >= segs[index].len)
 			offset -= segs[index++].len;
 	}
-	wipe(scratch, c->unit);
+	if (scratched)
+		wipe(scratch, c->unit);
 }
