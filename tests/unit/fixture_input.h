@@ -85,8 +85,8 @@ static unsigned fake_axis(uint8_t *data, int32_t min, int32_t max)
 
 static unsigned fake_name(uint8_t *data, const char *name)
 {
-	memcpy(data, name, strlen(name));
-	return (unsigned)strlen(name);
+	memcpy(data, name, strlen(name) + 1);
+	return (unsigned)strlen(name) + 1; /* some count the NUL */
 }
 
 static unsigned fake_keyboard(unsigned select, unsigned subsel, uint8_t *data)

@@ -50,7 +50,7 @@ static void read_info(const struct virtio *v, struct input_info *info)
 {
 	uint8_t data[VIRTIO_INPUT_DATA_MAX];
 	unsigned len = query(v, VIRTIO_INPUT_ID_NAME, 0, data);
-	for (unsigned i = 0; i < len && i + 1 < sizeof(info->name); i++)
+	for (unsigned i = 0; i < len && i + 1 < sizeof(info->name) && data[i]; i++)
 		info->name[i] = data[i] >= ' ' && data[i] <= '~' ? (char)data[i] : '?';
 
 	query(v, VIRTIO_INPUT_EV_BITS, EV_KEY, data);
