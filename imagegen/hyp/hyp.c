@@ -341,8 +341,8 @@ int hyp_build(const struct board *b, const struct manifest *m, const struct layo
 	struct hyp_result result = { 0 };
 	size_t core_first;
 	const char *define = m->hypervisor.build.s && !strcmp(m->hypervisor.build.s, "measure") ? "-DMVP_MEASURE" : NULL;
-	if (prepare(&c, d) || add_config(&c, "vault", config_vault, b, m, l, d) || add_sources(&c, "vault", false, NULL, d) ||
-	    add_sources(&c, "vault", true, NULL, d))
+	if (prepare(&c, d) || add_config(&c, "vault", config_vault, b, m, l, d) || add_sources(&c, "vault", false, define, d) ||
+	    add_sources(&c, "vault", true, define, d))
 		return -1;
 	core_first = c.count;
 	if (add_config(&c, "core", config_core, b, m, l, d) || add_sources(&c, "core", false, define, d) || run_jobs(&c, d))
