@@ -25,11 +25,13 @@ enum {
 	AVAIL_AT = 0x2000,
 	USED_AT = 0x3000,
 	DATA_AT = 0x10000,
+	QUEUE_STRIDE = 0x3000, /* from a queue's areas to the next one's */
 	QUEUE = 128,
 	INTID = 48,
 };
 
-static const struct mvp_vault_persona config = { .name = "personal" };
+static const struct mvp_vault_persona config = { .name = "personal", .vcpus = 2 };
+static const struct mvp_vault_persona discarding = { .name = "work", .vcpus = 1, .discard = 1 };
 
 /* The device under the engine. */
 static uint8_t image[DISK_SECTORS * SECTOR];
@@ -41,7 +43,9 @@ static struct fake_request {
 	unsigned count;
 } fake[BLK_SLOTS];
 static bool fake_fails, fake_read_only;
-static unsigned fake_flushes, fake_in_flight_max;
+static unsigned fake_lets; /* completions to come */
+static unsigned fake_flushes, fake_discards, fake_zeroes, fake_in_flight_max, fake_offered;
+static uint32_t fake_discard_max, fake_zeroes_max;
 static uint32_t random_state = 1;
 
 static uint32_t rnd(void)
@@ -52,20 +56,37 @@ static uint32_t rnd(void)
 
 const char *virtio_blk_start(struct blk_info *ret_info)
 {
-	*ret_info = (struct blk_info){ DISK_SECTORS, BLK_SLOTS, INTID, true, fake_read_only };
+	*ret_info = (struct blk_info){ DISK_SECTORS, BLK_SLOTS, INTID, fake_discard_max, fake_zeroes_max, true, fake_read_only };
 	return NULL;
+}
+
+/* The device does not look before it is told to. */
+void virtio_blk_notify(void)
+{
+	for (unsigned i = 0; i < BLK_SLOTS; i++)
+		fake[i].submitted |= fake[i].busy;
+	fake_offered = 0;
 }
 
 void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const struct blk_seg *segs, unsigned segs_count)
 {
 	unsigned busy = 0;
 	assert_true(slot < BLK_SLOTS && !fake[slot].busy && segs_count <= BLK_SLOT_SEGS);
-	fake[slot] = (struct fake_request){ true, true, op, sector, { { { 0 }, 0 } }, segs_count };
+	fake[slot] = (struct fake_request){ true, false, op, sector, { { { 0 }, 0 } }, segs_count };
 	memcpy(fake[slot].segs, segs, segs_count * sizeof(*segs));
+	fake_offered++;
 	for (unsigned i = 0; i < BLK_SLOTS; i++)
 		busy += fake[i].busy;
 	if (busy > fake_in_flight_max)
 		fake_in_flight_max = busy;
+}
+
+void virtio_blk_submit_range(unsigned slot, enum blk_op op, uint64_t sector, uint32_t sectors, bool unmap)
+{
+	struct blk_seg range = { { 0 }, sectors * SECTOR };
+	(void)unmap;
+	assert_true(sectors && sectors <= (op == BLK_DISCARD ? fake_discard_max : fake_zeroes_max));
+	virtio_blk_submit(slot, op, sector, &range, 1);
 }
 
 /* Any of the requests in flight, so that order proves nothing. */
@@ -75,18 +96,24 @@ bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok)
 	for (unsigned k = 0; k < BLK_SLOTS; k++) {
 		unsigned i = (start + k) % BLK_SLOTS;
 		struct fake_request *f = &fake[i];
-		if (!f->busy)
+		if (!f->submitted || !fake_lets)
 			continue;
+		f->submitted = false;
+		fake_lets--;
 		f->busy = false;
 		*ret_slot = i;
 		*ret_ok = !fake_fails;
 		uint64_t at = f->sector * SECTOR;
 		fake_flushes += f->op == BLK_FLUSH;
+		fake_discards += f->op == BLK_DISCARD;
+		fake_zeroes += f->op == BLK_ZEROES;
 		for (unsigned s = 0; s < f->count && !fake_fails; s++) {
 			uint8_t *p = (uint8_t *)(uintptr_t)f->segs[s].at.v;
 			assert_true(range_in(at, f->segs[s].len, sizeof(image)));
 			if (f->op == BLK_READ)
 				memcpy(p, image + at, f->segs[s].len);
+			else if (f->op == BLK_DISCARD || f->op == BLK_ZEROES)
+				memset(image + at, f->op == BLK_DISCARD ? 0xdd : 0, f->segs[s].len);
 			else
 				memcpy(image + at, p, f->segs[s].len);
 			at += f->segs[s].len;
@@ -105,14 +132,30 @@ paddr_t dma_paddr(const void *at)
 	return (paddr_t){ (uintptr_t)at };
 }
 
-static unsigned vault_done;
+static bool direct; /* requests come from the test itself */
+static unsigned ios_done;
 
 void disk_io_done(unsigned client, struct io *io)
 {
-	if (client == DISK_CLIENT_VAULT)
-		vault_done++;
+	if (direct)
+		ios_done++;
 	else
 		vblk_io_done(client, io);
+}
+
+/* What the vault does at the disk's interrupt, on CPU 0 and on those it rings. */
+static void interrupt_once(void)
+{
+	host_cpu = 0;
+	disk_irq(INTID);
+	host_rung |= 1;
+	while (host_rung) {
+		host_cpu = (unsigned)__builtin_ctz(host_rung);
+		host_rung &= host_rung - 1;
+		vblk_resume(disk_run());
+		assert_int_equal(fake_offered, 0);
+	}
+	host_cpu = 0;
 }
 
 /* The persona's side */
@@ -120,7 +163,31 @@ static uint8_t ram_bytes[RAM] __attribute__((aligned(4096)));
 static struct crypt crypt_key;
 static struct view plain_view = { .sector = VIEW_AT, .sectors = VIEW_SECTORS };
 static struct view secret_view = { .sector = VIEW_AT, .sectors = VIEW_SECTORS, .crypt = &crypt_key };
-static uint16_t avail_index, used_seen;
+static uint16_t avail_index, used_seen; /* of the queue in use */
+static uint16_t other_avail, other_used;
+static unsigned queue_at; /* which is */
+
+static void swap16(uint16_t *a, uint16_t *b)
+{
+	uint16_t was = *a;
+	*a = *b;
+	*b = was;
+}
+
+static void use_queue(unsigned queue)
+{
+	if (queue == queue_at)
+		return;
+	queue_at = queue;
+	swap16(&avail_index, &other_avail);
+	swap16(&used_seen, &other_used);
+}
+
+/* Where in the RAM an area of the queue in use lies. */
+static uint32_t here(uint32_t at)
+{
+	return at + queue_at * QUEUE_STRIDE;
+}
 
 static void put16(uint32_t at, uint16_t v)
 {
@@ -134,7 +201,7 @@ static uint16_t get16(uint32_t at)
 
 static void put_desc(unsigned i, uint64_t at, uint32_t len, uint16_t flags, uint16_t next)
 {
-	uint8_t *p = ram_bytes + DESC_AT + 16 * i;
+	uint8_t *p = ram_bytes + here(DESC_AT) + 16 * i;
 	memcpy(p, &at, 8);
 	memcpy(p + 8, &len, 4);
 	memcpy(p + 12, &flags, 2);
@@ -143,8 +210,8 @@ static void put_desc(unsigned i, uint64_t at, uint32_t len, uint16_t flags, uint
 
 static void offer(uint16_t head)
 {
-	put16(AVAIL_AT + 4 + 2u * (avail_index % QUEUE), head);
-	put16(AVAIL_AT + 2, ++avail_index);
+	put16(here(AVAIL_AT) + 4 + 2u * (avail_index % QUEUE), head);
+	put16(here(AVAIL_AT) + 2, ++avail_index);
 }
 
 static void wr(uint32_t at, uint32_t value)
@@ -157,39 +224,53 @@ static uint32_t rd(uint32_t at)
 	return (uint32_t)vdev_read(0, at, 4);
 }
 
+static uint32_t rd_features(void)
+{
+	wr(0x14, 0);
+	return rd(0x10);
+}
+
 static void drive_up(void)
 {
 	wr(0x70, 0);
 	wr(0x70, 1);
 	wr(0x70, 3);
 	wr(0x24, 0);
-	wr(0x20, 0x640 & 0x644);
+	wr(0x20, 0x7644 & rd_features());
 	wr(0x24, 1);
 	wr(0x20, 1);
 	wr(0x70, 11);
 	assert_int_equal(rd(0x70), 11);
-	wr(0x30, 0);
-	wr(0x38, QUEUE);
-	wr(0x80, MVP_GUEST_RAM + DESC_AT);
-	wr(0x84, 0);
-	wr(0x90, MVP_GUEST_RAM + AVAIL_AT);
-	wr(0x94, 0);
-	wr(0xa0, MVP_GUEST_RAM + USED_AT);
-	wr(0xa4, 0);
-	wr(0x44, 1);
-	assert_int_equal(rd(0x44), 1);
+	for (unsigned i = rd(0x120) >> 16; i-- > 0;) {
+		queue_at = i;
+		wr(0x30, i);
+		wr(0x38, QUEUE);
+		wr(0x80, MVP_GUEST_RAM + here(DESC_AT));
+		wr(0x84, 0);
+		wr(0x90, MVP_GUEST_RAM + here(AVAIL_AT));
+		wr(0x94, 0);
+		wr(0xa0, MVP_GUEST_RAM + here(USED_AT));
+		wr(0xa4, 0);
+		wr(0x44, 1);
+		assert_int_equal(rd(0x44), 1);
+	}
 	wr(0x70, 15);
-	avail_index = used_seen = 0;
+	avail_index = used_seen = other_avail = other_used = 0;
 }
 
-static void plug(const struct view *v)
+static void plug_as(const struct mvp_vault_persona *c, const struct view *v)
 {
 	const struct ram ram = { ram_bytes, RAM };
 	memset(ram_bytes, 0, sizeof(ram_bytes));
 	memset(fake, 0, sizeof(fake));
 	fake_fails = false;
-	vblk_plug(&(struct guest){ 0, &config, v, &ram });
+	vblk_plug(&(struct guest){ 0, c, v, &ram });
 	drive_up();
+}
+
+static void plug(const struct view *v)
+{
+	plug_as(&config, v);
 }
 
 static int setup(void **state)
@@ -203,7 +284,15 @@ static int setup(void **state)
 	crypt_key.iv_base = 0;
 	memset(&disk, 0, sizeof(disk));
 	memset(clients, 0, sizeof(clients));
+	memset(cpus, 0, sizeof(cpus));
+	memset(vblks, 0, sizeof(vblks));
+	host_rung = 0;
+	direct = false;
+	fake_lets = UINT_MAX;
+	ios_done = 0;
 	fake_read_only = false;
+	fake_discard_max = 0;
+	fake_zeroes_max = 0;
 	assert_null(disk_start());
 	plug(&plain_view);
 	return 0;
@@ -212,7 +301,7 @@ static int setup(void **state)
 /* One request of len bytes at sector, cut into segments at random places, its data at DATA_AT + skew. Returns its result byte. */
 static int request(uint32_t type, uint64_t sector, uint32_t len, uint32_t skew, unsigned cuts)
 {
-	uint32_t header_at = 0x8000, result_at = 0x8100;
+	uint32_t header_at = 0xf000, result_at = 0xf100;
 	unsigned i = 1;
 	memcpy(ram_bytes + header_at, &type, 4);
 	memset(ram_bytes + header_at + 4, 0, 4);
@@ -228,10 +317,10 @@ static int request(uint32_t type, uint64_t sector, uint32_t len, uint32_t skew, 
 	}
 	put_desc(i, MVP_GUEST_RAM + result_at, 1, 2, 0);
 	offer(0);
-	wr(0x50, 0);
-	for (unsigned k = 0; k < 1000 && get16(USED_AT + 2) == used_seen; k++)
-		disk_irq(INTID);
-	assert_int_equal(get16(USED_AT + 2), (uint16_t)(used_seen + 1));
+	wr(0x50, queue_at);
+	for (unsigned k = 0; k < 1000 && get16(here(USED_AT) + 2) == used_seen; k++)
+		interrupt_once();
+	assert_int_equal(get16(here(USED_AT) + 2), (uint16_t)(used_seen + 1));
 	used_seen++;
 	assert_int_equal(host_lines[0][16], 1);
 	assert_int_equal(rd(0x60) & 1, 1);
@@ -241,6 +330,15 @@ static int request(uint32_t type, uint64_t sector, uint32_t len, uint32_t skew, 
 }
 
 static uint8_t model[VIEW_SECTORS * SECTOR];
+
+/* The nth range of a discard or write-zeroes request, where request() takes its data. */
+static void put_range(unsigned n, uint64_t sector, uint32_t sectors, uint32_t flags)
+{
+	uint8_t *p = ram_bytes + DATA_AT + 16 * n;
+	memcpy(p, &sector, 8);
+	memcpy(p + 8, &sectors, 4);
+	memcpy(p + 12, &flags, 4);
+}
 
 static void random_traffic(const struct view *v)
 {
@@ -260,7 +358,16 @@ static void random_traffic(const struct view *v)
 		}
 		uint32_t len = sectors * SECTOR, skew = rnd() % 3000;
 		uint8_t *data = ram_bytes + DATA_AT + skew;
-		if (rnd() & 1) {
+		host_cpu = rnd() % 3;
+		use_queue(rnd() % 2);
+		if (n % 7 == 6) {
+			/* Two ranges: the first and the second half. */
+			uint32_t half = sectors / 2;
+			put_range(0, sector, half, n & 1);
+			put_range(1, sector + half, sectors - half, 0);
+			memset(model + sector * SECTOR, 0, len);
+			assert_int_equal(request(TYPE_WRITE_ZEROES, 0, 32, 0, rnd() % 3), 0);
+		} else if (rnd() & 1) {
 			for (uint32_t i = 0; i < len; i++)
 				data[i] = (uint8_t)rnd();
 			memcpy(model + sector * SECTOR, data, len);
@@ -293,6 +400,75 @@ static void test_random_requests_on_encrypted_disk_match_model(void **state)
 	random_traffic(&secret_view);
 }
 
+static void test_zeroing_by_the_device_matches_model(void **state)
+{
+	(void)state;
+	fake_zeroes_max = 17;
+	assert_null(disk_start());
+	fake_zeroes = 0;
+	random_traffic(&plain_view);
+	assert_true(fake_zeroes > 0);
+	fake_zeroes = 0;
+	random_traffic(&secret_view);
+	assert_int_equal(fake_zeroes, 0); /* zeros on the disk are not zeros to the persona */
+}
+
+static void test_ranges_are_checked(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t sector;
+		uint32_t sectors, flags;
+		int zeroes, discard;
+	} rows[] = {
+		{ 0, 8, 0, RESULT_OK, RESULT_OK },
+		{ 0, 8, 1, RESULT_OK, RESULT_UNSUPPORTED },
+		{ 0, 8, 2, RESULT_UNSUPPORTED, RESULT_UNSUPPORTED },
+		{ 0, 0, 0, RESULT_OK, RESULT_OK },
+		{ VIEW_SECTORS - 8, 8, 0, RESULT_OK, RESULT_OK },
+		{ VIEW_SECTORS - 8, 9, 0, RESULT_IOERR, RESULT_IOERR },
+		{ VIEW_SECTORS, 0, 0, RESULT_OK, RESULT_OK },
+		{ UINT64_MAX, 1, 0, RESULT_IOERR, RESULT_IOERR },
+		{ UINT64_MAX, 0, 0, RESULT_IOERR, RESULT_IOERR },
+		{ 0, UINT32_MAX, 0, RESULT_IOERR, RESULT_IOERR },
+	};
+	assert_int_equal(request(TYPE_DISCARD, 0, 16, 0, 0), RESULT_UNSUPPORTED); /* was not offered */
+	fake_discard_max = 5;
+	assert_null(disk_start());
+	plug(&plain_view);
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		put_range(0, 16, 8, 0);
+		put_range(1, rows[i].sector, rows[i].sectors, rows[i].flags);
+		assert_int_equal(request(TYPE_WRITE_ZEROES, 0, 32, 0, 0), rows[i].zeroes);
+		assert_int_equal(request(TYPE_DISCARD, 0, 32, 0, 0), rows[i].discard);
+	}
+	assert_int_equal(request(TYPE_DISCARD, 0, 0, 0, 0), RESULT_IOERR);
+	assert_int_equal(request(TYPE_DISCARD, 0, 17, 0, 0), RESULT_IOERR);
+	assert_int_equal(request(TYPE_DISCARD, 0, 16 * (RANGES_MAX + 1), 0, 0), RESULT_IOERR);
+	memset(ram_bytes + DATA_AT, 0, 16 * RANGES_MAX);
+	assert_int_equal(request(TYPE_DISCARD, 0, 16 * RANGES_MAX, 0, 0), RESULT_OK);
+}
+
+static void test_discards_forget_whole_units_and_nothing_else(void **state)
+{
+	(void)state;
+	fake_discard_max = 5;
+	assert_null(disk_start());
+	memset(image, 0x11, sizeof(image));
+	plug(&secret_view);
+	assert_int_equal(rd_features() & FEATURE_DISCARD, 0); /* the manifest did not allow it */
+	put_range(0, 0, 64, 0);
+	assert_int_equal(request(TYPE_DISCARD, 0, 16, 0, 0), RESULT_UNSUPPORTED);
+	plug_as(&discarding, &secret_view);
+	assert_int_equal(rd_features() & FEATURE_DISCARD, FEATURE_DISCARD);
+	assert_int_equal(rd(0x100 + 44), 8);
+	put_range(0, 3, 30, 0); /* 3..32: units at 8, 16 and 24 */
+	put_range(1, 41, 6, 0);
+	assert_int_equal(request(TYPE_DISCARD, 0, 32, 0, 0), RESULT_OK);
+	for (uint32_t s = 0; s < DISK_SECTORS; s++)
+		assert_int_equal(image[s * SECTOR], s >= VIEW_AT + 8 && s < VIEW_AT + 32 ? 0xdd : 0x11);
+}
+
 static void test_many_requests_in_flight_complete(void **state)
 {
 	(void)state;
@@ -316,8 +492,7 @@ static void test_many_requests_in_flight_complete(void **state)
 	wr(0x50, 0);
 	/* The persona changes its buffers when the device has taken the whole-unit writes: too late. */
 	for (unsigned k = 0; k < 1000 && get16(USED_AT + 2) != 42; k++) {
-		disk_irq(INTID);
-		vblk_resume(0);
+		interrupt_once();
 	}
 	assert_int_equal(get16(USED_AT + 2), 42);
 	assert_true(fake_in_flight_max > 1);
@@ -349,7 +524,7 @@ static void test_written_data_is_what_was_offered(void **state)
 	offer(0);
 	wr(0x50, 0);
 	memset(ram_bytes + DATA_AT, 0x22, 4096);
-	disk_irq(INTID);
+	interrupt_once();
 	uint8_t unit[4096];
 	memcpy(unit, image + VIEW_AT * SECTOR, 4096);
 	aes_xts_decrypt(&crypt_key.key, 0, unit, 4096);
@@ -406,7 +581,7 @@ static void test_reset_drops_requests_and_says_when_they_are_gone(void **state)
 	wr(0x70, 0);
 	assert_int_not_equal(rd(0x70), 0); /* data may still arrive */
 	for (unsigned k = 0; k < 100; k++)
-		disk_irq(INTID);
+		interrupt_once();
 	assert_false(vblk_busy(0));
 	assert_int_equal(rd(0x70), 0);
 	assert_int_equal(rd(0x44), 0);
@@ -510,20 +685,25 @@ static void test_registers_row_by_row(void **state)
 	static const struct {
 		uint32_t at, value;
 	} rows[] = {
-		{ 0x000, 0x74726976 }, { 0x004, 2 }, { 0x008, 2 }, { 0x00c, 0x0050564d }, { 0x034, 128 }, { 0x070, 15 },
-		{ 0x0fc, 0 },          { 0x014, 0 }, { 0x020, 0 }, { 0x050, 0 },          { 0x064, 0 },   { 0x080, 0 },
-		{ 0x0b0, 0xffffffff }, { 0x208, 0 }, { 0x002, 0 }, { 0x100, 2048 },       { 0x114, 512 }, { 0x118, 0x00010000 },
-		{ 0x10c, 62 },         { 0x104, 0 }, { 0x044, 1 }, { 0x011, 0 },          { 0x1fc, 0 },
+		{ 0x000, 0x74726976 }, { 0x004, 2 },          { 0x008, 2 },
+		{ 0x00c, 0x0050564d }, { 0x034, 128 },        { 0x070, 15 },
+		{ 0x0fc, 0 },          { 0x014, 0 },          { 0x020, 0 },
+		{ 0x050, 0 },          { 0x064, 0 },          { 0x080, 0 },
+		{ 0x0b0, 0xffffffff }, { 0x208, 0 },          { 0x002, 0 },
+		{ 0x100, 2048 },       { 0x114, 512 },        { 0x118, 0x00010000 },
+		{ 0x10c, 62 },         { 0x120, 0x00020000 }, { 0x130, ZEROES_SECTORS },
+		{ 0x134, RANGES_MAX }, { 0x138, 0 },          { 0x104, 0 },
+		{ 0x044, 1 },          { 0x011, 0 },          { 0x1fc, 0 },
 	};
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(rd(rows[i].at), rows[i].value);
 	wr(0x14, 0);
-	assert_int_equal(rd(0x10), 0x644);
+	assert_int_equal(rd(0x10), 0x5644);
 	wr(0x14, 1);
 	assert_int_equal(rd(0x10), 1);
 	wr(0x14, 2);
 	assert_int_equal(rd(0x10), 0);
-	wr(0x30, 1);
+	wr(0x30, 2);
 	assert_int_equal(rd(0x34), 0);
 	assert_int_equal(rd(0x44), 0);
 	assert_int_equal(vdev_read(0, 0x100, 8), 2048);
@@ -540,7 +720,8 @@ static void test_features_are_negotiated(void **state)
 	static const struct {
 		uint32_t low, high;
 		bool ok;
-	} sets[] = { { 0, 1, true }, { 0x644, 1, true }, { 0, 0, false }, { 0x644, 0, false }, { 0x10000644, 1, false }, { 0, 3, false } };
+	} sets[] = { { 0, 1, true },           { 0x5644, 1, true },  { 0, 0, false }, { 0x644, 0, false },
+		     { 0x10005644, 1, false }, { 0x2644, 1, false }, { 0, 3, false } };
 	for (unsigned i = 0; i < ARRAY_LEN(sets); i++) {
 		wr(0x70, 0);
 		assert_int_equal(rd(0x70), 0);
@@ -556,22 +737,162 @@ static void test_features_are_negotiated(void **state)
 	}
 }
 
-static void test_personas_share_the_slots(void **state)
+/* Requests given to the engine without a ring. */
+static struct io ios[512];
+static uint8_t io_data[DISK_SECTORS * SECTOR];
+
+static struct io *make(unsigned i, const struct view *v, enum io_op op, uint64_t sector, uint32_t sectors, uint8_t *data)
+{
+	struct io *io = &ios[i];
+	*io = (struct io){ .view = v, .op = op, .sector = sector, .len = (uint64_t)sectors * SECTOR };
+	if (data) {
+		io->segs_count = 1;
+		io->segs[0] = (struct seg){ data, sectors * SECTOR };
+	}
+	return io;
+}
+
+static void test_personas_share_the_slots_then_their_queues(void **state)
 {
 	(void)state;
-	/* A client that never lets go takes its share only. */
-	unsigned slot, taken = 0;
-	while (take_slot(0, false, &slot))
-		taken++;
-	assert_true(taken > 0 && taken < BLK_SLOTS);
-	assert_true(take_slot(1, false, &slot));
-	assert_true(take_slot(DISK_CLIENT_VAULT, false, &slot));
-	for (unsigned i = 0; i < BLK_SLOTS; i++) {
-		if (disk.slots_used & 1u << i)
-			give_slot(i);
+	unsigned n = 0;
+	direct = true;
+	/* A queue that never lets go takes its persona's share only. */
+	for (; n < 100; n++)
+		disk_submit(DISK_CLIENT(0, 0), make(n, &plain_view, IO_READ, n, 1, io_data));
+	assert_int_equal(disk.share[0].slots, disk.share[0].slots_max);
+	disk_submit(DISK_CLIENT(0, 1), make(n++, &plain_view, IO_READ, 0, 1, io_data));
+	assert_int_equal(clients[DISK_CLIENT(0, 1)].slots, 0);
+	disk_submit(DISK_CLIENT(1, 0), make(n++, &plain_view, IO_READ, 0, 1, io_data));
+	disk_submit(DISK_CLIENT_VAULT, make(n++, &plain_view, IO_READ, 0, 1, io_data));
+	assert_int_equal(clients[DISK_CLIENT(1, 0)].slots, 1);
+	assert_int_equal(clients[DISK_CLIENT_VAULT].slots, 1);
+	/* What comes free goes to the other queue first, whoever looks first. */
+	for (fake_lets = 3; fake_lets;)
+		interrupt_once(); /* three: two of those in flight are not this persona's */
+	assert_true(ios[100].in_flight || clients[DISK_CLIENT(0, 1)].pending == 0);
+	fake_lets = UINT_MAX;
+	for (unsigned k = 0; k < 100 && ios_done < n; k++)
+		interrupt_once();
+	assert_int_equal(ios_done, n);
+	for (unsigned i = 0; i < SHARES; i++)
+		assert_int_equal(disk.share[i].slots + disk.share[i].waiting, 0);
+}
+
+/* Writes of single sectors, sixteen in each of the units, from both queues at once. */
+static void test_parts_of_a_unit_written_by_several_queues_are_kept(void **state)
+{
+	(void)state;
+	direct = true;
+	for (uint32_t s = 0; s < 256; s += 8)
+		aes_xts_encrypt(&crypt_key.key, s, memset(image + (VIEW_AT + s) * SECTOR, 0, 4096), 4096);
+	for (unsigned i = 0; i < 256; i++) {
+		memset(io_data + i * SECTOR, (int)(i % 255) + 1, SECTOR);
+		host_cpu = i % 3;
+		disk_submit(DISK_CLIENT(0, i % 5), make(i, &secret_view, IO_WRITE, i, 1, io_data + i * SECTOR));
 	}
-	assert_int_equal(disk.slots_used, 0);
-	assert_int_equal(clients[0].slots, 0);
+	for (unsigned k = 0; k < 2000 && ios_done < 256; k++)
+		interrupt_once();
+	assert_int_equal(ios_done, 256);
+	for (uint32_t s = 0; s < 256; s += 8)
+		aes_xts_decrypt(&crypt_key.key, s, image + (VIEW_AT + s) * SECTOR, 4096);
+	assert_memory_equal(image + VIEW_AT * SECTOR, io_data, 256 * SECTOR);
+}
+
+static void test_zeroing_lets_others_pass(void **state)
+{
+	(void)state;
+	direct = true;
+	disk_submit(0, make(0, &secret_view, IO_ZEROES, 0, VIEW_SECTORS, NULL));
+	disk_submit(0, make(1, &secret_view, IO_READ, 8, 8, io_data));
+	assert_int_equal(ios[1].in_flight, 1);
+	assert_int_equal(clients[0].slots, ZEROES_MAX + 1);
+	for (unsigned k = 0; k < 1000 && ios_done < 2; k++)
+		interrupt_once();
+	assert_int_equal(ios_done, 2);
+	for (uint32_t s = 0; s < VIEW_SECTORS; s += 8) {
+		aes_xts_decrypt(&crypt_key.key, s, image + (VIEW_AT + s) * SECTOR, 4096);
+		for (unsigned i = 0; i < 4096; i++)
+			assert_int_equal(image[(VIEW_AT + s) * SECTOR + i], 0);
+	}
+}
+
+/* A flush is handed over only behind the writes that were done before it was asked for, whose queue it may be; and the engine answers it no
+ * earlier than the device does. */
+static void test_flush_reaches_the_device_for_every_queue(void **state)
+{
+	(void)state;
+	direct = true;
+	for (unsigned q = 0; q < 3; q++) {
+		unsigned before = fake_flushes, done = ios_done;
+		disk_submit(DISK_CLIENT(0, q), make(0, &plain_view, IO_WRITE, 0, 8, io_data));
+		interrupt_once();
+		assert_int_equal(ios_done, done + 1);
+		disk_submit(DISK_CLIENT(0, (q + 1) % 3), make(1, &plain_view, IO_FLUSH, 0, 0, NULL));
+		assert_int_equal(ios_done, done + 1);
+		interrupt_once();
+		assert_int_equal(fake_flushes, before + 1);
+		assert_int_equal(ios_done, done + 2);
+	}
+}
+
+/* One event does a bounded amount of encryption, and goes on at the next. */
+static void test_long_work_is_cut(void **state)
+{
+	(void)state;
+	direct = true;
+	disk_submit(0, make(0, &secret_view, IO_READ, 0, VIEW_SECTORS, io_data));
+	unsigned slots = clients[0].slots;
+	assert_int_equal(slots, VIEW_SECTORS * SECTOR / PIECE_CRYPT);
+	assert_true(slots > EVENT_BYTES / PIECE_CRYPT);
+	disk_irq(INTID);
+	host_rung = 0;
+	(void)disk_run();
+	assert_int_equal(clients[0].slots, slots - EVENT_BYTES / PIECE_CRYPT);
+	assert_int_equal(host_rung, 1);
+	disk_submit(0, make(1, &secret_view, IO_WRITE, 0, VIEW_SECTORS, io_data));
+	interrupt_once();
+	while (host_rung || clients[0].slots)
+		interrupt_once();
+	assert_int_equal(ios_done, 2);
+}
+
+/* A disk that does not answer holds up those who ask it, and nobody else. */
+static void test_stuck_disk_holds_up_its_own_requests_only(void **state)
+{
+	(void)state;
+	uint8_t *second = ram_bytes + RAM / 2;
+	const struct ram ram = { second, RAM / 2 };
+	vblk_plug(&(struct guest){ 1, &config, &plain_view, &ram });
+	fake_lets = 0;
+	for (unsigned q = 0; q < 2; q++) {
+		use_queue(q);
+		for (unsigned i = 0; i < 40; i++) {
+			put_desc(3 * i, MVP_GUEST_RAM + 0xf000, 16, 1, (uint16_t)(3 * i + 1));
+			put_desc(3 * i + 1, MVP_GUEST_RAM + DATA_AT, 512, 3, (uint16_t)(3 * i + 2));
+			put_desc(3 * i + 2, MVP_GUEST_RAM + 0xf100, 1, 2, 0);
+			offer((uint16_t)(3 * i));
+		}
+		wr(0x50, q);
+	}
+	for (unsigned k = 0; k < 10; k++)
+		interrupt_once();
+	assert_int_equal(disk.share[0].slots, disk.share[0].slots_max);
+	assert_int_equal(disk.share[1].slots, 0);
+	wr(0x70, 0);
+	assert_int_equal(rd(0x70), 15); /* not yet */
+	vblk_unplug(0);
+	assert_true(vblk_busy(0));
+	assert_false(vblk_busy(1));
+	unsigned rings = host_doorbells;
+	for (unsigned k = 0; k < 10; k++)
+		interrupt_once();
+	assert_int_equal(host_doorbells, rings); /* nothing spins */
+	fake_lets = UINT_MAX;
+	interrupt_once();
+	assert_false(vblk_busy(0));
+	assert_int_equal(rd(0x70), 0);
+	assert_int_equal(get16(USED_AT + 2), 0);
 }
 
 int main(void)
@@ -579,6 +900,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_random_requests_on_plain_disk_match_model, setup),
 		cmocka_unit_test_setup(test_random_requests_on_encrypted_disk_match_model, setup),
+		cmocka_unit_test_setup(test_zeroing_by_the_device_matches_model, setup),
+		cmocka_unit_test_setup(test_ranges_are_checked, setup),
+		cmocka_unit_test_setup(test_discards_forget_whole_units_and_nothing_else, setup),
 		cmocka_unit_test_setup(test_many_requests_in_flight_complete, setup),
 		cmocka_unit_test_setup(test_written_data_is_what_was_offered, setup),
 		cmocka_unit_test_setup(test_requests_outside_the_disk_fail, setup),
@@ -588,7 +912,12 @@ int main(void)
 		cmocka_unit_test_setup(test_queue_addresses_are_checked, setup),
 		cmocka_unit_test_setup(test_registers_row_by_row, setup),
 		cmocka_unit_test_setup(test_features_are_negotiated, setup),
-		cmocka_unit_test_setup(test_personas_share_the_slots, setup),
+		cmocka_unit_test_setup(test_personas_share_the_slots_then_their_queues, setup),
+		cmocka_unit_test_setup(test_parts_of_a_unit_written_by_several_queues_are_kept, setup),
+		cmocka_unit_test_setup(test_zeroing_lets_others_pass, setup),
+		cmocka_unit_test_setup(test_flush_reaches_the_device_for_every_queue, setup),
+		cmocka_unit_test_setup(test_long_work_is_cut, setup),
+		cmocka_unit_test_setup(test_stuck_disk_holds_up_its_own_requests_only, setup),
 	};
 	return cmocka_run_group_tests_name("vault disk", tests, NULL, NULL);
 }

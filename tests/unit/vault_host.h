@@ -1,5 +1,5 @@
 /* The machine that vault code sees in a host program: hypercalls are recorded, time is a variable, AES and SHA-256 are OpenSSL's. Include
- * it first: it defines MVP_HOST. Each program is one thread. */
+ * it first: it defines MVP_HOST. A program with several threads gives each a CPU of its own. */
 #ifndef TESTS_UNIT_VAULT_HOST_H
 #define TESTS_UNIT_VAULT_HOST_H
 
@@ -18,6 +18,8 @@ static uint64_t host_time;                        /* counter; 1 MHz */
 static unsigned host_lines[MVP_MAX_PERSONAS][64]; /* levels by MVP_HC_IRQ_LINE */
 static bool host_irqs[128];                       /* physical ones that MVP_HC_IRQ_ENABLE has on */
 static unsigned host_doorbells, host_timers;
+static uint32_t host_rung; /* CPUs whose doorbell was rung: bit map */
+static _Thread_local unsigned host_cpu;
 static uint64_t host_timer;
 
 int64_t hc(uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3)
@@ -26,8 +28,10 @@ int64_t hc(uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3)
 		host_lines[a1][a2] = (unsigned)a3;
 	if (fn == MVP_HC_IRQ_ENABLE && a1 < 128)
 		host_irqs[a1] = a2;
-	if (fn == MVP_HC_DOORBELL)
-		host_doorbells++;
+	if (fn == MVP_HC_DOORBELL) {
+		__atomic_fetch_add(&host_doorbells, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_or(&host_rung, 1u << a1, __ATOMIC_RELEASE);
+	}
 	if (fn == MVP_HC_TIMER) {
 		host_timers++;
 		host_timer = a1;
@@ -49,7 +53,7 @@ uint32_t arch_counter_hz(void)
 
 unsigned arch_cpu(void)
 {
-	return 0;
+	return host_cpu;
 }
 
 void sha256_compress(uint32_t state[8], const uint8_t *blocks, size_t count)

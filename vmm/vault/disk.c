@@ -4,17 +4,22 @@
 #include "drivers/virtio_blk.h"
 
 #define PIECE_PLAIN 0x80000u /* bytes: bounds what one piece can hold up behind it */
-#define PIECE_CRYPT 0x10000u /* bounds the time one completion spends on decryption */
-#define BOUNCES 8
-#define NO_BOUNCE 0xff
-#define SLOTS_VAULT 6 /* of the device's, kept for the vault itself; the personas share the rest equally */
+#define PIECE_CRYPT 0x10000u /* bounds what is decrypted between two looks at the budget */
+#define EVENT_BYTES 0x40000u /* that a CPU encrypts and decrypts before it looks for other events */
+#define EVENT_MIN 0x1000u    /* a piece counts at least as much */
+#define CHUNK 0x1000u        /* of bounce buffers */
+#define CHUNKS 64u           /* of a share */
+#define VAULT_CHUNKS (PIECE_CRYPT / CHUNK)
+#define SLOTS_VAULT 8u /* of the device's, kept for the vault itself; the personas share the rest equally */
+#define ZEROES_MAX 4u  /* pieces of one IO_ZEROES in flight: the others go ahead of the next */
+#define SHARES (MVP_MAX_PERSONAS + 1)
 
 struct client {
 	struct spinlock lock;
-	struct io *head, *tail;    /* requests with something left to issue */
-	unsigned slots, slots_max; /* under disk.lock */
-	unsigned pending;          /* requests not done */
-	bool alone;                /* a write of part of a data unit is in flight: nothing else may be */
+	struct io *head, *tail; /* requests with something left to issue */
+	unsigned pending;       /* requests not done */
+	unsigned slots;         /* under disk.lock */
+	uint32_t cpu;           /* that asked last, and serves it; atomic */
 };
 
 enum slot_kind {
@@ -26,25 +31,47 @@ enum slot_kind {
 
 struct slot {
 	struct io *io;
-	uint8_t client, bounce, kind;
-	uint64_t sector;            /* in the view */
+	uint8_t client, cpu, kind;
+	uint8_t chunk, chunks; /* of the bounce buffers */
+	bool ok;
+	uint64_t sector, sectors;   /* in the view */
 	uint32_t skip, bytes;       /* of a SLOT_PART: what the caller wants of the bounce buffer */
 	uint32_t io_seg, io_offset; /* and where it begins in his segments */
 	uint32_t segs_count;
 	struct seg segs[BLK_SLOT_SEGS];
 };
 
+/* What a persona, or the vault, has of slots and bounce buffers. Under disk.lock. */
+struct share {
+	unsigned slots, slots_max;
+	uint64_t chunks_free; /* bit map */
+	uint32_t waiting;     /* clients that found too little */
+	uint32_t parts;       /* SLOT_PART_WRITE and _WRITTEN in flight */
+	bool freed;           /* something since the waiting ones looked */
+};
+
 static struct client clients[DISK_CLIENTS];
 
 static struct {
-	struct spinlock lock; /* covers the driver, slots_used, bounces_used and the clients' slots */
+	struct spinlock lock; /* covers the driver, slots_used, the shares and the clients' slots */
 	struct blk_info info;
-	uint32_t slots_used, bounces_used; /* bit maps */
+	uint64_t slots_used; /* bit map */
+	bool offered;        /* the device was not told yet */
+	bool more;           /* completions were left in its ring */
+	struct share share[SHARES];
 	struct slot slot[BLK_SLOTS];
 } disk;
 
-static uint8_t bounce[BOUNCES][PIECE_CRYPT] __attribute__((aligned(4096)));
-static uint8_t decrypt_scratch[4096] __attribute__((aligned(16))); /* CPU 0 */
+/* What waits for each CPU: others add, it takes. Atomic. */
+static struct {
+	uint64_t done;  /* slots */
+	uint32_t again; /* clients */
+	uint32_t turn;  /* own: where the next round begins, so that a long one comes round to everybody */
+} cpus[MVP_MAX_CPUS];
+
+static uint8_t bounce[SHARES][CHUNKS * CHUNK] __attribute__((aligned(4096)));
+static uint8_t zeros[PIECE_CRYPT] __attribute__((aligned(4096))); /* never written */
+static uint8_t scratch_unit[MVP_MAX_CPUS][4096] __attribute__((aligned(16)));
 
 const char *disk_start(void)
 {
@@ -52,10 +79,11 @@ const char *disk_start(void)
 	if (wrong)
 		return wrong;
 	unsigned slots = disk.info.slots;
-	unsigned vault = slots > SLOTS_VAULT * 2 ? SLOTS_VAULT : 1;
+	unsigned vault = slots >= SLOTS_VAULT * 4 ? SLOTS_VAULT : slots > 7 ? slots / 8 : 1;
 	unsigned persona = slots > vault ? (slots - vault) / MVP_MAX_PERSONAS : 0;
-	for (unsigned i = 0; i < DISK_CLIENTS; i++)
-		clients[i].slots_max = i == DISK_CLIENT_VAULT ? vault : persona;
+	for (unsigned i = 0; i < MVP_MAX_PERSONAS; i++)
+		disk.share[i] = (struct share){ .slots_max = persona, .chunks_free = UINT64_MAX };
+	disk.share[MVP_MAX_PERSONAS] = (struct share){ .slots_max = vault, .chunks_free = (1ull << VAULT_CHUNKS) - 1 };
 	if (!persona)
 		return "the disk's queue is too short for all personas";
 	hc(MVP_HC_IRQ_ENABLE, disk.info.intid, 1, 0);
@@ -65,6 +93,16 @@ const char *disk_start(void)
 uint64_t disk_sectors(void)
 {
 	return disk.info.sectors;
+}
+
+bool disk_discards(void)
+{
+	return disk.info.discard_max && !disk.info.read_only;
+}
+
+bool disk_unmaps(void)
+{
+	return disk.info.zeroes_max && !disk.info.read_only;
 }
 
 uint32_t view_unit(const struct view *v)
@@ -92,41 +130,145 @@ bool disk_is_idle(unsigned client)
 	return !clients[client].pending;
 }
 
-/* Takes a slot, with a bounce buffer if wanted; false when the client has to wait. */
-static bool take_slot(unsigned client, bool want_bounce, unsigned *ret_slot)
+/* Slots and bounce buffers */
+
+static unsigned share_of(unsigned client)
 {
-	bool got = false;
-	spin_lock(&disk.lock);
-	uint32_t free_slots = ~disk.slots_used & (uint32_t)((1ull << disk.info.slots) - 1);
-	uint32_t free_bounces = ~disk.bounces_used & ((1u << BOUNCES) - 1);
-	if (free_slots && clients[client].slots < clients[client].slots_max && (!want_bounce || free_bounces)) {
-		unsigned i = (unsigned)__builtin_ctz(free_slots);
-		disk.slots_used |= 1u << i;
-		clients[client].slots++;
-		disk.slot[i].client = (uint8_t)client;
-		disk.slot[i].bounce = NO_BOUNCE;
-		if (want_bounce) {
-			disk.slot[i].bounce = (uint8_t)__builtin_ctz(free_bounces);
-			disk.bounces_used |= 1u << disk.slot[i].bounce;
-		}
-		*ret_slot = i;
-		got = true;
-	}
-	spin_unlock(&disk.lock);
-	return got;
+	return client / DISK_QUEUES; /* the vault's follows the personas' */
 }
 
-static void give_slot(unsigned i)
+static void poke(unsigned client, unsigned cpu)
 {
-	struct slot *s = &disk.slot[i];
+	__atomic_fetch_or(&cpus[cpu].again, 1u << client, __ATOMIC_RELEASE);
+	hc(MVP_HC_DOORBELL, cpu, 0, 0);
+}
+
+void disk_again(unsigned client)
+{
+	poke(client, arch_cpu());
+}
+
+/* The first of count free chunks in a row, or CHUNKS. */
+static unsigned find_chunks(uint64_t chunks_free, unsigned count)
+{
+	for (unsigned i = 1; i < count; i++)
+		chunks_free &= chunks_free >> 1;
+	return chunks_free ? (unsigned)__builtin_ctzll(chunks_free) : CHUNKS;
+}
+
+static uint64_t chunks_mask(unsigned first, unsigned count)
+{
+	return ((1ull << count) - 1) << first;
+}
+
+/* Whether what the slot is to do may not overlap with what is in flight: a write of part of a unit reads the unit first and writes it
+ * whole. Reads need no such care, nor do writes of whole units among each other. */
+static bool conflicts(const struct share *sh, unsigned share, bool part, uint64_t sector, uint64_t sectors)
+{
+	if (!part && !sh->parts)
+		return false;
+	for (uint64_t used = disk.slots_used; used; used &= used - 1) {
+		const struct slot *s = &disk.slot[__builtin_ctzll(used)];
+		bool other_part = s->kind == SLOT_PART_WRITE || s->kind == SLOT_PART_WRITTEN;
+		if (share_of(s->client) != share || (!other_part && (!part || s->io->op == IO_READ || s->io->op == IO_FLUSH)))
+			continue;
+		if (s->sector < sector + sectors && sector < s->sector + s->sectors)
+			return true;
+	}
+	return false;
+}
+
+/* A client that has something in flight leaves room for those of its share that have nothing: its own completion brings it back. */
+static bool others_first(const struct share *sh, unsigned client)
+{
+	if (!clients[client].slots)
+		return false;
+	for (uint32_t w = sh->waiting & ~(1u << client); w; w &= w - 1) {
+		if (!clients[__builtin_ctz(w)].slots)
+			return true;
+	}
+	return false;
+}
+
+/* Takes a slot for what `want` says (io, kind, sector, sectors), with a bounce buffer of that many bytes; NULL when the client has to wait.
+ */
+static struct slot *take_slot(unsigned client, const struct slot *want, uint32_t bounce_len)
+{
+	unsigned share = share_of(client), chunks = (bounce_len + CHUNK - 1) / CHUNK;
+	struct share *sh = &disk.share[share];
+	struct slot *s = NULL;
+	bool part = want->kind == SLOT_PART_WRITE, writes = want->io->op != IO_READ && want->io->op != IO_FLUSH;
+
 	spin_lock(&disk.lock);
-	disk.slots_used &= ~(1u << i);
+	uint64_t all = disk.info.slots < 64 ? (1ull << disk.info.slots) - 1 : UINT64_MAX;
+	uint64_t free_slots = ~disk.slots_used & all;
+	unsigned chunk = chunks ? find_chunks(sh->chunks_free, chunks) : 0;
+	if (free_slots && sh->slots < sh->slots_max && chunk < CHUNKS && !others_first(sh, client) &&
+	    !(writes && conflicts(sh, share, part, want->sector, want->sectors))) {
+		unsigned i = (unsigned)__builtin_ctzll(free_slots);
+		s = &disk.slot[i];
+		*s = *want;
+		s->client = (uint8_t)client;
+		s->cpu = (uint8_t)arch_cpu();
+		s->chunk = (uint8_t)chunk;
+		s->chunks = (uint8_t)chunks;
+		disk.slots_used |= 1ull << i;
+		if (chunks)
+			sh->chunks_free &= ~chunks_mask(chunk, chunks);
+		sh->slots++;
+		sh->parts += part;
+		sh->waiting &= ~(1u << client);
+		clients[client].slots++;
+	} else {
+		sh->waiting |= 1u << client;
+	}
+	spin_unlock(&disk.lock);
+	return s;
+}
+
+static void give_slot(struct slot *s)
+{
+	struct share *sh = &disk.share[share_of(s->client)];
+	spin_lock(&disk.lock);
+	disk.slots_used &= ~(1ull << (s - disk.slot));
+	if (s->chunks)
+		sh->chunks_free |= chunks_mask(s->chunk, s->chunks);
+	sh->slots--;
+	sh->parts -= s->kind == SLOT_PART_WRITE || s->kind == SLOT_PART_WRITTEN;
+	sh->freed = true;
 	clients[s->client].slots--;
-	if (s->bounce != NO_BOUNCE)
-		disk.bounces_used &= ~(1u << s->bounce);
 	s->io = NULL;
 	spin_unlock(&disk.lock);
 }
+
+static uint8_t *bounce_of(const struct slot *s)
+{
+	return bounce[share_of(s->client)] + (size_t)s->chunk * CHUNK;
+}
+
+/* Tells the device of what was handed over, and those who wait of what was given back. Once after a batch. */
+static void settle(void)
+{
+	uint32_t wake = 0;
+	spin_lock(&disk.lock);
+	if (disk.offered)
+		virtio_blk_notify();
+	disk.offered = false;
+	for (unsigned i = 0; i < SHARES; i++) {
+		struct share *sh = &disk.share[i];
+		if (!sh->freed)
+			continue;
+		wake |= sh->waiting;
+		sh->freed = false;
+	}
+	spin_unlock(&disk.lock);
+	for (; wake; wake &= wake - 1) {
+		unsigned client = (unsigned)__builtin_ctz(wake);
+		poke(client, __atomic_load_n(&clients[client].cpu, __ATOMIC_RELAXED));
+	}
+}
+
+/* Requests */
 
 /* Moves the cursor over the io's segments by n bytes. If flat is given, they are copied to it or, if to_segs, from it. */
 static void advance(const struct io *io, uint32_t *seg, uint32_t *offset, uint32_t n, uint8_t *flat, bool to_segs)
@@ -148,9 +290,18 @@ static void advance(const struct io *io, uint32_t *seg, uint32_t *offset, uint32
 	}
 }
 
-/* Lists up to max bytes from the io's cursor on and moves it; returns the bytes, a multiple of unit, or 0 if the segments are too small to
- * make up a unit in one piece. */
-static uint32_t cut_piece(struct io *io, struct slot *s, uint32_t max, uint32_t unit)
+/* The next n bytes of what the io writes; moves the cursor. */
+static void gather(const struct io *io, uint32_t *seg, uint32_t *offset, uint32_t n, uint8_t *to)
+{
+	if (io->op == IO_ZEROES)
+		memset(to, 0, n);
+	else
+		advance(io, seg, offset, n, to, false);
+}
+
+/* Lists up to max bytes from the io's cursor on; returns the bytes, a multiple of unit, or 0 if the segments are too small to make up a
+ * unit in one piece. */
+static uint32_t cut_piece(const struct io *io, struct slot *s, uint32_t max, uint32_t unit)
 {
 	uint32_t total = 0, count = 0;
 	uint32_t seg = io->seg, offset = io->seg_offset;
@@ -174,102 +325,130 @@ static uint32_t cut_piece(struct io *io, struct slot *s, uint32_t max, uint32_t 
 		over -= n;
 		total -= n;
 	}
-	advance(io, &io->seg, &io->seg_offset, total, NULL, false);
 	s->segs_count = count;
 	return total;
 }
 
-/* Copies n bytes of a write to the slot's bounce buffer, whose contents nobody else can change, and encrypts them there. */
-static void bounce_piece(struct io *io, struct slot *s, uint32_t n)
-{
-	uint8_t *to = bounce[s->bounce];
-	advance(io, &io->seg, &io->seg_offset, n, to, false);
-	crypt_encrypt(io->view->crypt, s->sector, to, n);
-	s->segs[0] = (struct seg){ to, n };
-	s->segs_count = 1;
-}
-
-static void send(unsigned i, enum blk_op op, uint64_t sector)
+static void send(const struct slot *s, enum blk_op op)
 {
 	struct blk_seg segs[BLK_SLOT_SEGS] = { 0 };
-	const struct slot *s = &disk.slot[i];
+	unsigned i = (unsigned)(s - disk.slot);
+	uint64_t sector = s->io->view->sector + s->sector;
 	for (uint32_t k = 0; k < s->segs_count; k++)
 		segs[k] = (struct blk_seg){ dma_paddr(s->segs[k].at), s->segs[k].len };
 	spin_lock(&disk.lock);
-	virtio_blk_submit(i, op, sector, segs, s->segs_count);
+	if (op == BLK_DISCARD || op == BLK_ZEROES)
+		virtio_blk_submit_range(i, op, sector, (uint32_t)s->sectors, s->io->unmap);
+	else
+		virtio_blk_submit(i, op, op == BLK_FLUSH ? 0 : sector, segs, s->segs_count);
+	disk.offered = true;
 	spin_unlock(&disk.lock);
 }
 
-/* Issues the next piece of a request that begins or ends inside a data unit, or whose segments are cut too small: through a bounce buffer
- * of whole units. A write reads them first, so nothing else of the client may be in flight meanwhile: it could be in the same unit. */
-static bool issue_part(unsigned client, struct io *io)
+static void spend(uint32_t *budget, uint32_t n)
 {
-	const struct view *v = io->view;
-	bool writes = io->op == IO_WRITE;
-	unsigned i;
-	if ((writes && clients[client].slots) || !take_slot(client, true, &i))
-		return false;
-	uint64_t at = io->sector * SECTOR + io->issued;
-	uint32_t unit = view_unit(v);
-	struct slot *s = &disk.slot[i];
-	s->io = io;
-	s->kind = writes ? SLOT_PART_WRITE : SLOT_PART_READ;
-	s->skip = (uint32_t)(at % unit);
-	s->bytes = (uint32_t)min_u64(io->len - io->issued, PIECE_CRYPT - s->skip);
-	s->sector = (at - s->skip) / SECTOR;
-	s->segs[0] = (struct seg){ bounce[s->bounce], (s->skip + s->bytes + unit - 1) / unit * unit };
-	s->segs_count = 1;
-	s->io_seg = io->seg;
-	s->io_offset = io->seg_offset;
-	advance(io, &io->seg, &io->seg_offset, s->bytes, NULL, false);
-	clients[client].alone = writes;
-	io->issued += s->bytes;
-	io->in_flight++;
-	send(i, BLK_READ, v->sector + s->sector);
-	return true;
+	*budget -= (uint32_t)min_u64(*budget, n < EVENT_MIN ? EVENT_MIN : n);
 }
 
-/* Issues the next piece of io; false when it has to wait. */
-static bool issue(unsigned client, struct io *io)
+/* How the next piece of a request goes. */
+struct plan {
+	struct slot slot;
+	enum blk_op op;
+	uint64_t bytes;  /* of the request */
+	uint32_t bounce; /* bytes of bounce buffer */
+	bool fill;       /* which gets what is written */
+};
+
+/* Through a bounce buffer: writes that are encrypted, what begins or ends inside a data unit, and segments cut too small. */
+static void plan_bounced(const struct io *io, uint64_t at, uint64_t left, uint32_t unit, struct plan *p)
 {
-	const struct view *v = io->view;
-	bool encrypts = io->op == IO_WRITE && v->crypt;
-	unsigned i;
-	if (clients[client].alone)
-		return false;
-	if (io->parts)
-		return issue_part(client, io);
-	if (!take_slot(client, encrypts, &i))
-		return false;
-	struct slot *s = &disk.slot[i];
-	s->io = io;
-	s->kind = SLOT_WHOLE;
-	s->segs_count = 0;
-	if (io->op == IO_FLUSH) {
-		io->in_flight++;
-		send(i, BLK_FLUSH, 0);
-		return true;
+	struct slot *s = &p->slot;
+	uint32_t skip = (uint32_t)(at % unit);
+	bool whole = !skip && left >= unit;
+	p->bytes = whole ? min_u64(left / unit * unit, PIECE_CRYPT) : min_u64(left, unit - skip);
+	p->bounce = whole ? (uint32_t)p->bytes : unit;
+	p->fill = whole && io->op != IO_READ;
+	p->op = p->fill ? BLK_WRITE : BLK_READ;
+	s->kind = p->fill ? SLOT_WHOLE : io->op == IO_READ ? SLOT_PART_READ : SLOT_PART_WRITE;
+	s->skip = skip;
+	s->bytes = (uint32_t)p->bytes;
+	s->sector = (at - skip) / SECTOR;
+	s->sectors = p->bounce / SECTOR;
+}
+
+/* Without one: the segments themselves, ranges, or zeros for a plain disk. */
+static void plan_direct(const struct io *io, uint64_t at, uint64_t left, struct plan *p)
+{
+	struct slot *s = &p->slot;
+	p->bytes = left;
+	if (io->op == IO_DISCARD) {
+		p->op = BLK_DISCARD;
+		p->bytes = min_u64(left, (uint64_t)disk.info.discard_max * SECTOR);
+	} else if (io->op == IO_ZEROES && disk.info.zeroes_max) {
+		p->op = BLK_ZEROES;
+		p->bytes = min_u64(left, (uint64_t)disk.info.zeroes_max * SECTOR);
+	} else if (io->op == IO_ZEROES) {
+		p->op = BLK_WRITE;
+		p->bytes = min_u64(left, sizeof(zeros));
+		s->segs[0] = (struct seg){ zeros, (uint32_t)p->bytes };
+		s->segs_count = 1;
+	} else if (io->op != IO_FLUSH) {
+		p->op = io->op == IO_READ ? BLK_READ : BLK_WRITE;
+		p->bytes = cut_piece(io, s, (uint32_t)min_u64(left, io->view->crypt ? PIECE_CRYPT : PIECE_PLAIN), view_unit(io->view));
 	}
-	s->sector = io->sector + io->issued / SECTOR;
-	uint32_t n = (uint32_t)min_u64(io->len - io->issued, v->crypt ? PIECE_CRYPT : PIECE_PLAIN);
-	if (encrypts)
-		bounce_piece(io, s, n);
-	else
-		n = cut_piece(io, s, n, view_unit(v));
-	if (!n) {
-		io->parts = true;
-		give_slot(i);
-		return true;
+	s->sector = at / SECTOR;
+	s->sectors = p->bytes / SECTOR;
+}
+
+static struct plan plan_piece(struct io *io)
+{
+	struct plan p = { .slot = { .io = io, .kind = SLOT_WHOLE, .io_seg = io->seg, .io_offset = io->seg_offset }, .op = BLK_FLUSH };
+	uint64_t at = io->sector * SECTOR + io->issued, left = io->len - io->issued;
+	uint32_t unit = view_unit(io->view);
+	bool encrypts = io->view->crypt && (io->op == IO_WRITE || io->op == IO_ZEROES);
+	bool parts = (io->op == IO_READ || io->op == IO_WRITE) && (at % unit || left < unit);
+	if (!encrypts && !parts)
+		plan_direct(io, at, left, &p);
+	if (io->op != IO_FLUSH && !p.bytes)
+		plan_bounced(io, at, left, unit, &p);
+	return p;
+}
+
+enum went { WENT, WAITS, LATER };
+
+/* Issues the next piece of io. */
+static enum went issue(unsigned client, struct io *io, uint32_t *budget)
+{
+	if (io->op == IO_ZEROES && io->in_flight >= ZEROES_MAX)
+		return LATER;
+	struct plan p = plan_piece(io);
+	struct slot *s = take_slot(client, &p.slot, p.bounce);
+	if (!s)
+		return WAITS;
+	if (p.bounce) {
+		s->segs[0] = (struct seg){ bounce_of(s), p.bounce };
+		s->segs_count = 1;
 	}
-	io->issued += n;
+	if (p.fill) {
+		/* Copied first: the persona may change its memory while it is encrypted, and the cipher's input must not change. */
+		gather(io, &io->seg, &io->seg_offset, (uint32_t)p.bytes, s->segs[0].at);
+		if (io->view->crypt)
+			crypt_encrypt(io->view->crypt, s->sector, s->segs[0].at, (size_t)p.bytes);
+	} else if (io->segs_count) {
+		advance(io, &io->seg, &io->seg_offset, (uint32_t)p.bytes, NULL, false);
+	}
+	spend(budget, p.fill ? (uint32_t)p.bytes : 0);
+	io->issued += p.bytes;
 	io->in_flight++;
-	send(i, io->op == IO_READ ? BLK_READ : BLK_WRITE, v->sector + s->sector);
-	return true;
+	send(s, p.op);
+	return WENT;
 }
 
 static bool all_issued(const struct io *io)
 {
-	return io->failed || (io->issued == io->len && (io->op != IO_FLUSH || io->in_flight));
+	if (io->op == IO_FLUSH)
+		return io->failed || io->in_flight || !disk.info.flush; /* without a write cache every completed write is durable */
+	return io->failed || io->issued == io->len;
 }
 
 static void finish(unsigned client, struct io *io)
@@ -278,57 +457,81 @@ static void finish(unsigned client, struct io *io)
 	disk_io_done(client, io);
 }
 
-/* Issues what can be issued, in order. */
-static void pump(unsigned client)
+/* Issues what can be issued, in order, but for long zeroing, which lets others pass. */
+static void pump(unsigned client, uint32_t *budget)
 {
 	struct client *c = &clients[client];
-	while (c->head) {
-		struct io *io = c->head;
-		while (!all_issued(io)) {
-			if (!issue(client, io))
-				return;
+	struct io *before = NULL, *io = c->head;
+	while (io) {
+		enum went went = WENT;
+		while (!all_issued(io) && went == WENT && *budget)
+			went = issue(client, io, budget);
+		if (!all_issued(io) && went != LATER)
+			break;
+		if (went == LATER) {
+			before = io;
+			io = io->next;
+			continue;
 		}
-		c->head = io->next;
+		*(before ? &before->next : &c->head) = io->next;
+		if (c->tail == io)
+			c->tail = before;
 		io->queued = false;
 		if (!io->in_flight)
-			finish(client, io);
+			finish(client, io); /* may add to the end */
+		io = before ? before->next : c->head;
+	}
+	if (io && !*budget)
+		disk_again(client);
+	if (!c->head && __atomic_load_n(&disk.share[share_of(client)].waiting, __ATOMIC_RELAXED) & 1u << client) {
+		/* What it waited for was cancelled. */
+		spin_lock(&disk.lock);
+		disk.share[share_of(client)].waiting &= ~(1u << client);
+		disk.share[share_of(client)].freed = true; /* others may have waited behind it */
+		spin_unlock(&disk.lock);
 	}
 }
 
-void disk_submit(unsigned client, struct io *io)
+void disk_add(unsigned client, struct io *io)
 {
 	struct client *c = &clients[client];
-	io->failed = false;
+	__atomic_store_n(&c->cpu, arch_cpu(), __ATOMIC_RELAXED);
+	io->failed = disk.info.read_only && io->op != IO_READ && io->op != IO_FLUSH;
 	io->next = NULL;
 	io->issued = 0;
 	io->in_flight = 0;
 	io->seg = 0;
 	io->seg_offset = 0;
 	io->queued = true;
-	io->parts = io->op != IO_FLUSH && (io->sector * SECTOR % view_unit(io->view) || io->len % view_unit(io->view));
 	c->pending++;
-	if (io->op == IO_FLUSH && !disk.info.flush) {
-		/* Without a write cache every completed write is durable. */
-		io->queued = false;
-		finish(client, io);
-		return;
-	}
-	if (io->op == IO_WRITE && disk.info.read_only)
-		io->failed = true;
 	if (c->head)
 		c->tail->next = io;
 	else
 		c->head = io;
 	c->tail = io;
-	pump(client);
+}
+
+void disk_go(unsigned client)
+{
+	uint32_t budget = EVENT_BYTES;
+	pump(client, &budget);
+	settle();
+}
+
+void disk_submit(unsigned client, struct io *io)
+{
+	disk_add(client, io);
+	disk_go(client);
 }
 
 void disk_cancel(unsigned client)
 {
 	for (struct io *io = clients[client].head; io; io = io->next)
 		io->failed = true;
-	pump(client);
+	disk_go(client);
 }
+
+/* Completions */
 
 /* What was read has come: decrypts it, and for a part, moves it between bounce buffer and caller. The slot's segments are ours until the
  * slot is given back, and view and segments of a request in flight do not change: no lock. */
@@ -337,38 +540,63 @@ static void took(struct slot *s)
 	const struct io *io = s->io;
 	const struct crypt *crypt = io->view->crypt;
 	uint32_t seg = s->io_seg, offset = s->io_offset;
+	uint8_t *flat = s->segs[0].at;
 	if (crypt)
-		crypt_decrypt(crypt, s->sector, s->segs, s->segs_count, decrypt_scratch);
-	if (s->kind == SLOT_WHOLE)
+		crypt_decrypt(crypt, s->sector, s->segs, s->segs_count, scratch_unit[arch_cpu()]);
+	if (s->kind == SLOT_PART_READ)
+		advance(io, &seg, &offset, s->bytes, flat + s->skip, true);
+	if (s->kind != SLOT_PART_WRITE)
 		return;
-	advance(io, &seg, &offset, s->bytes, bounce[s->bounce] + s->skip, s->kind == SLOT_PART_READ);
-	if (s->kind == SLOT_PART_WRITE && crypt)
-		crypt_encrypt(crypt, s->sector, bounce[s->bounce], s->segs[0].len);
+	gather(io, &seg, &offset, s->bytes, flat + s->skip);
+	if (crypt)
+		crypt_encrypt(crypt, s->sector, flat, s->segs[0].len);
 }
 
-static void completed(unsigned i, bool ok)
+static void completed(struct slot *s, uint32_t *budget)
 {
-	struct slot *s = &disk.slot[i];
 	struct io *io = s->io;
 	unsigned client = s->client;
 
-	if (ok && (io->op == IO_READ || s->kind == SLOT_PART_WRITE))
+	spend(budget, io->view->crypt && io->op == IO_READ ? (uint32_t)(s->sectors * SECTOR) : 0);
+	if (s->ok && (io->op == IO_READ || s->kind == SLOT_PART_WRITE))
 		took(s);
-	if (ok && s->kind == SLOT_PART_WRITE) {
+	if (s->ok && s->kind == SLOT_PART_WRITE) {
 		s->kind = SLOT_PART_WRITTEN;
-		send(i, BLK_WRITE, io->view->sector + s->sector);
+		send(s, BLK_WRITE);
 		return;
 	}
 	disk_lock(client);
-	if (s->kind == SLOT_PART_WRITE || s->kind == SLOT_PART_WRITTEN)
-		clients[client].alone = false;
-	give_slot(i);
+	bool ok = s->ok;
+	give_slot(s);
 	io->in_flight--;
 	if (!ok)
 		io->failed = true;
 	if (!io->in_flight && !io->queued)
 		finish(client, io);
 	disk_unlock(client);
+}
+
+/* Takes what the device has done and lays it before the CPUs that asked. */
+static void collect(void)
+{
+	uint32_t ring = 0;
+	unsigned n = 0, i;
+	bool ok;
+	spin_lock(&disk.lock);
+	for (; n < BLK_SLOTS && virtio_blk_completed(&i, &ok); n++) {
+		struct slot *s = &disk.slot[i];
+		s->ok = ok;
+		ring |= 1u << s->cpu;
+		/* What the device wrote, and ok, before the bit that shows it. */
+		__atomic_fetch_or(&cpus[s->cpu].done, 1ull << i, __ATOMIC_RELEASE);
+	}
+	disk.more = n == BLK_SLOTS;
+	spin_unlock(&disk.lock);
+	ring &= ~(1u << arch_cpu());
+	if (n == BLK_SLOTS)
+		ring |= 1u << arch_cpu();
+	for (; ring; ring &= ring - 1)
+		hc(MVP_HC_DOORBELL, (uint64_t)__builtin_ctz(ring), 0, 0);
 }
 
 bool disk_irq(uint32_t intid)
@@ -378,21 +606,44 @@ bool disk_irq(uint32_t intid)
 	spin_lock(&disk.lock);
 	virtio_blk_ack();
 	spin_unlock(&disk.lock);
-	for (;;) {
-		unsigned slot;
-		bool ok;
-		spin_lock(&disk.lock);
-		bool any = virtio_blk_completed(&slot, &ok);
-		spin_unlock(&disk.lock);
-		if (!any)
-			break;
-		completed(slot, ok);
+	collect();
+	return true;
+}
+
+uint32_t disk_run(void)
+{
+	unsigned cpu = arch_cpu();
+	uint32_t budget = EVENT_BYTES, turn = cpus[cpu].turn++;
+	if (cpu == 0 && __atomic_load_n(&disk.more, __ATOMIC_RELAXED))
+		collect();
+	uint64_t done = __atomic_exchange_n(&cpus[cpu].done, 0, __ATOMIC_ACQUIRE), left = 0;
+	uint32_t ran = __atomic_exchange_n(&cpus[cpu].again, 0, __ATOMIC_ACQUIRE);
+	if (!done && !ran)
+		return 0;
+
+	for (unsigned k = 0; k < BLK_SLOTS; k++) {
+		unsigned i = (turn + k) % BLK_SLOTS;
+		if (!(done & 1ull << i))
+			continue;
+		if (!budget) {
+			left |= 1ull << i;
+			continue;
+		}
+		ran |= 1u << disk.slot[i].client;
+		completed(&disk.slot[i], &budget);
 	}
-	/* Slots and bounce buffers are free again: whoever waited for them goes on. */
-	for (unsigned client = 0; client < DISK_CLIENTS; client++) {
+	for (unsigned k = 0; k < DISK_CLIENTS; k++) {
+		unsigned client = (turn + k) % DISK_CLIENTS;
+		if (!(ran & 1u << client))
+			continue;
 		disk_lock(client);
-		pump(client);
+		pump(client, &budget);
 		disk_unlock(client);
 	}
-	return true;
+	settle();
+	if (left) {
+		__atomic_fetch_or(&cpus[cpu].done, left, __ATOMIC_RELEASE);
+		hc(MVP_HC_DOORBELL, cpu, 0, 0);
+	}
+	return ran;
 }

@@ -33,17 +33,16 @@ static void on_random(const struct event *e, struct answer *a)
 	a->value = random_words(a->words);
 }
 
-static void resume_disks(void)
+static void run_disks(void)
 {
-	for (unsigned p = 0; p < mvp_vault_config.personas; p++)
-		vblk_resume(p);
+	vblk_resume(disk_run());
 }
 
 static bool on_disk_irq(uint32_t intid)
 {
 	if (!disk_irq(intid))
 		return false;
-	resume_disks();
+	run_disks();
 	return true;
 }
 
@@ -94,9 +93,9 @@ static void on_doorbell(const struct event *e, struct answer *a)
 {
 	(void)a;
 	(void)e;
+	run_disks();
 	if (arch_cpu() == 0) {
 		console_input();
-		resume_disks();
 		poll();
 	}
 }

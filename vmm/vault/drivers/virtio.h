@@ -33,6 +33,7 @@ struct vq_desc {
 };
 #define VQ_NEXT 1
 #define VQ_WRITE 2
+#define VQ_INDIRECT 4 /* if the feature was negotiated */
 
 /* Memory of a queue of n entries, for DMA: in the vault's own memory. */
 #define VQ_MEMORY(n) \

@@ -5,10 +5,10 @@
 
 #include "../lib.h"
 
-#define BLK_SLOTS 32
+#define BLK_SLOTS 64
 #define BLK_SLOT_SEGS 14
 
-enum blk_op { BLK_READ = 0, BLK_WRITE = 1, BLK_FLUSH = 4 }; /* values of the virtio request */
+enum blk_op { BLK_READ = 0, BLK_WRITE = 1, BLK_FLUSH = 4, BLK_DISCARD = 11, BLK_ZEROES = 13 }; /* values of the virtio request */
 
 struct blk_seg {
 	paddr_t at;
@@ -19,14 +19,19 @@ struct blk_info {
 	uint64_t sectors;
 	uint32_t slots; /* 1..BLK_SLOTS that may be in flight */
 	uint32_t intid;
-	bool flush; /* the device has a write cache and can flush it */
+	uint32_t discard_max, zeroes_max; /* sectors of one such request; 0: the device has none */
+	bool flush;                       /* the device has a write cache and can flush it */
 	bool read_only;
 };
 
 /* NULL, or why there is no disk to use. */
 const char *virtio_blk_start(struct blk_info *ret_info);
-/* Lengths are multiples of a sector in sum; slot < slots and not in flight. A BLK_FLUSH has no segments. */
+/* These hand a request over; the device looks at it at the next virtio_blk_notify(). slot < slots and not in flight. */
+/* BLK_READ and BLK_WRITE: lengths are multiples of a sector in sum. A BLK_FLUSH has no segments. */
 void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const struct blk_seg *segs, unsigned segs_count);
+/* BLK_DISCARD and BLK_ZEROES: up to the device's maximum. unmap: zeros may be made by forgetting what is there. */
+void virtio_blk_submit_range(unsigned slot, enum blk_op op, uint64_t sector, uint32_t sectors, bool unmap);
+void virtio_blk_notify(void);
 /* A request that is done: its slot and whether it went well. False if there is none. */
 bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok);
 void virtio_blk_ack(void); /* at an interrupt, before looking for what is done */
