@@ -142,7 +142,8 @@ def native(disks, name, qemu, how, requests, repeats, timeout):
     """Jobs of bare QEMU."""
     command = [env.program("qemu-system-aarch64"), "-M", "virt,gic-version=3", "-cpu", sides.CPU, "-smp", str(sides.CPUS),
                "-m", f"{sides.MEMORY_MIB}M", "-display", "none", "-nodefaults", "-serial", "stdio",
-               "-global", "virtio-mmio.force-legacy=false", "-kernel", sides.linux_kernel(), "-initrd", initrd(), "-append", f"{sides.CONSOLE} quiet nokaslr",
+               "-global", "virtio-mmio.force-legacy=false", "-kernel", sides.linux_kernel(), "-initrd", initrd(),
+               "-append", f"{sides.CONSOLE} quiet nokaslr",
                "-drive", f"if=none,id=flash,format=raw,cache=writeback,file={disks.plain}",
                "-device", "virtio-blk-device,drive=flash", *qemu]
     with _console(name, command, False) as console:

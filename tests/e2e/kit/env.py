@@ -3,6 +3,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -90,3 +91,8 @@ def wait_until(condition, seconds, what):
     while not condition():
         check(time.monotonic() < end, f"{what}: not within {seconds} s")
         time.sleep(0.05)
+
+
+def short_folder():
+    """A new folder with a short path, for sockets; the caller removes it."""
+    return tempfile.mkdtemp(prefix="mvp-")

@@ -1,0 +1,158 @@
+"""A handset that is up in seconds: both personas are Debian's kernel with its own drivers, and a busybox with tests/e2e/guests/probe for its
+system, all in the initrd. Their userdata is a disk to work on."""
+import functools
+import os
+import re
+import shutil
+import subprocess
+
+from . import build, env
+from .env import check, run
+from .handset import Console
+from .qmp import Qmp
+
+CROSS = os.environ.get("CROSS", "aarch64-linux-gnu-")
+MODULES = ("virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "virtio_input", "evdev")
+PASSCODE = "2580"
+HOST = "10.0.2.2"  # as QEMU's network shows it
+BOOT_S = 120
+
+INIT = r"""#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin PS1="$persona:/# " HOME=/
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
+while read -r module; do insmod "$module" || echo "wrong: $module"; done </modules/list
+hostname "$persona"
+ip link set lo up
+[ ! -e /sys/class/net/eth0 ] || ip link set eth0 up
+for block in /sys/class/block/vda*; do
+	grep -qx PARTNAME=userdata "$block/uevent" && ln -s "/dev/${block##*/}" /dev/userdata
+done
+while :; do setsid cttyhack sh; done
+"""
+
+DHCP = """#!/bin/busybox sh
+[ "$1" != bound ] || { ip addr add "$ip/$mask" dev "$interface" && ip route add default via "${router%% *}" dev "$interface"; }
+"""
+
+MANIFEST = """mvp: 1
+name: mini
+version: 0.1.0
+board: qemu-virt
+oem: [generic]
+keys: {{master: keys/master.key}}
+hypervisor: {{console: prefixed{hypervisor}}}
+personas:
+  personal:
+    memory: 256 MiB
+    cpus: 2
+    boot: {{kernel: "file:{kernel}", initrd: "file:{initrd}", cmdline: "quiet persona=personal"}}
+    userdata: {{size: 32 MiB}}
+    {personal}
+  work:
+    memory: 256 MiB
+    cpus: 2
+    boot: {{kernel: "file:{kernel}", initrd: "file:{initrd}", cmdline: "quiet persona=work"}}
+    userdata: {{size: 32 MiB}}
+    {work}
+    encryption:
+      passcode: {{file: keys/passcode, tries: 10, iterations: 1000}}
+{policy}"""
+
+
+def _tool(name):
+    out = os.path.join(env.fresh("mini-" + name), name)
+    run([CROSS + "gcc", "-O2", "-std=c17", "-D_GNU_SOURCE", "-static", "-s", "-Wall", "-Wextra", "-Werror", "-o", out,
+         os.path.join(env.ROOT, "tests", "e2e", "guests", name, name + ".c")])
+    return out
+
+
+@functools.cache
+def initrd():
+    """(kernel, initrd)."""
+    folder = env.fresh("mini-initrd")
+    root = os.path.join(folder, "root")
+    kernel = build.debian_kernel("personal")
+    tree = os.path.dirname(os.path.dirname(kernel))
+    release = os.path.basename(kernel).removeprefix("vmlinuz-")
+    deb, = (os.path.join(env.INPUTS, "personal", n) for n in os.listdir(os.path.join(env.INPUTS, "personal")) if n.startswith("busybox"))
+    run(["dpkg-deb", "-x", deb, os.path.join(folder, "busybox")])
+    for name in ("bin", "dev", "proc", "sys", "tmp", "modules"):
+        os.makedirs(os.path.join(root, name))
+    shutil.copy(os.path.join(folder, "busybox", "bin", "busybox"), os.path.join(root, "bin"))
+    shutil.copy(_tool("probe"), os.path.join(root, "bin"))
+    run(["depmod", "-b", tree, release])
+    needed = []
+    for module in MODULES:
+        shown = run(["modprobe", "-d", tree, "-S", release, "--show-depends", module]).stdout
+        needed += [path for path in re.findall(r"^insmod (\S+)", shown, re.M) if path not in needed]
+    for path in needed:
+        shutil.copy(path, os.path.join(root, "modules"))
+    names = "".join(f"/modules/{os.path.basename(path)}\n" for path in needed)
+    for name, text, mode in (("modules/list", names, 0o644), ("init", INIT, 0o755), ("dhcp", DHCP, 0o755)):
+        with open(os.path.join(root, name), "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(os.path.join(root, name), mode)
+    subprocess.run("find . | cpio --quiet -o -H newc > ../initrd", shell=True, check=True, cwd=root)
+    return kernel, os.path.join(folder, "initrd")
+
+
+def disk(name, *, hypervisor="", personal="network: nat", work="network: nat", policy=""):
+    """A flash image; the words go into the manifest. Delete it with its folder when it is no longer needed."""
+    where = env.fresh("mini", name)
+    kernel, ramdisk = initrd()
+    run([env.MVPCTL, "-q", "keys", "init", os.path.join(where, "keys")])
+    with open(os.path.join(where, "keys", "passcode"), "w", encoding="utf-8") as f:
+        f.write(PASSCODE)
+    with open(os.path.join(where, "mini.yaml"), "w", encoding="utf-8") as f:
+        f.write(MANIFEST.format(kernel=kernel, initrd=ramdisk, hypervisor=hypervisor, personal=personal, work=work, policy=policy))
+    run([env.MVPCTL, "build", "-q", "--format", "disk", "-o", os.path.join(where, "out"), os.path.join(where, "mini.yaml")])
+    name, = (n for n in os.listdir(os.path.join(where, "out")) if n.endswith(".img"))
+    return os.path.join(where, "out", name)
+
+
+class Mini(Console):
+    """A handset made by disk(), with QEMU's machine protocol beside its console."""
+
+    def __init__(self, image, log, *, smp=2, options=()):
+        where = env.fresh("mini-run", log)
+        # The path of a socket has to be short.
+        self.socket_folder = env.short_folder()
+        path = os.path.join(self.socket_folder, "q")
+        self.pictures = os.path.join(where, "screen.ppm")
+        self.qmp = None
+        super().__init__([env.MVPCTL, "run", "--headless", "--smp", str(smp), f"--qmp=unix:{path}", *options, image],
+                         os.path.join(env.WORK, "log", log + ".log"), True)
+        try:
+            self.qmp = Qmp(path)
+        except BaseException:
+            self.kill()
+            raise
+
+    def personal_ready(self):
+        self.expect("personal", "^personal:/# ", BOOT_S)
+
+    def work_ready(self):
+        self.expect("work", "^work:/# ", BOOT_S)
+
+    def both_ready(self):
+        self.personal_ready()
+        self.send("mvp", f"unlock {PASSCODE}")
+        self.work_ready()
+
+    def screen(self):
+        return self.qmp.screen(self.pictures)
+
+    def lease(self, persona):
+        """Gets an address by DHCP and returns it."""
+        self.sh(persona, "udhcpc -i eth0 -n -q -s /dhcp", 60)
+        shown = self.sh(persona, "ip -4 addr show dev eth0")
+        match = re.search(r"inet (\d+\.\d+\.\d+\.\d+)/", shown)
+        check(match, f"{persona} got no address:\n{shown}")
+        return match[1]
+
+    def _forget(self):
+        super()._forget()
+        if self.qmp:
+            self.qmp.close()
+        shutil.rmtree(self.socket_folder, ignore_errors=True)
