@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/screen.h"
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/graph/handset.h"
@@ -23,6 +24,7 @@
 
 #define QEMU "qemu-system-aarch64"
 #define QEMU_PACKAGE "qemu-system-arm"
+#define WINDOW_PACKAGE "qemu-system-gui"
 #define DEFAULT_BOARD "qemu-virt"
 #define DEFAULT_OUT "out"
 
@@ -30,7 +32,7 @@ enum { POLL_MS = 100, GRACE_MS = 5000, EXEC_FAILED = 127 };
 
 struct run_args {
 	bool headless, snapshot;
-	const char *out, *board, *cpu, *memory, *serial, *qmp;
+	const char *out, *board, *cpu, *memory, *serial, *qmp, *net, *screenshot, *record;
 	unsigned smp, timeout;
 	struct opt_list qemu_args;
 };
@@ -45,10 +47,13 @@ struct handset {
 	int kernel_fd;
 	struct args argv;
 	bool interactive;
+	const char *window, *no_window; /* QEMU's display, or why there is none; NULL: not asked for */
+	struct screen screen;
 };
 
 static void handset_fini(struct handset *h)
 {
+	screen_fini(&h->screen);
 	args_fini(&h->argv);
 	fd_closep(&h->kernel_fd);
 	free(h->disk);
@@ -172,6 +177,67 @@ static int add_qmp(struct handset *h)
 	return 0;
 }
 
+/* "none", or "user" and what it forwards: "user,hostfwd=tcp::2222-10.0.2.15:22". Other options are QEMU's own business (--qemu-arg). */
+static int add_net(struct handset *h)
+{
+	static const char user[] = "user", forward[] = ",hostfwd=";
+	const char *net = h->args->net ? h->args->net : user, *more = net + strlen(user);
+	if (!strcmp(net, "none"))
+		return 0;
+	if (strncmp(net, user, strlen(user)) || (*more && *more != ','))
+		return diag_fail(h->cli->diag, MVP0904, NULL, "--net cannot be '%s', expected none, user or user,hostfwd=...", net);
+	for (const char *p = more; p; p = strchr(p + 1, ',')) {
+		if (*p && (strncmp(p, forward, strlen(forward)) || !p[strlen(forward)] || p[strlen(forward)] == ','))
+			return diag_fail(h->cli->diag, MVP0904, NULL,
+					 "--net takes 'hostfwd=tcp::PORT-ADDRESS:PORT' behind 'user,', not '%s'", p + 1);
+	}
+	args_add(&h->argv, "-netdev");
+	args_addf(&h->argv, "user,id=net%s", more);
+	two(h, "-device", "virtio-net-device,netdev=net");
+	return 0;
+}
+
+static int add_pictures(struct handset *h)
+{
+	const struct board *b = h->board;
+	const struct screen_opts opts = {
+		.screenshot = h->args->screenshot,
+		.record = h->args->record,
+		.keep_recent = h->window || h->interactive,
+		.width = (uint32_t)b->display.width.v,
+		.height = (uint32_t)(b->display.height.v + b->display.bar.v),
+	};
+	if (!opts.screenshot && !opts.record)
+		return 0;
+	if (!b->display.type.s)
+		return diag_fail(h->cli->diag, MVP0904, NULL, "the board '%s' has no display to take pictures of", b->name.s);
+	return screen_init(&h->screen, &opts, &h->argv, h->cli->diag);
+}
+
+/* The first of the displays with a window that this QEMU has. */
+static void find_window(struct handset *h)
+{
+	static const char *const displays[] = { "gtk", "sdl" };
+	static const char *const ask[] = { QEMU, "-display", "help", NULL };
+	const char *x11 = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
+	struct buf output CLEANUP(buf_fini) = BUF_INIT;
+	if (h->args->headless || !h->board->display.type.s)
+		return;
+	if (!(x11 && *x11) && !(wayland && *wayland)) {
+		h->no_window = "neither DISPLAY nor WAYLAND_DISPLAY is set";
+		return;
+	}
+	/* A QEMU that cannot be started is reported when the handset is. */
+	if (tool_run(ask, &output) == 0) {
+		for (size_t i = 0; i < ARRAY_LEN(displays) && !h->window; i++) {
+			char *line CLEANUP_FREE = mem_printf("\n%s\n", displays[i]);
+			h->window = strstr(buf_str(&output), line) ? displays[i] : NULL;
+		}
+	}
+	if (!h->window)
+		h->no_window = "this QEMU has no window; install the Debian package " WINDOW_PACKAGE;
+}
+
 static int add_machine(struct handset *h)
 {
 	const struct board *b = h->board;
@@ -189,7 +255,7 @@ static int add_machine(struct handset *h)
 	args_addf(&h->argv, "%" PRIu64, h->args->smp ? h->args->smp : b->qemu.smp.v);
 	args_add(&h->argv, "-m");
 	args_addf(&h->argv, "%" PRIu64 "M", ram / MIB);
-	two(h, "-display", "none");
+	two(h, "-display", h->window ? h->window : "none");
 	args_add(&h->argv, "-nodefaults");
 	for (size_t i = 0; i < b->qemu.args.count; i++)
 		args_add(&h->argv, b->qemu.args.v[i].s);
@@ -199,6 +265,7 @@ static int add_machine(struct handset *h)
 static int make_argv(struct handset *h)
 {
 	char *disk CLEANUP_FREE = escaped(h->disk);
+	find_window(h);
 	if (add_machine(h))
 		return -1;
 	args_add(&h->argv, "-kernel");
@@ -207,13 +274,11 @@ static int make_argv(struct handset *h)
 	args_addf(&h->argv, "if=none,id=flash,format=raw,cache=writeback%s,file=%s", h->args->snapshot ? ",snapshot=on" : "", disk);
 	two(h, "-device", "virtio-blk-device,drive=flash");
 	two(h, "-device", "virtio-rng-device");
-	two(h, "-netdev", "user,id=net");
-	two(h, "-device", "virtio-net-device,netdev=net");
 	if (h->board->display.type.s) {
 		two(h, "-device", "virtio-keyboard-device");
 		two(h, "-device", "virtio-tablet-device");
 	}
-	if (add_serial(h) || add_qmp(h))
+	if (add_net(h) || add_serial(h) || add_qmp(h) || add_pictures(h))
 		return -1;
 	for (size_t i = 0; i < h->args->qemu_args.count; i++)
 		args_add(&h->argv, h->args->qemu_args.v[i]);
@@ -227,6 +292,7 @@ static NORETURN void become_qemu(const struct handset *h, int report_fd)
 	/* Whoever kills mvpctl kills the handset. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)fcntl(h->kernel_fd, F_SETFD, 0);
+	screen_pass_on(&h->screen);
 	(void)execvp(h->argv.v[0], h->argv.v);
 	error = errno;
 	(void)!write(report_fd, &error, sizeof(error));
@@ -274,39 +340,84 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Waits for QEMU; ends it when the time is over or somebody interrupts us. */
-static int supervise(struct handset *h, pid_t pid)
+/* Why QEMU is ended, if not by itself. */
+enum ending { RUNNING, OFF, LATE, INTERRUPTED, NO_PICTURE };
+
+static bool has_pictures(const struct handset *h)
 {
-	int64_t end = h->args->timeout ? now_ms() + (int64_t)h->args->timeout * 1000 : INT64_MAX, kill_at = INT64_MAX;
-	bool late = false, interrupted = false;
-	int status, fd CLEANUP(fd_closep) = (int)syscall(SYS_pidfd_open, pid, 0);
+	return h->args->screenshot || h->args->record;
+}
+
+static enum ending look(struct handset *h, int64_t end)
+{
+	bool off = false;
+	if (has_pictures(h) && screen_tick(&h->screen, &off, h->cli->diag))
+		return NO_PICTURE;
+	if (off)
+		return OFF;
+	if (now_ms() >= end)
+		return LATE;
+	return cli_interrupted() ? INTERRUPTED : RUNNING;
+}
+
+/* Waits until QEMU has ended, for whatever reason; kills it if it does not end when asked. */
+static int reap(pid_t pid, int fd, int64_t kill_at)
+{
 	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	int status;
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		int64_t now = now_ms();
-		if (!late && !interrupted && (now >= end || cli_interrupted())) {
-			late = now >= end;
-			interrupted = !late;
-			(void)kill(pid, SIGTERM);
-			kill_at = now + GRACE_MS;
-		} else if (now >= kill_at) {
+		if (now_ms() >= kill_at)
 			(void)kill(pid, SIGKILL);
-		}
 		(void)poll(&wait, 1, POLL_MS);
 	}
-	if (interrupted)
-		return diag_fail(h->cli->diag, MVP0006, NULL, "interrupted");
-	if (late)
-		return diag_fail(h->cli->diag, MVP0905, NULL, "the handset was still running after %u seconds", h->args->timeout);
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
+	return status;
+}
+
+static int judge(struct handset *h, enum ending why, int status)
+{
+	struct diag *d = h->cli->diag;
+	if (why == NO_PICTURE)
+		return -1;
+	if (why == INTERRUPTED)
+		return diag_fail(d, MVP0006, NULL, "interrupted");
+	/* Who wants a picture after some time has got it. */
+	if (why == LATE && !has_pictures(h))
+		return diag_fail(d, MVP0905, NULL, "the handset was still running after %u seconds", h->args->timeout);
+	if (why == LATE || (WIFEXITED(status) && !WEXITSTATUS(status)))
 		return 0;
-	return diag_fail(h->cli->diag, MVP0902, NULL, QEMU " ended with %s %d", WIFEXITED(status) ? "status" : "signal",
+	return diag_fail(d, MVP0902, NULL, QEMU " ended with %s %d", WIFEXITED(status) ? "status" : "signal",
 			 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+}
+
+/* Waits for QEMU; ends it when the time is over, somebody interrupts us, or the handset is off and QEMU waits for us to look. */
+static int supervise(struct handset *h, pid_t pid)
+{
+	int64_t end = h->args->timeout ? now_ms() + (int64_t)h->args->timeout * 1000 : INT64_MAX;
+	int fd CLEANUP(fd_closep) = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	enum ending why = RUNNING;
+	if (has_pictures(h) && screen_begin(&h->screen, h->cli->diag))
+		why = NO_PICTURE;
+	while (why == RUNNING && poll(&wait, 1, 0) <= 0) {
+		why = look(h, end);
+		if (why == RUNNING)
+			(void)poll(&wait, 1, POLL_MS);
+	}
+	if (has_pictures(h) && why != NO_PICTURE && screen_end(&h->screen, h->cli->diag))
+		why = NO_PICTURE;
+	if (why != RUNNING)
+		(void)kill(pid, SIGTERM);
+	return judge(h, why, reap(pid, fd, now_ms() + GRACE_MS));
 }
 
 static void greet(const struct handset *h)
 {
 	const char *key = h->manifest ? h->manifest->hypervisor.console_key.s : NULL;
-	if (h->cli->quiet || !h->interactive)
+	if (h->cli->quiet)
+		return;
+	if (h->no_window)
+		(void)fprintf(stderr, "No window: %s.\n", h->no_window);
+	if (!h->interactive)
 		return;
 	(void)fprintf(stderr, "Console of the handset. %s%s switches between the personas; `poweroff` in a persona ends that persona.\n",
 		      key ? key : "The manifest's console-key", key ? "" : " (ctrl-] by default)");
@@ -315,7 +426,7 @@ static void greet(const struct handset *h)
 
 static int run(struct cli *cli, const void *args)
 {
-	struct handset h CLEANUP(handset_fini) = { .cli = cli, .args = args, .kernel_fd = -1 };
+	struct handset h CLEANUP(handset_fini) = { .cli = cli, .args = args, .kernel_fd = -1, .screen = SCREEN_INIT };
 	struct termios terminal;
 	bool saved;
 	pid_t pid = -1;
@@ -336,7 +447,7 @@ static int run(struct cli *cli, const void *args)
 }
 
 static const struct opt opts[] = {
-	OPT_FLAG(0, "headless", struct run_args, headless, "leave the terminal alone: the console is plain stdin and stdout"),
+	OPT_FLAG(0, "headless", struct run_args, headless, "no window, and leave the terminal alone: console is plain stdio"),
 	OPT_STRING('o', "output", struct run_args, out, "DIR", "with a MANIFEST: where it was built (default: " DEFAULT_OUT ")"),
 	OPT_STRING(0, "board", struct run_args, board, "NAME", "without a MANIFEST: the board (default: " DEFAULT_BOARD ")"),
 	OPT_STRING(0, "cpu", struct run_args, cpu, "MODEL", "QEMU's CPU model instead of the board's"),
@@ -345,14 +456,18 @@ static const struct opt opts[] = {
 	OPT_FLAG(0, "disk-snapshot", struct run_args, snapshot, "forget what is written to the disk"),
 	OPT_STRING(0, "serial", struct run_args, serial, "WHERE", "console: stdio (default), pty or unix:PATH"),
 	OPT_STRING(0, "qmp", struct run_args, qmp, "unix:PATH", "QEMU's machine protocol on a socket"),
+	OPT_STRING(0, "net", struct run_args, net, "WHAT", "network: none, or user[,hostfwd=...] (default: user)"),
+	OPT_STRING(0, "screenshot", struct run_args, screenshot, "FILE", "PNG of the screen at the end, and on SIGUSR1"),
+	OPT_STRING(0, "record", struct run_args, record, "FILE", "animated PNG of the screen, whole at the end"),
 	OPT_LIST(0, "qemu-arg", struct run_args, qemu_args, "ARG", "one more argument for QEMU; may be repeated"),
-	OPT_UINT(0, "timeout", struct run_args, timeout, "SECONDS", "switch the handset off after that time, and fail"),
+	OPT_UINT(0, "timeout", struct run_args, timeout, "SECONDS", "switch the handset off after that time"),
 };
 
-static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT, EXIT_TOOL, EXIT_INTERRUPTED };
+static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT, EXIT_TOOL, EXIT_OUTPUT, EXIT_INTERRUPTED };
 
 static const struct example examples[] = {
 	{ "mvpctl run out", "the handset built into the folder out, its console on this terminal" },
+	{ "mvpctl run --headless --timeout 60 --screenshot screen.png out", "what the screen shows after a minute" },
 	{ "mvpctl run --headless --timeout 300 --disk-snapshot out", "for a script: the console on pipes, the disk left as it was" },
 };
 
@@ -363,7 +478,8 @@ const struct cmd cmd_run = {
 	.group = "Handsets",
 	.description = "The operand is a handset's disk image, a folder with one, or a manifest that\n"
 		       "was built. QEMU gets the board's arguments, the hypervisor from the disk's\n"
-		       "boot partition, and the disk, which keeps what the handset writes to it.\n",
+		       "boot partition, and the disk, which keeps what the handset writes to it.\n"
+		       "The screen is a window of QEMU's, if there is a display to open it on.\n",
 	.opts = opts,
 	.opts_count = ARRAY_LEN(opts),
 	.args_size = sizeof(struct run_args),
