@@ -48,7 +48,7 @@ uint32_t draw_contrast(uint32_t ground)
 {
 	/* Luma by ITU-R BT.601, in thousandths. */
 	uint32_t luma = (ground >> 16 & 255) * 299 + (ground >> 8 & 255) * 587 + (ground & 255) * 114;
-	return luma > 150 * 1000 ? BLACK : WHITE;
+	return luma > 140 * 1000 ? BLACK : WHITE;
 }
 
 void draw_done(const struct canvas *c)

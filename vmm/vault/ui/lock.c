@@ -14,6 +14,7 @@
 
 #define PASSCODE_MAX 128u
 #define DOTS_ROW 32u
+#define ROWS_MAX (PASSCODE_MAX / DOTS_ROW + 1)
 #define UNITS 16u /* the frame's height in lines of the layout */
 #define TEXT_MAX 64u
 #define NOBODY UINT32_MAX
@@ -30,20 +31,21 @@ static const struct {
 };
 #define BAND 3u /* lines of the layout */
 #define BOX_AT 7u
+#define BOX_LINES 3u
 
 static struct {
 	unsigned persona; /* whose the screen is */
 	char text[FIELDS][TEXT_MAX];
 	bool box;
 	uint32_t dots;
-} shown = { .persona = NOBODY };
+} drawn = { .persona = NOBODY };
 
 static uint8_t passcode[PASSCODE_MAX];
 static uint32_t passcode_len;
 
 static uint32_t ground_of(enum field f)
 {
-	return f == TITLE ? mvp_vault_config.persona[shown.persona].color : GROUND;
+	return f == TITLE ? mvp_vault_config.persona[drawn.persona].color : GROUND;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -57,9 +59,9 @@ static bool same_text(const char *a, const char *b)
 
 static void put_field(enum field f, const char *text)
 {
-	if (same_text(shown.text[f], text))
+	if (same_text(drawn.text[f], text))
 		return;
-	text_format(shown.text[f], TEXT_MAX, "%s", text);
+	text_format(drawn.text[f], TEXT_MAX, "%s", text);
 	struct canvas frame = screen_frame();
 	uint32_t unit = frame.height / UNITS;
 	uint32_t scale = (frame.width * fields[f].scale + 240) / 480;
@@ -74,49 +76,47 @@ static void put_field(enum field f, const char *text)
 	draw_done(&line);
 }
 
-/* The box with a dot for each character */
+/* The box with a dot for each character: one row of it, and more while they are needed */
 
-static uint32_t cell(const struct canvas *frame)
+static uint32_t rows_for(bool box, uint32_t dots)
 {
-	return frame->width / (DOTS_ROW + 4);
-}
-
-static struct canvas box_canvas(void)
-{
-	struct canvas frame = screen_frame();
-	uint32_t c = cell(&frame), unit = frame.height / UNITS;
-	return draw_part(&frame,
-			 &(struct rect){ (frame.width - DOTS_ROW * c) / 2, BOX_AT * unit, DOTS_ROW * c, PASSCODE_MAX / DOTS_ROW * c });
+	return box ? (dots + DOTS_ROW) / DOTS_ROW : 0;
 }
 
 static void put_box(bool box, uint32_t dots)
 {
-	if (box == shown.box && dots == shown.dots)
+	uint32_t rows = rows_for(box, dots), rows_drawn = rows_for(drawn.box, drawn.dots);
+	if (rows == rows_drawn && dots == drawn.dots)
 		return;
-	struct canvas c = box_canvas();
-	uint32_t size = c.width / DOTS_ROW;
-	if (box != shown.box)
-		draw_fill(&c, &(struct rect){ 0, 0, c.width, c.height }, box ? BOX_COLOR : GROUND);
-	uint32_t from = box != shown.box ? 0 : (uint32_t)min_u64(dots, shown.dots);
-	uint32_t to = dots > shown.dots ? dots : shown.dots;
-	for (uint32_t i = from; box && i < to; i++) {
-		struct rect dot = { i % DOTS_ROW * size + size / 4, i / DOTS_ROW * size + size / 4, (size + 1) / 2, (size + 1) / 2 };
+	struct canvas frame = screen_frame();
+	uint32_t unit = frame.height / UNITS;
+	uint32_t size = (uint32_t)min_u64(frame.width / (DOTS_ROW + 4), BOX_LINES * unit / (2 * ROWS_MAX));
+	uint32_t width = DOTS_ROW * size, height = 2 * size;
+	struct rect place = { (frame.width - width) / 2, BOX_AT * unit, width, ROWS_MAX * height };
+	struct canvas c = draw_part(&frame, &place);
+	if (rows < rows_drawn)
+		draw_fill(&c, &(struct rect){ 0, rows * height, width, (rows_drawn - rows) * height }, GROUND);
+	else
+		draw_fill(&c, &(struct rect){ 0, rows_drawn * height, width, (rows - rows_drawn) * height }, BOX_COLOR);
+	for (uint32_t i = (uint32_t)min_u64(dots, drawn.dots); i < dots || (i < drawn.dots && i / DOTS_ROW < rows); i++) {
+		struct rect dot = { i % DOTS_ROW * size + size / 4, i / DOTS_ROW * height + height / 2 - size / 4, (size + 1) / 2,
+				    (size + 1) / 2 };
 		draw_fill(&c, &dot, i < dots ? INK : BOX_COLOR);
 	}
 	draw_done(&c);
-	shown.box = box;
-	shown.dots = box ? dots : 0;
+	drawn.box = box;
+	drawn.dots = dots;
 }
 
 /* Another persona's screen: everything anew, but the ground of the frame is what it was. */
 static void put_persona(unsigned persona)
 {
-	if (persona == shown.persona)
+	if (persona == drawn.persona)
 		return;
 	struct canvas frame = screen_frame();
 	struct canvas band = draw_part(&frame, &(struct rect){ 0, 0, frame.width, BAND * (frame.height / UNITS) });
-	shown.persona = persona;
-	shown.text[TITLE][0] = 0;
+	drawn.persona = persona;
+	drawn.text[TITLE][0] = 0;
 	draw_fill(&band, &(struct rect){ 0, 0, band.width, band.height }, ground_of(TITLE));
 	draw_done(&band);
 }
@@ -162,7 +162,7 @@ void lock_prepare(unsigned persona)
 	put_field(TITLE, p->config->name);
 	put_field(STATUS, status(p->state));
 	put_field(PROMPT, locked ? "Passcode" : "");
-	put_box(locked, persona == front_persona() ? passcode_len : 0);
+	put_box(locked, locked && persona == front_persona() ? passcode_len : 0);
 	put_field(WRONG, wrong);
 	put_field(WAIT, wait);
 }
