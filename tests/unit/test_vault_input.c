@@ -145,9 +145,11 @@ static void assert_silence(unsigned persona)
 static void test_keys_reach_the_front_as_whole_reports(void **state)
 {
 	(void)state;
+	assert_int_equal(fakes[KEYBOARD].acks, 1); /* looked at once at the start */
 	key_event(A, true);
 	key_event(S, true);
 	input_irq(INTID + KEYBOARD);
+	assert_int_equal(fakes[KEYBOARD].acks, 2);
 	assert_string_equal(heard(0, KEYS), "");
 	report(KEYBOARD);
 	assert_int_equal(host_lines[0][MVP_GUEST_VIRTIO_SPI + MVP_SLOT_KEYS], 1);
@@ -221,6 +223,9 @@ static void test_a_change_of_focus_releases_keys(void **state)
 	assert_string_equal(typed, "");
 	for (unsigned i = 0; i < ARRAY_LEN(routed.words); i++)
 		assert_int_equal(routed.words[i], 0);
+	key(A, true);
+	key(S, true);
+	assert_string_equal(heard(0, KEYS), "30+ . 31+ .");
 }
 
 static void type_keys(const char *script)
@@ -387,6 +392,7 @@ static void test_a_tablet_is_a_finger(void **state)
 	report(TABLET);
 	assert_string_equal(heard(0, TOUCH), "s0 i2 X719 Y1279 T+ x719 y1279 . s0 i-1 T- .");
 	emit(TABLET, EV_KEY, 0x111, 1); /* its other buttons are nothing */
+	emit(TABLET, EV_KEY, 0x110, 2);
 	report(TABLET);
 	assert_silence(0);
 	assert_silence(1);
@@ -587,6 +593,10 @@ static void test_a_short_queue_gets_short_reports(void **state)
 	}
 	assert_int_equal(keys, 30);
 	input_focus(0);
+	for (unsigned code = 1; code <= 10; code++)
+		key_event(code + 40, true);
+	report(KEYBOARD);
+	assert_string_equal(heard(0, KEYS), "41+ 42+ 43+ 44+ 45+ 46+ 47+ .");
 	guest_start(0, TOUCH, 16, 16);
 	for (unsigned i = 0; i < 4; i++)
 		finger(i, (int)i, 4000, 4000);
@@ -760,23 +770,29 @@ static unsigned fake_odd(unsigned select, unsigned subsel, uint8_t *data)
 
 static unsigned fake_nothing(unsigned select, unsigned subsel, uint8_t *data)
 {
-	(void)select;
-	(void)subsel;
 	memset(data, 0xff, 255);
+	if (select == 0x11)
+		return subsel == 1 ? 64 : 3; /* every key and button, pointer but no contacts */
+	fake_axis(data, 0, 1000);
 	return 7; /* too short for an axis */
+}
+
+static unsigned fake_stick(unsigned select, unsigned subsel, uint8_t *data)
+{
+	return select == 0x11 && subsel == 1 ? 0 : fake_tablet(select, subsel, data);
 }
 
 static void test_devices_are_known_by_what_they_say(void **state)
 {
-	static const fake_config configs[] = { fake_keyboard, fake_tablet, fake_multi, fake_odd, fake_nothing };
+	static const fake_config configs[] = { fake_keyboard, fake_tablet, fake_multi, fake_odd, fake_nothing, fake_stick };
 	setup(state);
 	memset(logged, 0, sizeof(logged));
-	input_setup(5, configs);
+	input_setup(6, configs);
 	assert_string_equal(logged, "input: Board keyboard, keys\ninput: Board tablet, touch\ninput: Board screen, multi-touch\n"
-				    "input: ???????????????????????????????, keys, touch\ninput: ???????, keys\n");
-	for (unsigned i = 0; i < 5; i++)
+				    "input: ???????????????????????????????, keys, touch\ninput: , keys\ninput: Board tablet\n");
+	for (unsigned i = 0; i < 6; i++)
 		assert_true(host_irqs[INTID + i]);
-	assert_false(input_irq(INTID + 5));
+	assert_false(input_irq(INTID + 6));
 	emit(3, EV_ABS, 0, (uint32_t)-100);
 	emit(3, EV_ABS, 1, 100);
 	emit(3, EV_ABS, 0x35, 50);
@@ -787,6 +803,9 @@ static void test_devices_are_known_by_what_they_say(void **state)
 	emit(4, EV_KEY, 0x110, 1);
 	emit(4, EV_ABS, 0, 1);
 	report(4);
+	emit(5, EV_KEY, 0x110, 1);
+	emit(5, EV_ABS, 1, 20000);
+	report(5);
 	assert_silence(0);
 	/* A board without a display has none. */
 	host_config.display = MVP_DISPLAY_NONE;

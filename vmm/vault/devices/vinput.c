@@ -107,7 +107,7 @@ static struct evdev_event event(enum evdev_type type, unsigned code, uint32_t va
 
 /* Keyboard */
 
-/* Releases that it could not be told about. False if some are left. */
+/* Releases that it could not be told about. False if they have to wait on. */
 static bool keys_settle(struct keyboard *k)
 {
 	struct evdev_event e[REPORT_MAX];
@@ -119,7 +119,7 @@ static bool keys_settle(struct keyboard *k)
 				e[n++] = event(EV_KEY, 64 * i + (unsigned)__builtin_ctzll(left), 0);
 		}
 		if (!n)
-			return most > 1;
+			return true;
 		e[n] = event(EV_SYN, SYN_REPORT, 0);
 		if (!deliver(&k->in, e, n + 1))
 			return false;
@@ -164,9 +164,9 @@ void vinput_key(unsigned persona, unsigned code, bool down)
 	if (!code || code >= VINPUT_KEYS || !begin(&k->in))
 		return;
 	/* A key changes once in a report. */
-	if (in_report(k, code) || key_get(&k->owed, code) || k->count == REPORT_KEYS || k->count + 2 > room(&k->in))
+	if (in_report(k, code) || k->count == REPORT_KEYS || k->count + 2 > room(&k->in))
 		keys_flush(k);
-	if (key_get(&k->held, code) != down && !key_get(&k->owed, code)) {
+	if (key_get(&k->held, code) != down) {
 		k->report[k->count++] = event(EV_KEY, code, down);
 		key_set(&k->held, code, down);
 	}
@@ -261,9 +261,6 @@ void vinput_touch(unsigned persona, unsigned contact, uint32_t x, uint32_t y)
 	if (contact >= VINPUT_CONTACTS || !begin(&t->in))
 		return;
 	struct contact *w = &t->want[contact];
-	/* Another contact in the place of one whose end was not reported yet. */
-	if (!w->down && t->sent[contact].down)
-		touch_flush(t);
 	if (!w->down && !t->sent[contact].down)
 		*w = (struct contact){ .down = true, .serial = ++t->serial };
 	w->x = x;
@@ -276,9 +273,6 @@ void vinput_lift(unsigned persona, unsigned contact)
 	struct touch *t = &touches[persona];
 	if (contact >= VINPUT_CONTACTS || !begin(&t->in))
 		return;
-	/* Where it lands and where it leaves are two reports: a tap is not lost. */
-	if (t->want[contact].down && !t->sent[contact].down)
-		touch_flush(t);
 	t->want[contact].down = false;
 	end(&t->in);
 }

@@ -13,7 +13,8 @@ void vinput_plug(const struct guest *g);
 void vinput_unplug(unsigned persona);
 
 /* Changes, collected until vinput_report(), which is SYN_REPORT. A persona that has no driver running loses them, and a press for which it
- * has no buffer. Any contact < VINPUT_CONTACTS and code; x and y in pixels of the frame. CPU 0. */
+ * has no buffer. A contact lands or leaves once between reports; one in the place of another whose end is not reported waits. x and y are
+ * pixels of the frame. CPU 0. */
 void vinput_key(unsigned persona, unsigned code, bool down);
 void vinput_touch(unsigned persona, unsigned contact, uint32_t x, uint32_t y); /* touches, or has moved */
 void vinput_lift(unsigned persona, unsigned contact);

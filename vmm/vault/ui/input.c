@@ -13,8 +13,6 @@
 #define BURST_MS 1
 #define SWITCH_MS 20 /* from one switch to the next; no hand is faster */
 
-#define BTN_FIRST 0x100u /* codes from here to BTN_LAST are buttons, not keys */
-#define BTN_LAST 0x15fu
 #define NO_SLOT VINPUT_CONTACTS
 #define NOBODY VINPUT_CONTACTS
 
@@ -244,7 +242,7 @@ static void on_event(struct source *s, const struct evdev_event *e)
 		on_abs(s, e->code, e->value);
 	else if (e->type == EV_KEY && e->value <= 1 && (e->code == BTN_LEFT || e->code == BTN_TOUCH) && s->info->single)
 		turn(s, &s->fingers[0], e->value);
-	else if (e->type == EV_KEY && e->value <= 1 && e->code && e->code < KEY_CODES && (e->code < BTN_FIRST || e->code > BTN_LAST))
+	else if (e->type == EV_KEY && e->value <= 1 && e->code && e->code < KEY_CODES)
 		on_key(s, e->code, e->value);
 }
 
