@@ -48,16 +48,19 @@ core-events: $(O)/deps/test
 
 soak: core-events
 
-# The vault's disk queues under a hostile driver, for a number of ring operations.
+# The vault's queues under hostile drivers, each target for a number of ring operations.
 RING_OPS ?= 10000000
-.PHONY: vault-rings
-vault-rings: $(O)/deps/test
-	+@$(MAKE) --no-print-directory O=$(O)/clang FUZZ=1 $(O)/clang/fuzz/fuzz_vault_ring
-	@mkdir -p $(O)/clang/corpus/vault_ring $(O)/clang/crashes
-	@MVP_RING_OPS=$(RING_OPS) $(O)/clang/fuzz/fuzz_vault_ring -max_len=6000 -len_control=0 -rss_limit_mb=2048 -timeout=20 \
-		-artifact_prefix=$(O)/clang/crashes/vault_ring- $(O)/clang/corpus/vault_ring tests/fuzz/seeds/vault_ring \
-		> $(O)/clang/vault_rings.log 2>&1 || { tail -n 60 $(O)/clang/vault_rings.log; exit 1; }
-	@grep '^vault_ring: ' $(O)/clang/vault_rings.log
+RING_FUZZ := vault_ring vault_input
+RING_FUZZED := $(RING_FUZZ:%=fuzzed-%)
+.PHONY: vault-rings $(RING_FUZZED)
+vault-rings: $(RING_FUZZED)
+$(RING_FUZZED): fuzzed-%: $(O)/deps/test
+	+@$(MAKE) --no-print-directory O=$(O)/clang FUZZ=1 $(O)/clang/fuzz/fuzz_$*
+	@mkdir -p $(O)/clang/corpus/$* $(O)/clang/crashes
+	@MVP_RING_OPS=$(RING_OPS) $(O)/clang/fuzz/fuzz_$* -max_len=6000 -len_control=0 -rss_limit_mb=2048 -timeout=20 \
+		-artifact_prefix=$(O)/clang/crashes/$*- $(O)/clang/corpus/$* tests/fuzz/seeds/$* \
+		> $(O)/clang/$*.log 2>&1 || { tail -n 60 $(O)/clang/$*.log; exit 1; }
+	@grep '^$*: ' $(O)/clang/$*.log
 
 soak: vault-rings
 

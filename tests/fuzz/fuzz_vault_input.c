@@ -2,7 +2,7 @@
  * of focus, and what the drivers do. Whatever happens, the honest one hears only what is meant for it, each thing pressed once and released
  * once; characters come only while the vault has the focus; a burst is bounded; the hostile persona's RAM is its own allocation.
  *
- * In the environment: MVP_OPERATIONS=N says the number of operations on rings reached and ends after N of them (for soak). */
+ * In the environment: MVP_RING_OPS=N says the number of ring operations reached and ends after N of them (for soak). */
 #include "tests/unit/fixture_input.h"
 
 #include <stdio.h>
@@ -238,17 +238,13 @@ static void step(const uint8_t *p)
 
 static void count(void)
 {
-	static uint64_t limit, said;
-	if (!limit) {
-		const char *text = getenv("MVP_OPERATIONS");
-		limit = text ? strtoull(text, NULL, 0) : UINT64_MAX;
-	}
-	if (limit == UINT64_MAX || (ring_operations < limit && ring_operations - said < limit / 10))
+	static uint64_t limit;
+	const char *text = getenv("MVP_RING_OPS");
+	limit = limit ? limit : text ? strtoull(text, NULL, 10) : UINT64_MAX;
+	if (ring_ops < limit)
 		return;
-	said = ring_operations;
-	fprintf(stderr, "%llu operations on rings\n", (unsigned long long)ring_operations);
-	if (ring_operations >= limit)
-		_exit(0); /* exit() is a crash to libFuzzer */
+	fprintf(stderr, "vault_input: %llu ring operations\n", (unsigned long long)ring_ops);
+	_exit(0); /* libFuzzer takes exit() for a crash */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

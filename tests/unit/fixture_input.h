@@ -12,17 +12,18 @@ __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 
 #include "vmm/vault/devices/ring.c"
 
-static uint64_t ring_operations;
+static uint64_t ring_ops; /* chains taken, refused and given back */
 
 static enum ring_got counted_pop(struct ring *r, const struct ram *ram, struct ring_chain *ret_chain)
 {
-	ring_operations++;
-	return ring_pop(r, ram, ret_chain);
+	enum ring_got got = ring_pop(r, ram, ret_chain);
+	ring_ops += got != RING_EMPTY;
+	return got;
 }
 
 static bool counted_push(struct ring *r, uint16_t head, uint32_t written)
 {
-	ring_operations++;
+	ring_ops++;
 	return ring_push(r, head, written);
 }
 
