@@ -46,7 +46,7 @@ void console_wants_input(unsigned persona)
 	input_wanted++;
 }
 
-unsigned console_front(void)
+unsigned front_persona(void)
 {
 	return shown;
 }

@@ -10,10 +10,10 @@
  * writes is not taken while it does not read. */
 #include "control.h"
 
-#include "console.h"
 #include "handset.h"
 #include "job.h"
 #include "timer.h"
+#include "ui/front.h"
 
 #define LINE_SIZE 128
 #define ALERTS_MAX 999
@@ -190,7 +190,7 @@ unsigned control_alerts(unsigned persona)
 
 static void look_at_front(void)
 {
-	uint32_t now = console_front(), before = get(&front);
+	uint32_t now = front_persona(), before = get(&front);
 	if (now == before)
 		return;
 	set(&front, now);

@@ -5,7 +5,7 @@
 
 #define FEATURE_MAC (1ull << 5)
 #define FEATURE_STATUS (1ull << 16)
-#define STATUS_LINK_UP 1u
+#define LINK_UP 1u
 #define CONFIG_MAC 0
 #define CONFIG_STATUS 6
 
@@ -66,7 +66,7 @@ const char *virtio_net_start(struct nic_info *ret_info)
 
 bool virtio_net_link(void)
 {
-	return !has_status || (virtio_config32(&rx.dev, CONFIG_STATUS & ~3u) >> (8 * (CONFIG_STATUS & 3)) & STATUS_LINK_UP);
+	return !has_status || (virtio_config32(&rx.dev, CONFIG_STATUS & ~3u) >> (8 * (CONFIG_STATUS & 3)) & LINK_UP);
 }
 
 void virtio_net_ack(void)
@@ -108,7 +108,7 @@ bool virtio_net_sent(unsigned *ret_slot)
 	return true;
 }
 
-static void interrupt(struct vq *q, bool on)
+static void set_interrupt(struct vq *q, bool on)
 {
 	q->avail[0] = on ? 0 : AVAIL_NO_INTERRUPT;
 	/* The flag before the look at the used ring that decides whether to wait for an interrupt. */
@@ -117,7 +117,7 @@ static void interrupt(struct vq *q, bool on)
 
 void virtio_net_sent_interrupt(bool on)
 {
-	interrupt(&tx, on);
+	set_interrupt(&tx, on);
 }
 
 bool virtio_net_receive(const uint8_t **ret_frame, size_t *ret_len)
@@ -153,5 +153,5 @@ void virtio_net_refill(void)
 
 void virtio_net_receive_interrupt(bool on)
 {
-	interrupt(&rx, on);
+	set_interrupt(&rx, on);
 }
