@@ -25,7 +25,7 @@ struct picture {
 	} other[MVP_MAX_PERSONAS];
 };
 
-static struct picture views[MVP_MAX_PERSONAS + 1];
+static struct picture pictures[MVP_MAX_PERSONAS + 1];
 
 static uint32_t minute(void)
 {
@@ -122,9 +122,9 @@ void bar_update(void)
 		struct picture v = all;
 		if (s != SCREEN_VAULT)
 			v.other[s].state = v.other[s].alerts = 0;
-		if (!memcmp(&v, &views[s], sizeof(v)))
+		if (!memcmp(&v, &pictures[s], sizeof(v)))
 			continue;
-		views[s] = v;
+		pictures[s] = v;
 		draw_bar(s, &v);
 	}
 }
