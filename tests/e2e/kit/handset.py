@@ -143,6 +143,10 @@ class Console:
 
     # The end.
 
+    def power_off(self, timeout=60):
+        self.send("mvp", "poweroff")
+        check(self.wait(timeout) == 0, "the handset's power-off is not a clean end")
+
     def wait(self, timeout=60):
         """Waits for the program's own end; its exit status."""
         try:
@@ -194,7 +198,3 @@ class Handset(Console):
     def unlock(self, passcode, timeout=120):
         self.send("mvp", f"unlock {passcode}")
         self.expect("work", r"work:/# ", timeout)
-
-    def power_off(self, timeout=60):
-        self.send("mvp", "poweroff")
-        check(self.wait(timeout) == 0, "the handset's power-off is not a clean end")

@@ -1,5 +1,5 @@
-"""A handset that is up in seconds: both personas are Debian's kernel with its own drivers, and a busybox with tests/e2e/guests/probe for its
-system, all in the initrd. Their userdata is a disk to work on."""
+"""A handset that is up in seconds: both personas are Debian's kernel with its own drivers, and for a system a busybox with
+tests/e2e/guests/probe, all in the initrd. Their userdata is a disk to work on."""
 import functools
 import os
 import re
@@ -16,6 +16,7 @@ MODULES = ("virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_
 PASSCODE = "2580"
 HOST = "10.0.2.2"  # as QEMU's network shows it
 BOOT_S = 120
+COLOURS = {"personal": (0x2e, 0x7d, 0x32), "work": (0x15, 0x65, 0xc0)}
 
 INIT = r"""#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -48,12 +49,14 @@ personas:
     cpus: 2
     boot: {{kernel: "file:{kernel}", initrd: "file:{initrd}", cmdline: "quiet persona=personal"}}
     userdata: {{size: 32 MiB}}
+    color: "#2e7d32"
     {personal}
   work:
     memory: 256 MiB
     cpus: 2
     boot: {{kernel: "file:{kernel}", initrd: "file:{initrd}", cmdline: "quiet persona=work"}}
     userdata: {{size: 32 MiB}}
+    color: "#1565c0"
     {work}
     encryption:
       passcode: {{file: keys/passcode, tries: 10, iterations: 1000}}
@@ -111,6 +114,12 @@ def disk(name, *, hypervisor="", personal="network: nat", work="network: nat", p
     return os.path.join(where, "out", name)
 
 
+@functools.cache
+def built():
+    """The image that most tests use, both personas with a network. What they write to userdata stays."""
+    return disk("common")
+
+
 class Mini(Console):
     """A handset made by disk(), with QEMU's machine protocol beside its console."""
 
@@ -142,6 +151,11 @@ class Mini(Console):
 
     def screen(self):
         return self.qmp.screen(self.pictures)
+
+    def front(self):
+        """Who is in front."""
+        self.send("mvp", "status")
+        return self.expect("mvp", r"^status front (\w+)")[1]
 
     def lease(self, persona):
         """Gets an address by DHCP and returns it."""
