@@ -65,7 +65,7 @@ static struct fake {
 } fakes[INPUT_DEVICES];
 static unsigned fakes_count;
 
-static unsigned fake_bits(uint8_t *data, const uint16_t *bits, size_t count)
+static inline unsigned fake_bits(uint8_t *data, const uint16_t *bits, size_t count)
 {
 	unsigned len = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -76,7 +76,7 @@ static unsigned fake_bits(uint8_t *data, const uint16_t *bits, size_t count)
 	return len;
 }
 
-static unsigned fake_axis(uint8_t *data, int32_t min, int32_t max)
+static inline unsigned fake_axis(uint8_t *data, int32_t min, int32_t max)
 {
 	memset(data, 0, 20);
 	memcpy(data, &min, 4);
@@ -84,13 +84,13 @@ static unsigned fake_axis(uint8_t *data, int32_t min, int32_t max)
 	return 20;
 }
 
-static unsigned fake_name(uint8_t *data, const char *name)
+static inline unsigned fake_name(uint8_t *data, const char *name)
 {
 	memcpy(data, name, strlen(name) + 1);
 	return (unsigned)strlen(name) + 1; /* some count the NUL */
 }
 
-static unsigned fake_keyboard(unsigned select, unsigned subsel, uint8_t *data)
+static inline unsigned fake_keyboard(unsigned select, unsigned subsel, uint8_t *data)
 {
 	static const uint16_t keys[] = { 1, 30, 42, 58, 116, 240 };
 	if (select == 1)
@@ -98,7 +98,7 @@ static unsigned fake_keyboard(unsigned select, unsigned subsel, uint8_t *data)
 	return select == 0x11 && subsel == 1 ? fake_bits(data, keys, ARRAY_LEN(keys)) : 0;
 }
 
-static unsigned fake_tablet(unsigned select, unsigned subsel, uint8_t *data)
+static inline unsigned fake_tablet(unsigned select, unsigned subsel, uint8_t *data)
 {
 	static const uint16_t keys[] = { 0x110, 0x111, 0x112 }, abs[] = { 0, 1 };
 	if (select == 1)
@@ -110,7 +110,7 @@ static unsigned fake_tablet(unsigned select, unsigned subsel, uint8_t *data)
 	return 0;
 }
 
-static unsigned fake_multi(unsigned select, unsigned subsel, uint8_t *data)
+static inline unsigned fake_multi(unsigned select, unsigned subsel, uint8_t *data)
 {
 	static const uint16_t keys[] = { 0x14a }, abs[] = { 0, 1, 0x2f, 0x35, 0x36, 0x39 };
 	if (select == 1)
@@ -205,7 +205,7 @@ paddr_t dma_paddr(const void *at)
 }
 
 /* The device returns a buffer, whatever it is. */
-static void fake_return(unsigned device, uint32_t head, uint32_t len)
+static inline void fake_return(unsigned device, uint32_t head, uint32_t len)
 {
 	struct fake *f = &fakes[device];
 	unsigned at = f->used_to++ % ARRAY_LEN(f->used), i = 0;
@@ -222,7 +222,7 @@ static void fake_return(unsigned device, uint32_t head, uint32_t len)
 }
 
 /* One event, without the interrupt. False if the device has no buffer left. */
-static bool emit(unsigned device, uint16_t type, uint16_t code, uint32_t value)
+static inline bool emit(unsigned device, uint16_t type, uint16_t code, uint32_t value)
 {
 	struct fake *f = &fakes[device];
 	struct evdev_event e = { type, code, value };
@@ -251,27 +251,27 @@ static struct driver {
 	uint16_t num, offered, seen;
 } drivers[MVP_MAX_PERSONAS][2];
 
-static void guest_write(unsigned persona, unsigned device, uint32_t at, uint32_t value)
+static inline void guest_write(unsigned persona, unsigned device, uint32_t at, uint32_t value)
 {
 	vdev_write(persona, (MVP_SLOT_KEYS + device) * MVP_GUEST_VIRTIO_STRIDE + at, 4, value);
 }
 
-static uint32_t guest_read(unsigned persona, unsigned device, uint32_t at)
+static inline uint32_t guest_read(unsigned persona, unsigned device, uint32_t at)
 {
 	return (uint32_t)vdev_read(persona, (MVP_SLOT_KEYS + device) * MVP_GUEST_VIRTIO_STRIDE + at, 4);
 }
 
-static uint8_t *area(unsigned persona, unsigned device, unsigned queue)
+static inline uint8_t *area(unsigned persona, unsigned device, unsigned queue)
 {
 	return rams[persona] + (2 * device + queue) * AREA;
 }
 
-static uint64_t area_ipa(unsigned device, unsigned queue)
+static inline uint64_t area_ipa(unsigned device, unsigned queue)
 {
 	return MVP_GUEST_RAM + (2 * device + queue) * AREA;
 }
 
-static void put_desc(uint8_t *at, uint64_t address, uint32_t len, uint16_t flags, uint16_t next)
+static inline void put_desc(uint8_t *at, uint64_t address, uint32_t len, uint16_t flags, uint16_t next)
 {
 	memcpy(at, &address, 8);
 	memcpy(at + 8, &len, 4);
@@ -279,7 +279,7 @@ static void put_desc(uint8_t *at, uint64_t address, uint32_t len, uint16_t flags
 	memcpy(at + 14, &next, 2);
 }
 
-static void guest_offer_head(unsigned persona, unsigned device, uint16_t head)
+static inline void guest_offer_head(unsigned persona, unsigned device, uint16_t head)
 {
 	struct driver *d = &drivers[persona][device];
 	uint8_t *avail = area(persona, device, 0) + AVAIL_AT;
@@ -289,7 +289,7 @@ static void guest_offer_head(unsigned persona, unsigned device, uint16_t head)
 }
 
 /* Gives the device so many buffers of 8 bytes more. */
-static void guest_offer(unsigned persona, unsigned device, unsigned count)
+static inline void guest_offer(unsigned persona, unsigned device, unsigned count)
 {
 	struct driver *d = &drivers[persona][device];
 	for (; count; count--) {
@@ -300,7 +300,7 @@ static void guest_offer(unsigned persona, unsigned device, unsigned count)
 	guest_write(persona, device, 0x50, 0);
 }
 
-static void guest_queue(unsigned persona, unsigned device, unsigned queue, uint16_t num)
+static inline void guest_queue(unsigned persona, unsigned device, unsigned queue, uint16_t num)
 {
 	guest_write(persona, device, 0x30, queue);
 	guest_write(persona, device, 0x38, num);
@@ -312,7 +312,7 @@ static void guest_queue(unsigned persona, unsigned device, unsigned queue, uint1
 }
 
 /* The persona's driver starts, with a queue of num events and as many buffers as said. */
-static void guest_start(unsigned persona, unsigned device, uint16_t num, unsigned buffers)
+static inline void guest_start(unsigned persona, unsigned device, uint16_t num, unsigned buffers)
 {
 	guest_write(persona, device, 0x70, 0);
 	guest_write(persona, device, 0x70, 3);
@@ -329,7 +329,7 @@ static void guest_start(unsigned persona, unsigned device, uint16_t num, unsigne
 }
 
 /* The next event that it was told; false if there is none. The buffer is not offered again. */
-static bool guest_take(unsigned persona, unsigned device, struct evdev_event *ret_event)
+static inline bool guest_take(unsigned persona, unsigned device, struct evdev_event *ret_event)
 {
 	struct driver *d = &drivers[persona][device];
 	const uint8_t *used = area(persona, device, 0) + USED_AT;
@@ -344,7 +344,7 @@ static bool guest_take(unsigned persona, unsigned device, struct evdev_event *re
 }
 
 /* Everything as after power-on: so many devices, two personas whose drivers run, the first has the focus. */
-static void input_setup(unsigned count, const fake_config *configs)
+static inline void input_setup(unsigned count, const fake_config *configs)
 {
 	memset(fakes, 0, sizeof(fakes));
 	memset(devices, 0, sizeof(devices));
