@@ -50,7 +50,7 @@ soak: core-events
 
 # The vault's queues under hostile drivers, each target for a number of ring operations.
 RING_OPS ?= 10000000
-RING_FUZZ := vault_ring vault_input
+RING_FUZZ := vault_ring vault_input vault_net vault_vconsole
 RING_FUZZED := $(RING_FUZZ:%=fuzzed-%)
 .PHONY: vault-rings $(RING_FUZZED)
 vault-rings: $(RING_FUZZED)

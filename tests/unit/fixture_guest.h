@@ -3,6 +3,9 @@
 #ifndef TESTS_UNIT_FIXTURE_GUEST_H
 #define TESTS_UNIT_FIXTURE_GUEST_H
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "vault_host.h"
 
 /* What the vault sees as constant is another name of this, of which the compiler must not know. */
@@ -34,7 +37,9 @@ static bool counted_push(struct ring *r, uint16_t head, uint32_t written)
 #include "vmm/vault/lib.c"
 #include "vmm/vault/timer.c"
 
+#ifndef GUEST_RAM
 #define GUEST_RAM 0x100000u
+#endif
 #define GUEST_QUEUES 6
 #define GUEST_QUEUE_AT 0x1000u /* a page for each queue: descriptors, then avail at 0x800, then used at 0xa00 */
 #define GUEST_DATA_AT 0x10000u /* for the test to use */
@@ -65,7 +70,7 @@ static void guest_memory(void)
 
 static uint8_t *guest_queue_at(unsigned p, unsigned slot, unsigned q)
 {
-	return guest_ram[p] + GUEST_QUEUE_AT * (1 + q + (slot == MVP_SLOT_NET ? GUEST_QUEUES : 0));
+	return guest_ram[p] + GUEST_QUEUE_AT * (1 + q + (slot == MVP_SLOT_CONSOLE ? 0 : GUEST_QUEUES));
 }
 
 static uint32_t guest_read(unsigned p, unsigned slot, uint32_t at)
@@ -138,7 +143,7 @@ static bool guest_used(unsigned p, unsigned slot, unsigned q, uint16_t *ret_head
 	return true;
 }
 
-static unsigned guest_used_count(unsigned p, unsigned slot, unsigned q)
+static inline unsigned guest_used_count(unsigned p, unsigned slot, unsigned q)
 {
 	uint16_t head;
 	uint32_t len;
@@ -146,6 +151,19 @@ static unsigned guest_used_count(unsigned p, unsigned slot, unsigned q)
 	while (guest_used(p, slot, q, &head, &len))
 		n++;
 	return n;
+}
+
+/* For a fuzz target, before each input: MVP_RING_OPS=N in the environment says the number of ring operations reached and ends after N of
+ * them (for soak). */
+static inline void guest_count(const char *name)
+{
+	static uint64_t limit;
+	const char *text = getenv("MVP_RING_OPS");
+	limit = limit ? limit : text ? strtoull(text, NULL, 10) : UINT64_MAX;
+	if (ring_operations < limit)
+		return;
+	fprintf(stderr, "%s: %llu ring operations\n", name, (unsigned long long)ring_operations);
+	_exit(0); /* libFuzzer takes exit() for a crash */
 }
 
 /* One thing of a hostile driver, made of 8 bytes p of a fuzzer's input: registers, RAM, the queues' own areas, or a chain that is as it
