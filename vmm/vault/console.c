@@ -11,11 +11,14 @@
  *     mvp| text of the vault
  * A CR in front of the LF is dropped. A line that a persona has begun and not ended, such as a prompt, is shown after 50 ms of silence, or
  * half a second after it began. If another source prints meanwhile, the unfinished line is ended, and its rest begins with the prefix
- * again. Input is taken by lines ending with LF, CR or both: NAME|text        sends text and LF to the UART of persona NAME (other control
- * characters pass as they are) mvp|COMMAND      is for the vault: unlock PASSCODE, status, switch, poweroff, reset `unlock` opens the
- * persona that is locked. `status` prints `status NAME STATE` for each persona, with STATE one of waiting, locked, unlocking, loading,
- * running, off, failed, and then `status front NAME`. Lines of other forms get `mvp| unknown line` or `mvp| unknown command`. A line is at
- * most 1023 bytes. Input waits while the persona it is for has no room for it. */
+ * again. Input is taken by lines ending with LF, CR or both:
+ *     NAME|text        sends text and LF to the console of persona NAME (other control characters pass as they are)
+ *     mvp|COMMAND      is for the vault: unlock PASSCODE, status, network, switch, poweroff, reset
+ * `unlock` opens the persona that is locked. `status` prints `status NAME STATE` for each persona, with STATE one of waiting, locked,
+ * unlocking, loading, running, off, failed, and then `status front NAME`. `network` prints counts of frames. Lines of other forms get
+ * `mvp| unknown line` or `mvp| unknown command`. A line is at most 1023 bytes. Input waits while the persona it is for has no room for it.
+ *
+ * A persona's console is its UART or, once it has written to that, port 0 of its virtio console. */
 #include "console.h"
 
 #include "devices/vconsole.h"
