@@ -10,6 +10,15 @@ extern struct mvp_vault_config host_config;
 struct mvp_vault_config host_config;
 __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 
+/* What looks at the configuration does so anew at each call: in one function the compiler may take a constant for the same as before. */
+__attribute__((noinline)) void input_start(void);
+__attribute__((noinline)) void input_focus(int who);
+__attribute__((noinline)) bool input_irq(uint32_t intid);
+__attribute__((noinline)) void input_tick(uint64_t now);
+
+#include "vmm/vault/devices/vinput.h"
+__attribute__((noinline)) void vinput_plug(const struct guest *g);
+
 #include "vmm/vault/devices/ring.c"
 
 static uint64_t ring_ops; /* chains taken, refused and given back */
