@@ -181,13 +181,15 @@ static int add_qmp(struct handset *h)
 static int add_net(struct handset *h)
 {
 	static const char user[] = "user", forward[] = ",hostfwd=";
-	const char *net = h->args->net ? h->args->net : user, *more = net + strlen(user);
+	const char *net = h->args->net ? h->args->net : user, *more;
 	if (!strcmp(net, "none"))
 		return 0;
-	if (strncmp(net, user, strlen(user)) || (*more && *more != ','))
+	more = strncmp(net, user, strlen(user)) ? "?" : net + strlen(user);
+	if (*more && *more != ',')
 		return diag_fail(h->cli->diag, MVP0904, NULL, "--net cannot be '%s', expected none, user or user,hostfwd=...", net);
-	for (const char *p = more; p; p = strchr(p + 1, ',')) {
-		if (*p && (strncmp(p, forward, strlen(forward)) || !p[strlen(forward)] || p[strlen(forward)] == ','))
+	for (const char *p = strchr(more, ','); p; p = strchr(p + 1, ',')) {
+		size_t len = strlen(forward);
+		if (strncmp(p, forward, len) || !p[len] || p[len] == ',')
 			return diag_fail(h->cli->diag, MVP0904, NULL,
 					 "--net takes 'hostfwd=tcp::PORT-ADDRESS:PORT' behind 'user,', not '%s'", p + 1);
 	}
@@ -341,7 +343,7 @@ static int64_t now_ms(void)
 }
 
 /* Why QEMU is ended, if not by itself. */
-enum ending { RUNNING, OFF, LATE, INTERRUPTED, NO_PICTURE };
+enum ending { RUNNING, OFF, LATE, INTERRUPTED, NO_ANSWER, NO_PICTURE };
 
 static bool has_pictures(const struct handset *h)
 {
@@ -383,8 +385,10 @@ static int judge(struct handset *h, enum ending why, int status)
 	/* Who wants a picture after some time has got it. */
 	if (why == LATE && !has_pictures(h))
 		return diag_fail(d, MVP0905, NULL, "the handset was still running after %u seconds", h->args->timeout);
-	if (why == LATE || (WIFEXITED(status) && !WEXITSTATUS(status)))
+	if (why == LATE)
 		return 0;
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return why == NO_ANSWER ? diag_fail(d, MVP0906, NULL, QEMU " cannot be asked for pictures") : 0;
 	return diag_fail(d, MVP0902, NULL, QEMU " ended with %s %d", WIFEXITED(status) ? "status" : "signal",
 			 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
@@ -396,14 +400,14 @@ static int supervise(struct handset *h, pid_t pid)
 	int fd CLEANUP(fd_closep) = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd wait = { .fd = fd, .events = POLLIN };
 	enum ending why = RUNNING;
-	if (has_pictures(h) && screen_begin(&h->screen, h->cli->diag))
-		why = NO_PICTURE;
+	if (has_pictures(h) && !screen_begin(&h->screen))
+		why = NO_ANSWER;
 	while (why == RUNNING && poll(&wait, 1, 0) <= 0) {
 		why = look(h, end);
 		if (why == RUNNING)
 			(void)poll(&wait, 1, POLL_MS);
 	}
-	if (has_pictures(h) && why != NO_PICTURE && screen_end(&h->screen, h->cli->diag))
+	if (has_pictures(h) && why < NO_ANSWER && screen_end(&h->screen, h->cli->diag))
 		why = NO_PICTURE;
 	if (why != RUNNING)
 		(void)kill(pid, SIGTERM);

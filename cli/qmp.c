@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -77,8 +78,9 @@ static json_t *wait_message(struct qmp *q)
 /* Sends a command (borrowed) and returns the answer; NULL: none came. */
 static json_t *execute(struct qmp *q, const json_t *command)
 {
-	char *text = json_dumps(command, JSON_COMPACT);
-	bool sent = text && q->fd >= 0 && send(q->fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
+	char *json = json_dumps(command, JSON_COMPACT), *text = mem_printf("%s\n", json ? json : "");
+	bool sent = json && q->fd >= 0 && send(q->fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
+	free(json);
 	free(text);
 	return sent ? wait_message(q) : NULL;
 }

@@ -103,15 +103,13 @@ void screen_pass_on(const struct screen *s)
 	(void)fcntl(s->frame_fd, F_SETFD, 0);
 }
 
-int screen_begin(struct screen *s, struct diag *d)
+bool screen_begin(struct screen *s)
 {
 	int fd = s->qmp.fd;
 	fd_closep(&s->qemu_fd);
 	s->qmp.fd = -1;
-	if (!qmp_begin(&s->qmp, fd))
-		return diag_fail(d, MVP0906, NULL, "QEMU does not answer");
 	s->begun_ms = now_ms();
-	return 0;
+	return qmp_begin(&s->qmp, fd);
 }
 
 /* The screen as it is now into s->last, which stays as it was when QEMU has gone. */

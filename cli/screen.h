@@ -33,8 +33,8 @@ void screen_fini(struct screen *s);
 
 /* In the child, before exec: async-signal-safe. */
 void screen_pass_on(const struct screen *s);
-/* In the parent, when QEMU runs. */
-MUST_USE int screen_begin(struct screen *s, struct diag *d);
+/* In the parent, when QEMU runs. False: it does not answer. */
+MUST_USE bool screen_begin(struct screen *s);
 /* Now and then while it runs. *ret_off: the handset switched itself off. */
 MUST_USE int screen_tick(struct screen *s, bool *ret_off, struct diag *d);
 /* The end: the last picture, and both files complete. */
