@@ -557,8 +557,9 @@ static void test_lock_takes_a_passcode_and_forgets_it(void **state)
 	assert_string_equal(read_line(4, 2, INK), "locked");
 	assert_string_equal(read_line(6, 2, INK), "Passcode");
 	assert_int_equal(count_dots(), 0);
-	type_text("24\b58x\b0");
+	type_text("24\b58x\b0q\b");
 	assert_int_equal(count_dots(), 4);
+	assert_memory_equal(passcode + 4, nothing, sizeof(nothing) - 4);
 	type_text("\r");
 	assert_int_equal(unlocks, 1);
 	assert_int_equal(unlocked_persona, 1);
