@@ -33,7 +33,7 @@ struct blk_range {
 #define RANGE_UNMAP 1u
 
 static struct vq queue;
-static VQ_MEMORY(QUEUE_MAX) memory;
+static VQ_MEMORY(QUEUE_MAX) queue_memory;
 /* With INDIRECT a request takes one entry of the ring, so that a short ring does not cut the number of slots (virtio 1.2, 2.7.5.3). */
 static struct vq_desc tables[BLK_SLOTS][SLOT_DESCS] __attribute__((aligned(16)));
 static bool indirect, may_unmap;
@@ -53,7 +53,8 @@ const char *virtio_blk_start(struct blk_info *ret_info)
 	if ((features & FEATURE_BLK_SIZE) && virtio_config32(&dev, CONFIG_BLK_SIZE) != SECTOR)
 		return "the disk's logical blocks are not 512 bytes";
 	indirect = features & FEATURE_INDIRECT;
-	if (!vq_start(&queue, &dev, 0, QUEUE_MAX, memory.desc, memory.avail, memory.used) || (!indirect && queue.num < SLOT_DESCS))
+	if (!vq_start(&queue, &dev, 0, QUEUE_MAX, queue_memory.desc, queue_memory.avail, queue_memory.used) ||
+	    (!indirect && queue.num < SLOT_DESCS))
 		return "the disk's queue is too short";
 	*ret_info = (struct blk_info){
 		.sectors = virtio_config64(&dev, CONFIG_CAPACITY),
