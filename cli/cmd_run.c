@@ -389,8 +389,11 @@ static int judge(struct handset *h, enum ending why, int status)
 		return 0;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return why == NO_ANSWER ? diag_fail(d, MVP0906, NULL, QEMU " cannot be asked for pictures") : 0;
-	return diag_fail(d, MVP0902, NULL, QEMU " ended with %s %d", WIFEXITED(status) ? "status" : "signal",
-			 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	(void)diag_fail(d, MVP0902, NULL, QEMU " ended with %s %d", WIFEXITED(status) ? "status" : "signal",
+			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	if (h->window)
+		diag_hint(d, "with --headless no window is opened, if that is what failed");
+	return -1;
 }
 
 /* Waits for QEMU; ends it when the time is over, somebody interrupts us, or the handset is off and QEMU waits for us to look. */
