@@ -57,7 +57,7 @@ struct piece {
 	bool write;
 };
 
-static void guest_memory(void)
+static inline void guest_memory(void)
 {
 	for (unsigned p = 0; p < MVP_MAX_PERSONAS; p++) {
 		free(guest_ram[p]);
@@ -68,23 +68,23 @@ static void guest_memory(void)
 	}
 }
 
-static uint8_t *guest_queue_at(unsigned p, unsigned slot, unsigned q)
+static inline uint8_t *guest_queue_at(unsigned p, unsigned slot, unsigned q)
 {
 	return guest_ram[p] + GUEST_QUEUE_AT * (1 + q + (slot == MVP_SLOT_CONSOLE ? 0 : GUEST_QUEUES));
 }
 
-static uint32_t guest_read(unsigned p, unsigned slot, uint32_t at)
+static inline uint32_t guest_read(unsigned p, unsigned slot, uint32_t at)
 {
 	return (uint32_t)vdev_read(p, slot * MVP_GUEST_VIRTIO_STRIDE + at, 4);
 }
 
-static void guest_write(unsigned p, unsigned slot, uint32_t at, uint32_t value)
+static inline void guest_write(unsigned p, unsigned slot, uint32_t at, uint32_t value)
 {
 	vdev_write(p, slot * MVP_GUEST_VIRTIO_STRIDE + at, 4, value);
 }
 
 /* Reset, negotiation and all queues; returns the status. */
-static uint32_t guest_start(unsigned p, unsigned slot, uint32_t features, unsigned queues)
+static inline uint32_t guest_start(unsigned p, unsigned slot, uint32_t features, unsigned queues)
 {
 	const uint32_t begin[][2] = { { STATUS_REG, 0 }, { STATUS_REG, 3 }, { 0x24, 0 },       { 0x20, features },
 				      { 0x24, 1 },       { 0x20, 1 },       { STATUS_REG, 11 } };
@@ -106,7 +106,7 @@ static uint32_t guest_start(unsigned p, unsigned slot, uint32_t features, unsign
 }
 
 /* Makes a chain available, without a notification; returns its head. */
-static uint16_t guest_offer(unsigned p, unsigned slot, unsigned q, const struct piece *pieces, unsigned count)
+static inline uint16_t guest_offer(unsigned p, unsigned slot, unsigned q, const struct piece *pieces, unsigned count)
 {
 	struct guest_queue *g = &guest_queue[p][slot][q];
 	uint8_t *at = guest_queue_at(p, slot, q);
@@ -125,13 +125,13 @@ static uint16_t guest_offer(unsigned p, unsigned slot, unsigned q, const struct 
 	return head;
 }
 
-static void guest_notify(unsigned p, unsigned slot, unsigned q)
+static inline void guest_notify(unsigned p, unsigned slot, unsigned q)
 {
 	guest_write(p, slot, 0x50, q);
 }
 
 /* The next chain that came back: its head and length. False if there is none. */
-static bool guest_used(unsigned p, unsigned slot, unsigned q, uint16_t *ret_head, uint32_t *ret_len)
+static inline bool guest_used(unsigned p, unsigned slot, unsigned q, uint16_t *ret_head, uint32_t *ret_len)
 {
 	struct guest_queue *g = &guest_queue[p][slot][q];
 	const uint8_t *at = guest_queue_at(p, slot, q) + 0xa00;

@@ -373,6 +373,24 @@ static void test_a_switch_needs_leave_and_comes_once_a_second(void **state)
 	assert_int_equal(switches, 2);
 }
 
+static void test_the_second_counts_from_the_switch(void **state)
+{
+	(void)state;
+	host_config.persona[1].may_switch = 1;
+	agent(1);
+	say(1, TX1, "switch\n");
+	assert_string_equal(got(1, RX1), "ok\n");
+	host_time += 1000000; /* CPU 0 is late */
+	control_poll();
+	assert_int_equal(switches, 1);
+	assert_string_equal(got(1, RX1), "front\n");
+	say(1, TX1, "switch\n");
+	assert_string_equal(got(1, RX1), "denied\n");
+	host_time += 1000000;
+	say(1, TX1, "switch\n");
+	assert_string_equal(got(1, RX1), "ok\n");
+}
+
 static void test_events_go_to_agents_that_listen(void **state)
 {
 	(void)state;
@@ -469,6 +487,7 @@ int main(void)
 		cmocka_unit_test_setup(test_lines_and_answers, setup),
 		cmocka_unit_test_setup(test_states_of_the_other_persona, setup),
 		cmocka_unit_test_setup(test_a_switch_needs_leave_and_comes_once_a_second, setup),
+		cmocka_unit_test_setup(test_the_second_counts_from_the_switch, setup),
 		cmocka_unit_test_setup(test_events_go_to_agents_that_listen, setup),
 		cmocka_unit_test_setup(test_an_agent_that_does_not_read_is_not_listened_to, setup),
 		cmocka_unit_test_setup(test_the_bar_is_told_ten_times_a_second, setup),

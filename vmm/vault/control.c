@@ -28,10 +28,10 @@ struct agent {
 	char line[LINE_SIZE];
 	uint32_t len;
 	bool too_long;
-	uint64_t not_before; /* counter: no switch until then */
 	/* Atomic */
-	uint32_t wish; /* enum wish, for CPU 0 */
-	uint32_t news; /* enum news, for the port */
+	uint64_t not_before; /* counter: no switch until then */
+	uint32_t wish;       /* enum wish, for CPU 0 */
+	uint32_t news;       /* enum news, for the port */
 	uint32_t alerts;
 };
 
@@ -87,9 +87,9 @@ static bool ask_switch(unsigned persona)
 {
 	struct agent *a = &agents[persona];
 	uint64_t now = arch_counter();
-	if (!mvp_vault_config.persona[persona].may_switch || now < a->not_before)
+	if (!mvp_vault_config.persona[persona].may_switch || now < __atomic_load_n(&a->not_before, __ATOMIC_RELAXED))
 		return false;
-	a->not_before = now + arch_ms(SWITCH_MS);
+	__atomic_store_n(&a->not_before, now + arch_ms(SWITCH_MS), __ATOMIC_RELAXED);
 	set(&a->wish, get(&front) == persona ? WISH_BEHIND : WISH_FRONT);
 	hc(MVP_HC_DOORBELL, 0, 0, 0);
 	return true;
@@ -206,8 +206,11 @@ static void grant(unsigned persona)
 {
 	uint32_t wish = take(&agents[persona].wish);
 	/* It may have come true since. */
-	if (wish != WISH_NONE && (wish == WISH_FRONT) != (get(&front) == persona))
-		handset_switch();
+	if (wish == WISH_NONE || (wish == WISH_FRONT) == (get(&front) == persona))
+		return;
+	/* The second counts from here, if this came late. */
+	__atomic_store_n(&agents[persona].not_before, arch_counter() + arch_ms(SWITCH_MS), __ATOMIC_RELAXED);
+	handset_switch();
 }
 
 static void tell_bar(void)

@@ -394,7 +394,7 @@ void net_start(void)
 	}
 	if (!net.there)
 		return;
-	net.share = net.info.slots / c->personas ? net.info.slots / c->personas : 1;
+	net.share = net.info.slots / MVP_MAX_PERSONAS ? net.info.slots / MVP_MAX_PERSONAS : 1;
 	net.link = virtio_net_link();
 	hc(MVP_HC_IRQ_ENABLE, net.info.intid, 1, 0);
 	net_irq(net.info.intid); /* its edge may have come before */

@@ -175,7 +175,8 @@ static size_t take_control(struct vconsole *v, const uint8_t *data, size_t len)
 	size_t n = 0;
 	while (n < len && FIFO_SIZE - p->fifo_len >= CONTROL_ANSWER_MAX) {
 		char answer[CONTROL_ANSWER_MAX];
-		fifo_put(p, answer, control_byte(v->dev.persona, data[n++], answer));
+		size_t answer_len = control_byte(v->dev.persona, data[n++], answer);
+		fifo_put(p, answer, answer_len);
 	}
 	return n;
 }
@@ -225,8 +226,10 @@ static void serve_agent(struct vconsole *v)
 	char line[CONTROL_ANSWER_MAX];
 	deliver(v, PORT_CONTROL);
 	take(v, PORT_CONTROL);
-	if (p->open && FIFO_SIZE - p->fifo_len >= sizeof(line))
-		fifo_put(p, line, control_event(v->dev.persona, line));
+	if (p->open && FIFO_SIZE - p->fifo_len >= sizeof(line)) {
+		size_t len = control_event(v->dev.persona, line);
+		fifo_put(p, line, len);
+	}
 	deliver(v, PORT_CONTROL);
 	if (p->taking && FIFO_SIZE - p->fifo_len >= CONTROL_ANSWER_MAX)
 		take_later(v);
