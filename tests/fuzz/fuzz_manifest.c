@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imagegen/manifest/chord.h"
 #include "imagegen/manifest/manifest.h"
 #include "imagegen/manifest/value.h"
 
@@ -9,10 +10,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void use(const struct manifest *m)
 {
+	uint16_t chord[CHORD_MAX];
+	const char *bad;
+	size_t bad_len;
 	uint8_t key;
 	if (!m->name.s || !m->version.s || !m->board.s || !m->keys.master.s)
 		abort();
 	if (value_console_key(m->hypervisor.console_key.s, &key) != VALUE_OK)
+		abort();
+	if (chord_parse(m->hypervisor.switch_key.s, chord, &bad, &bad_len) != CHORD_OK)
 		abort();
 	for (size_t i = 0; i < PERSONA_MAX; i++) {
 		const struct persona *p = &m->personas[i];

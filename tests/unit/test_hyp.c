@@ -13,6 +13,7 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/tmpfile.h"
 #include "imagegen/hyp/board.h"
+#include "imagegen/hyp/config.h"
 #include "imagegen/hyp/elf.h"
 #include "imagegen/hyp/sources.h"
 #include "tests/unit/fixture_hyp.h"
@@ -30,7 +31,15 @@ static struct manifest *manifest(void)
 		},
 		.personas = {
 			{ .name = "personal", .memory = { .v = 256 * MIB }, .cpus = { .v = 2 } },
-			{ .name = "work", .memory = { .v = 256 * MIB }, .cpus = { .v = 1 }, .encryption = { .on = true, .holes = { .s = (char *)(uintptr_t) "fill" } } },
+			{
+				.name = "work",
+				.memory = { .v = 256 * MIB },
+				.cpus = { .v = 1 },
+				.color = { .v = 0x00abcd },
+				.network = { .s = (char *)(uintptr_t) "nat" },
+				.network_limit = { .v = 100000000 },
+				.encryption = { .on = true, .holes = { .s = (char *)(uintptr_t) "fill" } },
+			},
 		},
 	};
 	return &m;
@@ -101,6 +110,43 @@ static void expect_failure(enum diag_code code, const char *word)
 	for (size_t i = 0; i < item->notes_count; i++)
 		found |= strstr(item->notes[i], word) != NULL;
 	assert_true(found);
+}
+
+static void has(const struct buf *text, const char *line)
+{
+	if (!strstr(buf_str(text), line))
+		fail_msg("'%s' is not in:\n%s", line,
+			 strstr(buf_str(text), "mvp_vault_config = ") ? strstr(buf_str(text), "mvp_vault_config = ") : buf_str(text));
+}
+
+/* Values that the compiler cannot check: it takes any number. */
+static void test_configuration_says_what_the_manifest_says(void **state)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct board *b CLEANUP(board_freep) = board(d);
+	struct buf vault CLEANUP(buf_fini) = BUF_INIT, core CLEANUP(buf_fini) = BUF_INIT, keep CLEANUP(buf_fini) = BUF_INIT;
+	struct mstr work = { .s = (char *)(uintptr_t) "work" };
+	struct manifest m = *manifest();
+	struct layout l;
+	(void)state;
+	m.policy.switch_request = (struct mstrs){ .v = &work, .count = 1 };
+	assert_int_equal(layout_plan(b, &m, &l, d), 0);
+	assert_int_equal(config_vault(b, &m, &l, &vault, d), 0);
+	assert_int_equal(config_core(b, &m, &l, &core, d), 0);
+	has(&vault, ".console_key = 29,\n\t.switch_chord = { 125, 15, 0, 0 },\n");
+	has(&vault, ".display = MVP_DISPLAY_RAMFB,\n\t.width = 480,\n\t.height = 960,\n\t.stride = 1920,\n\t.bar_height = 32,\n");
+	/* 32 lines of 1920 bytes below the first block's end, and the next one's; then the vault's. */
+	has(&vault, ".screens_size = 0xa00000,\n\t.screen_at = { 0x1f1000, 0x5f1000, 0x800000, },\n");
+	has(&vault, ".fw_cfg_pa = 0x9020000,\n");
+	has(&vault, ".discard = 1,\n\t\t\t.network = 0,\n\t\t\t.may_switch = 0,\n\t\t\t.net_rate = 0,\n");
+	has(&vault, ".color = 0x00abcd,\n\t\t\t.discard = 0,\n\t\t\t.network = 1,\n\t\t\t.may_switch = 1,\n\t\t\t.net_rate = 12500000,\n");
+	has(&core, ".screens_pa = 0x41400000,\n\t.screens_size = 0xa00000,\n");
+	has(&core, ".frame_pa = 0x41600000, .frame_size = 0x200000 }");
+	has(&core, ".frame_pa = 0x41a00000, .frame_size = 0x200000 }");
+	m.personas[PERSONA_WORK].encryption.holes.s = (char *)(uintptr_t) "keep";
+	assert_int_equal(config_vault(b, &m, &l, &keep, d), 0);
+	has(&keep, ".color = 0x00abcd,\n\t\t\t.discard = 1,\n");
+	assert_int_equal(diag_count(d), 0);
 }
 
 static void test_missing_compiler_names_its_package(void **state)
@@ -182,6 +228,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_input_gives_same_image),
+		cmocka_unit_test(test_configuration_says_what_the_manifest_says),
 		cmocka_unit_test(test_missing_compiler_names_its_package),
 		cmocka_unit_test(test_compiler_messages_are_shown),
 		cmocka_unit_test(test_undefined_symbol_fails_the_link),
