@@ -18,6 +18,7 @@ struct client {
 	struct spinlock lock;
 	struct io *head, *tail; /* requests with something left to issue */
 	unsigned pending;       /* requests not done */
+	bool waits;             /* may be among its share's waiting */
 	unsigned slots;         /* under disk.lock */
 	uint32_t cpu;           /* that asked last, and serves it; atomic */
 };
@@ -466,6 +467,7 @@ static void pump(unsigned client, uint32_t *budget)
 		enum went went = WENT;
 		while (!all_issued(io) && went == WENT && *budget)
 			went = issue(client, io, budget);
+		c->waits |= went == WAITS;
 		if (!all_issued(io) && went != LATER)
 			break;
 		if (went == LATER) {
@@ -483,12 +485,13 @@ static void pump(unsigned client, uint32_t *budget)
 	}
 	if (io && !*budget)
 		disk_again(client);
-	if (!c->head && __atomic_load_n(&disk.share[share_of(client)].waiting, __ATOMIC_RELAXED) & 1u << client) {
+	if (!c->head && c->waits) {
 		/* What it waited for was cancelled. */
 		spin_lock(&disk.lock);
 		disk.share[share_of(client)].waiting &= ~(1u << client);
 		disk.share[share_of(client)].freed = true; /* others may have waited behind it */
 		spin_unlock(&disk.lock);
+		c->waits = false;
 	}
 }
 
@@ -561,7 +564,9 @@ static void completed(struct slot *s, uint32_t *budget)
 	if (s->ok && (io->op == IO_READ || s->kind == SLOT_PART_WRITE))
 		took(s);
 	if (s->ok && s->kind == SLOT_PART_WRITE) {
+		spin_lock(&disk.lock); /* others look at it in conflicts() */
 		s->kind = SLOT_PART_WRITTEN;
+		spin_unlock(&disk.lock);
 		send(s, BLK_WRITE);
 		return;
 	}
