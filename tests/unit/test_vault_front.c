@@ -169,6 +169,7 @@ OPAQUE static void restart(void)
 	driver = NULL;
 	shown = NOT_SHOWN;
 	front = 0;
+	due = NEVER;
 	focus = console = asks = NOTHING;
 	refuses = false;
 	scanned_at = UINT64_MAX;
@@ -464,6 +465,7 @@ static void test_bar_is_redrawn_when_something_changed(void **state)
 	cleans = 0;
 	for (int i = 0; i < 59; i++) {
 		seconds++;
+		host_time += 1000000;
 		front_tick();
 		front_update();
 	}
@@ -474,12 +476,13 @@ static void test_bar_is_redrawn_when_something_changed(void **state)
 	bar_update();
 	assert_int_equal(cleans, 2 * 32);
 	seconds++;
+	host_time += 1000000;
 	front_tick();
 	assert_int_equal(cleans, 5 * 32);
 	struct canvas bar = screen_bar(0);
 	assert_string_equal(read_text(&bar, 480 - 4 - 80, 0, 2, WHITE_INK), "12:35");
 	seconds = UINT32_MAX;
-	front_tick();
+	bar_update();
 	assert_string_equal(read_text(&bar, 480 - 4 - 80, 0, 2, WHITE_INK), "06:28");
 }
 
@@ -489,6 +492,10 @@ static void test_bar_wakes_up_at_the_next_minute(void **state)
 	seconds += 13;
 	armed[0] = 0;
 	bar_update();
+	assert_int_equal(armed[0], host_time + 47 * 1000000);
+	/* Another's timer does not take it away. */
+	timer_fired();
+	front_tick();
 	assert_int_equal(armed[0], host_time + 47 * 1000000);
 	/* No clock, no time. */
 	host_config.rtc_pa = 0;

@@ -3,8 +3,8 @@
 #include "../control.h"
 #include "../drivers/pl031.h"
 #include "../job.h"
-#include "../timer.h"
 #include "font.h"
+#include "front.h"
 #include "screen.h"
 
 #define VAULT_NAME "mvp"
@@ -32,7 +32,7 @@ static uint32_t minute(void)
 	if (!mvp_vault_config.rtc_pa)
 		return NO_CLOCK;
 	uint32_t seconds = pl031_seconds();
-	timer_at(arch_counter() + (uint64_t)(60 - seconds % 60) * arch_counter_hz());
+	front_due(arch_counter() + (uint64_t)(60 - seconds % 60) * arch_counter_hz());
 	return seconds / 60;
 }
 

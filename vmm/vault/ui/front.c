@@ -2,12 +2,16 @@
 
 #include "../console.h"
 #include "../job.h"
+#include "../timer.h"
 #include "bar.h"
 #include "input.h"
 #include "lock.h"
 #include "screen.h"
 
+#define NEVER UINT64_MAX
+
 static unsigned front;
+static uint64_t due = NEVER; /* counter value of front_tick()'s next work */
 
 #ifdef MVP_MEASURE
 static uint64_t measured_since;
@@ -96,8 +100,23 @@ bool front_switch(unsigned persona)
 	return true;
 }
 
+void front_due(uint64_t when)
+{
+	if (when < due)
+		due = when;
+	timer_at(when);
+}
+
 void front_tick(void)
 {
+	if (due == NEVER)
+		return;
+	/* Most timers are others'. */
+	if (arch_counter() < due) {
+		timer_at(due);
+		return;
+	}
+	due = NEVER;
 	prepare();
 	bar_update();
 }

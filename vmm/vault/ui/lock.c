@@ -2,7 +2,6 @@
 
 #include "../handset.h"
 #include "../job.h"
-#include "../timer.h"
 #include "font.h"
 #include "front.h"
 #include "screen.h"
@@ -156,7 +155,7 @@ void lock_prepare(unsigned persona)
 	if (locked && now < p->not_before) {
 		uint64_t seconds = (p->not_before - now + hz - 1) / hz;
 		text_format(wait, sizeof(wait), "wait %lu s", (unsigned long)seconds);
-		timer_at(p->not_before - (seconds - 1) * hz);
+		front_due(p->not_before - (seconds - 1) * hz);
 	}
 	put_persona(persona);
 	put_field(TITLE, p->config->name);
