@@ -28,14 +28,27 @@ static uint32_t get(const uint32_t *p)
 
 /* Interrupts */
 
+static void set_line(struct vdev *d, bool level)
+{
+	if (level == d->line)
+		return;
+	d->line = level;
+	hc(MVP_HC_IRQ_LINE, d->persona, MVP_GUEST_VIRTIO_SPI + d->slot, level);
+}
+
 void vdev_signal(struct vdev *d)
 {
 	spin_lock(&d->line_lock);
-	bool level = get(&d->interrupts) != 0;
-	if (level != d->line) {
-		d->line = level;
-		hc(MVP_HC_IRQ_LINE, d->persona, MVP_GUEST_VIRTIO_SPI + d->slot, level);
-	}
+	set_line(d, get(&d->interrupts) != 0);
+	spin_unlock(&d->line_lock);
+}
+
+/* The interrupt is edge triggered for the persona: what came while it acknowledged must make another edge, or it would wait for ever. */
+static void acknowledge(struct vdev *d, uint32_t why)
+{
+	spin_lock(&d->line_lock);
+	set_line(d, false);
+	set_line(d, __atomic_and_fetch(&d->interrupts, ~why, __ATOMIC_ACQ_REL) != 0);
 	spin_unlock(&d->line_lock);
 }
 
@@ -321,8 +334,7 @@ static uint32_t read_interrupts(struct vdev *d, uint32_t x)
 static void write_interrupt_ack(struct vdev *d, uint32_t x, uint32_t value)
 {
 	(void)x;
-	__atomic_fetch_and(&d->interrupts, ~value, __ATOMIC_ACQ_REL);
-	vdev_signal(d);
+	acknowledge(d, value);
 }
 
 static uint32_t read_status(struct vdev *d, uint32_t x)
