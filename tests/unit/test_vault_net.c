@@ -336,9 +336,9 @@ static void test_rates_hold_and_are_reached(void **state)
 		size_t len;
 	} rows[] = { { 1000, 60 }, { 125000, 1514 }, { 125000, 60 }, { 1250000, 1514 }, { 12500000, 1514 }, { 10000, 1514 } };
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-		uint64_t bytes = sent_in(rows[i].rate, 5, rows[i].len), burst = rows[i].rate / BURST_PARTS;
-		if (burst < BURST_MIN)
-			burst = BURST_MIN;
+		uint64_t bytes = sent_in(rows[i].rate, 5, rows[i].len), burst = rows[i].rate / TX_PARTS;
+		if (burst < TX_BURST_MIN)
+			burst = TX_BURST_MIN;
 		assert_true(bytes <= rows[i].rate * 5 + burst + NET_FRAME_MAX);
 		assert_true(bytes >= rows[i].rate * 4);
 	}
@@ -365,7 +365,7 @@ static void test_a_rate_limits_what_comes_in(void **state)
 		if (guest_queue[0][SLOT][RX].avail - guest_queue[0][SLOT][RX].used > 60)
 			guest_start(0, SLOT, (uint32_t)NIC_FEATURES, 2);
 	}
-	assert_true(bytes >= 990000 && bytes <= 1000000 + BURST_MIN + 1000);
+	assert_true(bytes >= 990000 && bytes <= 1000000 + RX_BURST_MIN + 1000);
 	assert_int_equal(net.port[0].count.limited, 10000 - bytes / 1000);
 }
 

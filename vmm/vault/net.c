@@ -9,9 +9,14 @@
 #include "timer.h"
 
 #define MAC_LEN 6
-#define BURST_MIN (8 * NET_FRAME_MAX)
-#define BURST_MAX 0x40000
-#define BURST_PARTS 32      /* of a second: the burst a rate allows */
+/* Bursts that a rate allows: a part of a second of it, within bounds in bytes. Sending waits; what comes in is dropped, which a sender far
+ * away takes long to mend, so it may have a window's worth at once. */
+#define TX_PARTS 32
+#define TX_BURST_MIN (8 * NET_FRAME_MAX)
+#define TX_BURST_MAX 0x40000
+#define RX_PARTS 2
+#define RX_BURST_MIN 0x10000
+#define RX_BURST_MAX 0x100000
 #define RATE_MAX 0xffffffff /* bytes per second; more than this needs no limit */
 #define RX_BATCH 32
 #define RX_PAUSE_US 200
@@ -56,11 +61,8 @@ static uint8_t nowhere[MVP_MAX_PERSONAS][NET_FRAME_MAX]; /* frames of a handset 
 
 /* Rates */
 
-static void bucket_start(struct bucket *b, uint64_t rate)
+static void bucket_start(struct bucket *b, uint64_t rate, uint64_t burst)
 {
-	uint64_t burst = min_u64(BURST_MAX, rate / BURST_PARTS);
-	if (burst < BURST_MIN)
-		burst = BURST_MIN;
 	b->rate = rate > RATE_MAX ? 0 : rate;
 	b->last = arch_counter();
 	b->full = b->level = (int64_t)(burst * arch_counter_hz());
@@ -341,12 +343,17 @@ void net_mac(unsigned persona, uint8_t ret[6])
 	memcpy(ret, net.port[persona].mac, MAC_LEN);
 }
 
+static uint64_t between(uint64_t v, uint64_t min, uint64_t max)
+{
+	return v < min ? min : min_u64(v, max);
+}
+
 void net_plug(unsigned persona)
 {
 	struct port *p = &net.port[persona];
 	uint64_t rate = mvp_vault_config.persona[persona].net_rate;
-	bucket_start(&p->tx, rate);
-	bucket_start(&p->rx, rate);
+	bucket_start(&p->tx, rate, between(rate / TX_PARTS, TX_BURST_MIN, TX_BURST_MAX));
+	bucket_start(&p->rx, rate, between(rate / RX_PARTS, RX_BURST_MIN, RX_BURST_MAX));
 	memset(&p->count, 0, sizeof(p->count));
 	__atomic_store_n(&p->due, 0, __ATOMIC_RELEASE);
 }
