@@ -16,6 +16,7 @@
 
 static uint64_t host_time;                        /* counter; 1 MHz */
 static unsigned host_lines[MVP_MAX_PERSONAS][64]; /* levels by MVP_HC_IRQ_LINE */
+static unsigned host_edges[MVP_MAX_PERSONAS][64]; /* rising ones */
 static bool host_irqs[128];                       /* physical ones that MVP_HC_IRQ_ENABLE has on */
 static unsigned host_doorbells, host_timers;
 static uint32_t host_rung; /* CPUs whose doorbell was rung: bit map */
@@ -24,8 +25,10 @@ static uint64_t host_timer;
 
 int64_t hc(uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3)
 {
-	if (fn == MVP_HC_IRQ_LINE && a1 < MVP_MAX_PERSONAS && a2 < 64)
+	if (fn == MVP_HC_IRQ_LINE && a1 < MVP_MAX_PERSONAS && a2 < 64) {
+		host_edges[a1][a2] += a3 && !host_lines[a1][a2];
 		host_lines[a1][a2] = (unsigned)a3;
+	}
 	if (fn == MVP_HC_IRQ_ENABLE && a1 < 128)
 		host_irqs[a1] = a2;
 	if (fn == MVP_HC_DOORBELL) {
