@@ -155,7 +155,7 @@ class Mini(Console):
     def front(self):
         """Who is in front."""
         self.send("mvp", "status")
-        return self.expect("mvp", r"^status front (\w+)")[1]
+        return self.expect("mvp", r"^status front (\w+)\n")[1]
 
     def lease(self, persona):
         """Gets an address by DHCP and returns it."""
