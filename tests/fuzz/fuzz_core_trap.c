@@ -36,7 +36,7 @@ const struct mvp_core_config mvp_core_config = {
 	.vault_size = 0x01000000,
 	.vault_irqs_count = 3,
 	.vault_irqs = { { 33, 0, 0 }, { 48, 1, 0 }, { 79, 1, 0 } },
-	.persona = { { 0x60000000, 0x04000000, 3, 800, 200 }, { 0x70000000, 0x02000000, 2, 800, 200 } },
+	.persona = { { 0x60000000, 0x04000000, 3, 800, 200, 0, 0 }, { 0x70000000, 0x02000000, 2, 800, 200, 0, 0 } },
 };
 
 static struct {

@@ -1,7 +1,14 @@
 /* The vault's disk engine and virtual disk between a disk in memory, whose completions come in any order, and a persona's driver. Include
- * it instead of vault_host.h, behind cmocka.h. */
+ * it instead of vault_host.h and cmocka.h. */
 #ifndef TESTS_UNIT_FIXTURE_DISK_H
 #define TESTS_UNIT_FIXTURE_DISK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include "vault_host.h"
 

@@ -20,7 +20,7 @@ enum { SGI_FRAME = 0x10000, SPIS = 64 };
 
 static struct vcpu *v0, *v1; /* of persona 0, each alone on its CPU: the other persona has not been started further than it must */
 
-static int setup(void **state)
+static inline int setup(void **state)
 {
 	(void)state;
 	drive_start();
@@ -35,7 +35,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static void wr(uint64_t ipa, uint32_t width, uint64_t val)
+static inline void wr(uint64_t ipa, uint32_t width, uint64_t val)
 {
 	uint64_t pc = v0->regs.pc;
 
@@ -45,7 +45,7 @@ static void wr(uint64_t ipa, uint32_t width, uint64_t val)
 	fake_run_irqs(1);
 }
 
-static uint64_t rd(uint64_t ipa, uint32_t width)
+static inline uint64_t rd(uint64_t ipa, uint32_t width)
 {
 	uint64_t pc = v0->regs.pc, val = drive_read(0, ipa, width);
 

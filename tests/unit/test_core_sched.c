@@ -24,7 +24,7 @@ const struct mvp_core_config mvp_core_config = {
 	.slice_us = SLICE_US,
 	.vault_pa = 0x50000000,
 	.vault_size = 0x01000000,
-	.persona = { { 0x60000000, 0x04000000, 2, FG, BG }, { 0x70000000, 0x02000000, 2, FG, BG } },
+	.persona = { { 0x60000000, 0x04000000, 2, FG, BG, 0, 0 }, { 0x70000000, 0x02000000, 2, FG, BG, 0, 0 } },
 };
 
 #define US (FAKE_HZ / 1000000ull)

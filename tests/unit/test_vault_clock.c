@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "mvp/machine.h"
+#include "vmm/vault/devices/vpl031.c"
 #include "vmm/vault/drivers/pl031.h"
 #include "vmm/vault/timer.c"
-#include "vmm/vault/devices/vpl031.c"
 
 static uint32_t seconds; /* the board's clock */
 

@@ -93,10 +93,10 @@ static void test_font_keeps_within_its_cells(void **state)
 				fail_msg("'%c' reaches below the base line", c);
 		}
 	}
-	for (char c = '0'; c <= '9'; c++)
-		assert_true(font_glyph(c)[2] && font_glyph(c)[11]);
-	for (char c = 'A'; c <= 'Z'; c++)
-		assert_true(font_glyph(c)[2] && font_glyph(c)[11] && !font_glyph(c)[1]);
+	for (int c = '0'; c <= '9'; c++)
+		assert_true(font_glyph((char)c)[2] && font_glyph((char)c)[11]);
+	for (int c = 'A'; c <= 'Z'; c++)
+		assert_true(font_glyph((char)c)[2] && font_glyph((char)c)[11] && !font_glyph((char)c)[1]);
 }
 
 static void test_font_letters_are_what_they_should_be(void **state)

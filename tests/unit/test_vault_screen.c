@@ -331,7 +331,7 @@ static void test_fw_cfg_writes_no_more_than_the_file(void **state)
 {
 	(void)state;
 	static const uint8_t data[32];
-	struct fw_cfg_file f;
+	struct fw_cfg_file f = { 0 };
 	assert_true(fw_cfg_find("etc/ramfb", &f));
 	assert_int_equal(f.key, KEY_RAMFB);
 	assert_int_equal(f.size, 28);

@@ -408,9 +408,9 @@ static void test_events_go_to_agents_that_listen(void **state)
 	}
 	assert_int_equal(vconsoles[1].port[PORT_CONTROL].fifo_len <= FIFO_SIZE, 1);
 	give(1, RX1, 8);
-	char all[2 * ROOM + 1] = "";
-	strcat(all, got(1, RX1));
-	strcat(all, got(1, RX1));
+	char all[2 * ROOM + 1];
+	size_t first = (size_t)snprintf(all, sizeof(all), "%s", got(1, RX1));
+	(void)snprintf(all + first, sizeof(all) - first, "%s", got(1, RX1));
 	assert_string_equal(all + strlen(all) - 7, "behind\n");
 	assert_int_equal(guest_used_count(1, SLOT, RX1), 0);
 	/* It goes, another comes: nothing is left. */

@@ -49,8 +49,8 @@ static void offer(uint32_t at, uint32_t len)
 static void test_nothing_is_given_before_there_is_a_seed(void **state)
 {
 	(void)state;
-	uint16_t head;
-	uint32_t len;
+	uint16_t head = 0;
+	uint32_t len = 0;
 	seeded = false;
 	offer(0, 64);
 	guest_notify(0, SLOT, 0);
@@ -73,8 +73,8 @@ static void test_a_chain_gets_what_fits_and_not_more(void **state)
 		uint32_t asked, given;
 	} rows[] = { { 0, 0 }, { 1, 1 }, { 31, 31 }, { 33, 33 }, { 256, 256 }, { 257, 256 }, { 0x8000, 256 } };
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-		uint16_t head;
-		uint32_t len;
+		uint16_t head = 0;
+		uint32_t len = 0;
 		memset(DATA, 0, 0x9000);
 		offer(0, rows[i].asked);
 		guest_notify(0, SLOT, 0);

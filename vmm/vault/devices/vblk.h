@@ -11,7 +11,7 @@ void vblk_unplug(unsigned persona);
 bool vblk_busy(unsigned persona);
 
 /* Goes on with requests that had to wait in the ring, for the clients of a bit map that disk_run() returned. */
-void vblk_resume(uint32_t clients);
+void vblk_resume(uint32_t ran);
 
 /* What disk_io_done() does for a persona's request. */
 void vblk_io_done(unsigned client, struct io *io);
