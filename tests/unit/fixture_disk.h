@@ -179,7 +179,7 @@ static void swap16(uint16_t *a, uint16_t *b)
 	*b = was;
 }
 
-static void use_queue(unsigned queue)
+static inline void use_queue(unsigned queue)
 {
 	if (queue == queue_at)
 		return;
@@ -278,7 +278,7 @@ static void plug(const struct view *v)
 	plug_as(&config, v);
 }
 
-static int setup(void **state)
+static inline int setup(void **state)
 {
 	(void)state;
 	uint8_t key[XTS_KEY_LEN];
@@ -304,7 +304,7 @@ static int setup(void **state)
 }
 
 /* One request of len bytes at sector, cut into segments at random places, its data at DATA_AT + skew. Returns its result byte. */
-static int request(uint32_t type, uint64_t sector, uint32_t len, uint32_t skew, unsigned cuts)
+static inline int request(uint32_t type, uint64_t sector, uint32_t len, uint32_t skew, unsigned cuts)
 {
 	uint32_t header_at = 0xf000, result_at = 0xf100;
 	unsigned i = 1;
