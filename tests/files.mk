@@ -75,6 +75,9 @@ include tests/bench.mk
 SOAK_SECONDS ?= 1800
 # What the hostile personas count before they have had enough.
 SOAK_EXITS ?= 100000000
+# Both personas under load: ten minutes, and an hour.
+LOAD_SECONDS ?= 600 3600
 soak: $(O)/deps/test
+	+@for s in $(LOAD_SECONDS); do MVP_LOAD_S=$$s $(MAKE) --no-print-directory e2e T=load.load || exit 1; done
 	+@MVP_SOAK=$(SOAK_EXITS) $(MAKE) --no-print-directory e2e T=adversary.soak
 	+@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)

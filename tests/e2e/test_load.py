@@ -102,6 +102,11 @@ def test_load():
             # What is left over of all that would show here.
             for persona in PERSONAS:
                 handset.sh(persona, "dd if=/dev/userdata of=/dev/null bs=1048576 count=8 iflag=direct 2>/dev/null", 60)
+            # Nothing of the vault's is still in use: it has what it had before.
+            for persona in PERSONAS:
+                handset.sh(persona, "sync", 60)
+            handset.send("mvp", "disk")
+            handset.expect("mvp", r"^disk 0 requests and 0 buffers in use$", 10)
             handset.power_off()
     finally:
         echo.close()

@@ -42,6 +42,10 @@ void vconsole_room(unsigned persona)
 	(void)persona;
 }
 
+void handset_disk_status(void)
+{
+}
+
 void net_status(void)
 {
 	console_log("network");

@@ -67,6 +67,10 @@ static void random_traffic(const struct view *v)
 			aes_xts_decrypt(&crypt_key.key, s, stored + s * SECTOR, 4096);
 	}
 	assert_memory_equal(stored, model, sizeof(model));
+	unsigned slots, pages;
+	disk_in_use(&slots, &pages);
+	assert_int_equal(slots, 0);
+	assert_int_equal(pages, 0);
 	for (uint32_t i = 0; i < VIEW_AT * SECTOR; i++)
 		assert_int_equal(image[i], 0);
 }

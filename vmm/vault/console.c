@@ -13,10 +13,11 @@
  * half a second after it began. If another source prints meanwhile, the unfinished line is ended, and its rest begins with the prefix
  * again. Input is taken by lines ending with LF, CR or both:
  *     NAME|text        sends text and LF to the console of persona NAME (other control characters pass as they are)
- *     mvp|COMMAND      is for the vault: unlock PASSCODE, status, network, switch, poweroff, reset
+ *     mvp|COMMAND      is for the vault: unlock PASSCODE, status, network, disk, switch, poweroff, reset
  * `unlock` opens the persona that is locked. `status` prints `status NAME STATE` for each persona, with STATE one of waiting, locked,
- * unlocking, loading, running, off, failed, and then `status front NAME`. `network` prints counts of frames. Lines of other forms get
- * `mvp| unknown line` or `mvp| unknown command`. A line is at most 1023 bytes. Input waits while the persona it is for has no room for it.
+ * unlocking, loading, running, off, failed, and then `status front NAME`. `network` prints counts of frames, `disk` what is under way.
+ * Lines of other forms get `mvp| unknown line` or `mvp| unknown command`. A line is at most 1023 bytes. Input waits while the persona it is
+ * for has no room for it.
  *
  * A persona's console is its UART or, once it has written to that, port 0 of its virtio console. */
 #include "console.h"
@@ -362,8 +363,8 @@ static void command(const char *text, uint32_t len)
 		const char *name;
 		void (*run)(void);
 	} commands[] = {
-		{ "status", handset_status },      { "network", net_status },  { "switch", handset_switch },
-		{ "poweroff", handset_power_off }, { "reset", handset_reset },
+		{ "status", handset_status }, { "network", net_status },         { "disk", handset_disk_status },
+		{ "switch", handset_switch }, { "poweroff", handset_power_off }, { "reset", handset_reset },
 	};
 	if (begins(text, "unlock ")) {
 		handset_unlock_any((const uint8_t *)text + 7, len - 7);

@@ -96,6 +96,24 @@ uint64_t disk_sectors(void)
 	return disk.info.sectors;
 }
 
+static unsigned count_bits(uint64_t v)
+{
+	unsigned n = 0;
+	for (; v; v &= v - 1)
+		n++;
+	return n;
+}
+
+void disk_in_use(unsigned *ret_slots, unsigned *ret_pages)
+{
+	spin_lock(&disk.lock);
+	*ret_slots = count_bits(disk.slots_used);
+	*ret_pages = MVP_MAX_PERSONAS * CHUNKS + VAULT_CHUNKS;
+	for (unsigned i = 0; i < SHARES; i++)
+		*ret_pages -= count_bits(disk.share[i].chunks_free);
+	spin_unlock(&disk.lock);
+}
+
 bool disk_discards(void)
 {
 	return disk.info.discard_max && !disk.info.read_only;

@@ -52,6 +52,8 @@ struct io {
 
 const char *disk_start(void); /* NULL, or why there is no disk */
 uint64_t disk_sectors(void);
+/* What is in use now: slots of the device, pages of bounce buffers. Both 0 when nobody asks for anything. */
+void disk_in_use(unsigned *ret_slots, unsigned *ret_pages);
 bool disk_discards(void); /* the device knows IO_DISCARD */
 bool disk_unmaps(void);   /* it makes zeros itself, maybe by forgetting what is there */
 

@@ -224,6 +224,13 @@ void handset_status(void)
 	console_log("status front %s", name_of(front_persona()));
 }
 
+void handset_disk_status(void)
+{
+	unsigned slots, pages;
+	disk_in_use(&slots, &pages);
+	console_log("disk %u requests and %u buffers in use", slots, pages);
+}
+
 /* Events */
 
 void handset_poll(bool work)

@@ -18,6 +18,7 @@ void handset_persona_stopped(unsigned persona, uint64_t how);
 /* The user's wishes */
 void handset_switch(void);
 void handset_status(void);
+void handset_disk_status(void);
 void handset_power_off(void);
 void handset_reset(void);
 void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len);
