@@ -82,6 +82,8 @@ static json_t *execute(struct qmp *q, const json_t *command)
 	bool sent = json && q->fd >= 0 && send(q->fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
 	free(json);
 	free(text);
+	if (!sent)
+		fd_closep(&q->fd); /* QEMU ended between two looks */
 	return sent ? wait_message(q) : NULL;
 }
 
