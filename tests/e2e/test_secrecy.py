@@ -1,8 +1,10 @@
 """Nothing of the work side can be read off the flash."""
+import glob
 import hashlib
 import mmap
 import os
 import re
+import subprocess
 
 from kit import build, env, gpt
 from kit.env import check
@@ -16,20 +18,20 @@ def _text_of(persona, name):
         return max(f.read().splitlines(), key=len).strip()
 
 
-def _kernel_banner(persona):
-    """The text that the persona's kernel image has in it, as it was downloaded."""
-    with open(build.debian_kernel(persona), "rb") as f:
-        banner = re.search(rb"Linux version 6[ -~]{40,}", f.read())
-    check(banner, f"{persona}: no banner in its kernel image")
-    return banner[0]
+def _bash_text():
+    """A text of the shell that only work has, as its package was downloaded. (Both have the same kernel.)"""
+    text = b"GNU bash, version "
+    deb, = glob.glob(os.path.join(env.INPUTS, "work", "bash_*.deb"))
+    unpacked = subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE, check=True).stdout
+    check(text in unpacked, f"{deb} has no {text!r}")
+    return text
 
 
 def _needles(persona):
     return {
         "a file of its system": _text_of(persona, "etc/motd") if persona == "personal" else b"property of ACME Incorporated",
         "its shell's settings": b"ttyAMA0::respawn:-/bin/sh" if persona == "personal" else b"--login-program /etc/init.d/login",
-        "its kernel": _kernel_banner(persona),
-        "its kernel's release": _kernel_banner(persona).split()[2] + b" (",
+        "a program of its system": b"BusyBox v1." if persona == "personal" else _bash_text(),
         "a file of its userdata": f"minutes of the {persona} meeting".encode(),
     }
 

@@ -4,6 +4,7 @@
 
 #define UART 0x09000000ull
 #define RAM 0x40000000ull
+#define FRAME 0x200000ull /* of 480 x 960 pixels, rounded up to a block */
 
 enum { NOT_SUPPORTED = -1, INVALID_PARAMETERS = -2, ALREADY_ON = -4, INVALID_ADDRESS = -9 };
 #define EC(esr) ((esr) >> 26)
@@ -136,8 +137,10 @@ static void memory(uint64_t size)
 					    0x10000000, 0x3ffff000, 0x4000000000, 0x1000000000, 0x2000000000,           0x7ffffff000 };
 
 	check("the last word of RAM is there", (write32(RAM + size - 4, 0x1234), read32(RAM + size - 4) == 0x1234));
-	check("behind RAM there is nothing to read", refused(RAM + size, 0));
-	check("behind RAM there is nothing to write", refused(RAM + size, 1));
+	check("the frame is right above RAM", (write32(RAM + size, 0x5678), read32(RAM + size) == 0x5678));
+	check("so is all of its block", (write32(RAM + size + FRAME - 4, 0x9abc), read32(RAM + size + FRAME - 4) == 0x9abc));
+	check("behind the frame there is nothing to read", refused(RAM + size + FRAME, 0));
+	check("behind the frame there is nothing to write", refused(RAM + size + FRAME, 1));
 	for (unsigned i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
 		check("nothing outside RAM and devices", refused(outside[i], 0) && refused(outside[i], 1));
 	fault[0] = 0;
@@ -148,7 +151,7 @@ static void memory(uint64_t size)
 	check("cache maintenance of nothing is nothing", fault[0] == 0);
 	check("the board's fw_cfg is not here", read32(0x09020000) != 0x554d4551 && read32(0x09020000) != 0x51454d55);
 	unsigned devices = 0;
-	for (unsigned slot = 1; slot < 32; slot++) /* the board's disk and entropy source stand in the last slots */
+	for (unsigned slot = 6; slot < 32; slot++) /* the persona's own are before, the board's stand in the last slots */
 		devices += read32(0x0a000000 + slot * 0x200 + 8) != 0;
 	check("none of the board's devices is here", devices == 0);
 }
