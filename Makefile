@@ -28,7 +28,8 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) -fvisibility=hidden -fstac
 # SAN=1: AddressSanitizer and UBSan; keep it in its own folder: make O=build/asan SAN=1
 SAN ?= 0
 ifeq ($(SAN),1)
-ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# -O1: the tests are compiled more often than they run long.
+ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
 endif
 # FUZZ=1: the same with libFuzzer's coverage, by clang; in its own folder: make O=build/fuzz FUZZ=1 fuzz-build
 FUZZ ?= 0

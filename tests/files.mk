@@ -58,7 +58,7 @@ cli-run: all
 	@MVPCTL=$(abspath $(O)/mvpctl) O=$(abspath $(O)) tests/cli/run '$(T)'
 
 # Seconds for each fuzz target: a smoke run in check, a long one in soak.
-FUZZ_SECONDS ?= 6
+FUZZ_SECONDS ?= 4
 .PHONY: fuzz-build fuzz-run
 fuzz: $(O)/deps/test
 	+@$(MAKE) --no-print-directory O=$(O)/clang FUZZ=1 fuzz-run
