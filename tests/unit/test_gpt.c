@@ -96,7 +96,7 @@ static void test_refuses_what_does_not_fit(void **state)
 		expect_only(&d, MVP0501);
 	}
 	struct gpt_part *many CLEANUP_FREE = mem_array(struct gpt_part, 129);
-	char names[129][8];
+	char names[129][16];
 	for (int i = 0; i < 129; i++) {
 		snprintf(names[i], sizeof(names[i]), "p%d", i);
 		many[i] = part(names[i], MIB, NULL);

@@ -647,7 +647,7 @@ static void test_lock_counts_wrong_passcodes_and_the_time_to_wait(void **state)
 	set_state(1, PERSONA_LOCKED);
 	assert_string_equal(read_line(10, 2, WARN_COLOR), "wrong passcode (4)");
 	for (int left = 12; left > 0; left--) {
-		char want[16];
+		char want[32];
 		snprintf(want, sizeof(want), "wait %d s", left);
 		assert_string_equal(read_line(11, 2, WARN_COLOR), want);
 		/* The clock on it goes on by itself. */
