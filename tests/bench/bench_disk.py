@@ -14,7 +14,7 @@ NOTES = [
     "16 in flight: two threads, one on each CPU, with 8 each. The other persona is locked or off.",
     "When the host completes a request decides how many one interrupt reports: figures move by some percent from run to run.",
 ]
-REQUESTS = 2048
+REQUESTS = 512
 TIMEOUT_S = 900
 LEAST = 100
 SHOWN = 14  # functions of the profile
