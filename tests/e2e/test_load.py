@@ -67,7 +67,8 @@ def _drive(handset, seconds):
 
 def _results(handset, persona, seconds):
     """{"disk": n, "net": n, "keys": n} of a load that ended well."""
-    match = handset.expect(persona, r"^(load: disk (\d+) net (\d+) keys (\d+)|wrong: .*)\n", seconds + 120)  # a whole line: it comes in pieces
+    # A whole line: it comes in pieces.
+    match = handset.expect(persona, r"^(load: disk (\d+) net (\d+) keys (\d+)|wrong: .*)\n", seconds + 120)
     check(match[2], f"{persona}: {match[1]}")
     text = handset.text[persona]
     beats = re.findall(r"^beat (\d+) (\d+)$", text, re.M)
