@@ -195,6 +195,25 @@ static void test_many_requests_in_flight_complete(void **state)
 	assert_false(vblk_busy(0));
 }
 
+/* What a persona reads or writes of its encrypted disk, whole units or parts, stays in no buffer of the vault. */
+static void test_no_plaintext_stays_in_bounce_buffers(void **state)
+{
+	(void)state;
+	static const uint8_t text[16] = { 's', 'e', 'c', 'r', 'e', 't', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
+	static const uint32_t lens[] = { 4096, 512, 1024 };
+	plug(&secret_view);
+	for (unsigned n = 0; n < ARRAY_LEN(lens); n++) {
+		for (uint32_t i = 0; i < lens[n]; i += sizeof(text))
+			memcpy(ram_bytes + DATA_AT + i, text, sizeof(text));
+		assert_int_equal(request(TYPE_OUT, 8 * n, lens[n], 0, 0), 0);
+		memset(ram_bytes + DATA_AT, 0, lens[n]);
+		assert_int_equal(request(TYPE_IN, 8 * n, lens[n], 0, 0), 0);
+		assert_memory_equal(ram_bytes + DATA_AT, text, sizeof(text));
+		for (const uint8_t *b = bounce[0]; b < (const uint8_t *)bounce + sizeof(bounce); b += sizeof(text))
+			assert_memory_not_equal(b, text, sizeof(text));
+	}
+}
+
 static void test_written_data_is_what_was_offered(void **state)
 {
 	(void)state;
@@ -486,6 +505,7 @@ int main(void)
 		cmocka_unit_test_setup(test_ranges_are_checked, setup),
 		cmocka_unit_test_setup(test_discards_forget_whole_units_and_nothing_else, setup),
 		cmocka_unit_test_setup(test_many_requests_in_flight_complete, setup),
+		cmocka_unit_test_setup(test_no_plaintext_stays_in_bounce_buffers, setup),
 		cmocka_unit_test_setup(test_written_data_is_what_was_offered, setup),
 		cmocka_unit_test_setup(test_requests_outside_the_disk_fail, setup),
 		cmocka_unit_test_setup(test_flush_and_id_and_device_errors, setup),

@@ -566,6 +566,8 @@ static void took(struct slot *s)
 		crypt_decrypt(crypt, s->sector, s->segs, s->segs_count, scratch_unit[arch_cpu()]);
 	if (s->kind == SLOT_PART_READ)
 		advance(io, &seg, &offset, s->bytes, flat + s->skip, true);
+	if (s->kind == SLOT_PART_READ && crypt)
+		wipe(flat, s->segs[0].len); /* the persona's data is in its memory only */
 	if (s->kind != SLOT_PART_WRITE)
 		return;
 	gather(io, &seg, &offset, s->bytes, flat + s->skip);
