@@ -7,31 +7,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "tests/unit/counted_ring.h"
 #include "vmm/vault/crypt.c"
-#include "vmm/vault/devices/ring.c"
-
-static uint64_t ring_ops, ring_ops_limit;
-
-/* What is counted: chains taken, refused and given back. Looks into an empty ring are not. */
-static enum ring_got counted_pop(struct ring *r, const struct ram *ram, struct ring_chain *ret_chain)
-{
-	enum ring_got got = ring_pop(r, ram, ret_chain);
-	ring_ops += got != RING_EMPTY;
-	return got;
-}
-
-static bool counted_push(struct ring *r, uint16_t head, uint32_t written)
-{
-	ring_ops++;
-	return ring_push(r, head, written);
-}
-
-#define ring_pop counted_pop
-#define ring_push counted_push
 #include "vmm/vault/devices/vblk.c"
 #include "vmm/vault/devices/vdev.c"
 #include "vmm/vault/disk.c"
 #include "vmm/vault/lib.c"
+
+static uint64_t ring_ops_limit;
 
 static const struct mvp_vault_persona config = { .name = "fuzz", .vcpus = 2, .discard = 1 };
 

@@ -13,24 +13,7 @@ extern struct mvp_vault_config host_config;
 struct mvp_vault_config host_config;
 __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 
-#include "vmm/vault/devices/ring.c"
-
-static uint64_t ring_operations;
-
-static enum ring_got counted_pop(struct ring *r, const struct ram *ram, struct ring_chain *ret_chain)
-{
-	ring_operations++;
-	return ring_pop(r, ram, ret_chain);
-}
-
-static bool counted_push(struct ring *r, uint16_t head, uint32_t written)
-{
-	ring_operations++;
-	return ring_push(r, head, written);
-}
-
-#define ring_pop counted_pop
-#define ring_push counted_push
+#include "counted_ring.h"
 #define get vdev_get /* statics of files that are compiled together */
 #include "vmm/vault/devices/vdev.c"
 #undef get
@@ -160,9 +143,9 @@ static inline void guest_count(const char *name)
 	static uint64_t limit;
 	const char *text = getenv("MVP_RING_OPS");
 	limit = limit ? limit : text ? strtoull(text, NULL, 10) : UINT64_MAX;
-	if (ring_operations < limit)
+	if (ring_ops < limit)
 		return;
-	fprintf(stderr, "%s: %llu ring operations\n", name, (unsigned long long)ring_operations);
+	fprintf(stderr, "%s: %llu ring operations\n", name, (unsigned long long)ring_ops);
 	_exit(0); /* libFuzzer takes exit() for a crash */
 }
 

@@ -19,25 +19,7 @@ __attribute__((noinline)) void input_tick(uint64_t now);
 #include "vmm/vault/devices/vinput.h"
 __attribute__((noinline)) void vinput_plug(const struct guest *g);
 
-#include "vmm/vault/devices/ring.c"
-
-static uint64_t ring_ops; /* chains taken, refused and given back */
-
-static enum ring_got counted_pop(struct ring *r, const struct ram *ram, struct ring_chain *ret_chain)
-{
-	enum ring_got got = ring_pop(r, ram, ret_chain);
-	ring_ops += got != RING_EMPTY;
-	return got;
-}
-
-static bool counted_push(struct ring *r, uint16_t head, uint32_t written)
-{
-	ring_ops++;
-	return ring_push(r, head, written);
-}
-
-#define ring_pop counted_pop
-#define ring_push counted_push
+#include "counted_ring.h"
 #include "vmm/vault/devices/vdev.c"
 #include "vmm/vault/devices/vinput.c"
 #include "vmm/vault/drivers/virtio.h"
