@@ -118,6 +118,8 @@ static int fastboot_plan(const struct bundle *b, void **ret_state, struct diag *
 	s->current = b->parts_count;
 	s->members = mem_array(struct member, b->parts_count);
 	for (size_t i = 0; i < b->parts_count; i++) {
+		if (b->parts[i].own)
+			continue;
 		if (plan_member(&b->parts[i], &s->members[i], d) < 0)
 			return -1;
 		inner_max += zip_bound(s->members[i].len, s->members[i].name);
@@ -164,6 +166,8 @@ static int fastboot_write(void *state, size_t part, uint64_t at, const void *dat
 {
 	struct fastboot *s = state;
 	const struct member *m = &s->members[part];
+	if (s->b->parts[part].own)
+		return 0;
 	if (part != s->current && begin_member(s, part, d) < 0)
 		return -1;
 	if (s->sparse)

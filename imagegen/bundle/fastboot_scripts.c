@@ -11,8 +11,10 @@ void fastboot_emit_android_info(const struct bundle *b, struct buf *out)
 void fastboot_emit_fastboot_info(const struct bundle *b, struct buf *out)
 {
 	buf_puts(out, "version 1\n");
-	for (size_t i = 0; i < b->parts_count; i++)
-		buf_printf(out, "flash %s\n", b->parts[i].name);
+	for (size_t i = 0; i < b->parts_count; i++) {
+		if (!b->parts[i].own)
+			buf_printf(out, "flash %s\n", b->parts[i].name);
+	}
 }
 
 void fastboot_emit_sh(const struct bundle *b, struct buf *out)
@@ -47,8 +49,10 @@ void fastboot_emit_sh(const struct bundle *b, struct buf *out)
 		   "}\n"
 		   "\n",
 		   b->product, b->version, b->board, b->board, b->product, b->version);
-	for (size_t i = 0; i < b->parts_count; i++)
-		buf_printf(out, "flash %s\n", b->parts[i].name);
+	for (size_t i = 0; i < b->parts_count; i++) {
+		if (!b->parts[i].own)
+			buf_printf(out, "flash %s\n", b->parts[i].name);
+	}
 	buf_puts(out, "fastboot reboot\n");
 }
 
@@ -69,11 +73,13 @@ void fastboot_emit_bat(const struct bundle *b, struct buf *out)
 		   "MKDIR \"%%WORK%%\"\r\n"
 		   "IF ERRORLEVEL 1 EXIT /B 1\r\n",
 		   b->product, b->version, b->board, b->board);
-	for (size_t i = 0; i < b->parts_count; i++)
-		buf_printf(out,
-			   "CALL :flash %s\r\n"
-			   "IF ERRORLEVEL 1 GOTO failed\r\n",
-			   b->parts[i].name);
+	for (size_t i = 0; i < b->parts_count; i++) {
+		if (!b->parts[i].own)
+			buf_printf(out,
+				   "CALL :flash %s\r\n"
+				   "IF ERRORLEVEL 1 GOTO failed\r\n",
+				   b->parts[i].name);
+	}
 	buf_printf(out,
 		   "RMDIR /S /Q \"%%WORK%%\"\r\n"
 		   "fastboot reboot\r\n"

@@ -13,6 +13,7 @@ struct bundle_part {
 	uint8_t uuid[16];
 	bool encrypted; /* ciphertext: packers store it uncompressed */
 	bool fill;      /* holes must be written as zeros on the device (hashed or encrypted content), never left as they were */
+	bool own;       /* the device's own, in place since the flash was partitioned: what flashes devices leaves it alone */
 };
 
 struct bundle {

@@ -25,8 +25,10 @@
 #include "imagegen/graph/secrets.h"
 #include "imagegen/hyp/board.h"
 #include "imagegen/hyp/sources.h"
+#include "mvp/identity.h"
 
-enum { OEM_MAX = 16, PARTS = 1 + PERSONA_MAX, PACKERS_MAX = 16 };
+/* Parts are made by tasks; the device's own partitions follow them, empty. */
+enum { OEM_MAX = 16, PARTS = 1 + PERSONA_MAX, OWN_PARTS = 2, ALL_PARTS = PARTS + OWN_PARTS, PACKERS_MAX = 16 };
 
 /* One artifact made by a thread of its own, with diagnostics of its own. */
 struct task {
@@ -60,6 +62,7 @@ struct build {
 	struct task tasks[PARTS];
 	struct hyp_result hyp;
 	struct image *boot;
+	struct image *own[OWN_PARTS];
 };
 
 static void build_fini(struct build *b)
@@ -74,6 +77,8 @@ static void build_fini(struct build *b)
 	}
 	hyp_result_fini(&b->hyp);
 	image_free(b->boot);
+	for (size_t i = 0; i < OWN_PARTS; i++)
+		image_free(b->own[i]);
 	secret_wipe(b->master, sizeof(b->master));
 	tmpdir_free(b->tmp);
 	/* A failed build leaves the folder as it found it; one that has files in it stays. */
@@ -284,7 +289,24 @@ static int make_boot(struct build *b)
 	return bootimg_compose(&parts, &b->boot, b->d);
 }
 
-static int plan_parts(struct build *b, struct bundle_part parts[PARTS], uint8_t ret_disk_uuid[16])
+/* What a device is given when it is provisioned, and what it remembers (mvp/identity.h, mvp/state.h): a place, and nothing in it yet. */
+static void plan_own(struct build *b, struct bundle_part parts[OWN_PARTS], const uint8_t digest[32])
+{
+	static const struct {
+		const char *name, *uuid;
+		uint64_t len;
+	} own[OWN_PARTS] = {
+		{ MVP_KEYS_PARTITION, "mvp handset partition mvp_keys uuid", MVP_KEYS_PARTITION_LEN },
+		{ MVP_STATE_PARTITION, "mvp handset partition mvp_state uuid", MVP_STATE_PARTITION_LEN },
+	};
+	for (size_t i = 0; i < OWN_PARTS; i++) {
+		b->own[i] = image_hole(own[i].len);
+		parts[i] = (struct bundle_part){ .name = own[i].name, .img = b->own[i], .len = own[i].len, .own = true };
+		derive_uuid(b->master, digest, own[i].uuid, parts[i].uuid);
+	}
+}
+
+static int plan_parts(struct build *b, struct bundle_part parts[ALL_PARTS], uint8_t ret_disk_uuid[16])
 {
 	uint8_t digest[32];
 	build_digest(b, digest);
@@ -301,6 +323,7 @@ static int plan_parts(struct build *b, struct bundle_part parts[PARTS], uint8_t 
 		info = mem_printf("mvp handset partition %s uuid", parts[i].name);
 		derive_uuid(b->master, digest, info, parts[i].uuid);
 	}
+	plan_own(b, parts + PARTS, digest);
 	return 0;
 }
 
@@ -343,31 +366,31 @@ static void collect_inputs(struct build *b, struct build_result *r)
 	r->inputs_count = kept;
 }
 
-static void report(struct build *b, const struct bundle_part parts[PARTS], struct build_result *r)
+static void report(struct build *b, const struct bundle_part parts[ALL_PARTS], struct build_result *r)
 {
 	r->layout = b->layout;
 	r->core_text = b->hyp.core_text;
 	r->core_image = b->hyp.core_image;
 	r->vault_image = b->hyp.vault_image;
-	for (size_t i = 0; i < PARTS; i++) {
+	for (size_t i = 0; i < ALL_PARTS; i++) {
 		(void)snprintf(r->parts[i].name, sizeof(r->parts[i].name), "%s", parts[i].name);
 		r->parts[i].len = parts[i].len;
 		r->parts[i].data_len = data_len(parts[i].img);
 		r->parts[i].encrypted = parts[i].encrypted;
 	}
-	r->parts_count = PARTS;
+	r->parts_count = ALL_PARTS;
 	collect_inputs(b, r);
 }
 
 static int pack(struct build *b, struct build_result *r)
 {
-	struct bundle_part parts[PARTS];
+	struct bundle_part parts[ALL_PARTS];
 	struct bundle bundle = {
 		.product = b->m->name.s,
 		.version = b->m->version.s,
 		.board = b->board->name.s,
 		.parts = parts,
-		.parts_count = PARTS,
+		.parts_count = ALL_PARTS,
 		.epoch = b->opts->epoch,
 		.out_dir = b->opts->out_dir,
 	};
