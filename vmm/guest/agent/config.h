@@ -1,0 +1,23 @@
+/* What the agent is told: the defaults, /etc/mvp/agent.conf, options. */
+#ifndef GUEST_AGENT_CONFIG_H
+#define GUEST_AGENT_CONFIG_H
+
+#include "agent.h"
+
+#define CONFIG_TEXT_MAX 512u
+
+struct config {
+	char orders[CONFIG_TEXT_MAX];  /* address that orders are fetched from; empty: none are */
+	char ca[CONFIG_TEXT_MAX];      /* file with the certificates that https trusts; empty: the persona's own */
+	char state[CONFIG_TEXT_MAX];   /* folder of what outlives a restart */
+	char socket[CONFIG_TEXT_MAX];  /* for mvp-agent's other commands */
+	char control[CONFIG_TEXT_MAX]; /* device file of the control port; empty: found by the port's name */
+	char interval[16];             /* seconds between looks for orders */
+	uint64_t interval_ms;
+};
+
+/* False, with a log line, if something in it is wrong. args: those of the command line, each --NAME=VALUE; a file that is named by --config
+ * must be there. Returns in ret_rest the first that is none of these. */
+bool config_read(struct config *c, char *const *args, char *const **ret_rest);
+
+#endif

@@ -1,0 +1,21 @@
+/* A transfer in a process of its own: one at a time, bounded in time. http:// is done by http.c in a child of the agent; https:// by the
+ * program mvp-https, which needs the persona's libcurl and is started only then. */
+#ifndef GUEST_AGENT_FETCH_H
+#define GUEST_AGENT_FETCH_H
+
+#include "http.h"
+
+struct fetch {
+	int fd; /* the child's output, to be polled; -1: none */
+	int pid;
+	size_t len;
+	uint8_t data[HTTP_HEAD_MAX + HTTP_BODY_MAX];
+};
+
+/* The request's strings are borrowed for the call. ca: a file of certificates, or NULL for the persona's own. False with a log line. */
+bool fetch_start(struct fetch *f, const struct http_request *r, const char *ca);
+/* There is something to read. 0: go on; 1: done, ret is set; -1: failed, said in the log. After 1 and -1 another may start. */
+int fetch_read(struct fetch *f, struct http_answer *ret);
+void fetch_stop(struct fetch *f);
+
+#endif
