@@ -355,6 +355,7 @@ static void collect_inputs(struct build *b, struct build_result *r)
 			args_add(&all, b->tasks[i].disk.inputs.v[k]);
 	}
 	sources_files(&all);
+	args_add(&all, b->hyp.library);
 	qsort(all.v, all.count, sizeof(*all.v), by_path);
 	for (size_t i = 0; i < all.count; i++) {
 		if (kept && !strcmp(all.v[kept - 1], all.v[i]))

@@ -24,6 +24,8 @@ enum { TEXT_MAX = 1 << 20, BINARY_MAX = 64 << 20 };
 #define GENERAL_ONLY "-mgeneral-regs-only"
 #define SIMD_ARCH "-march=armv8-a+crypto"
 #define COMPILER_PACKAGE "gcc-aarch64-linux-gnu"
+#define LIBRARY "libbearssl.a" /* the vault's public key arithmetic */
+#define LIBRARY_PACKAGE "libbearssl-dev:arm64"
 
 struct job {
 	struct args args;
@@ -38,6 +40,7 @@ struct compile {
 	char *cross;                      /* prefix of the tools */
 	char *cflags;                     /* text of vmm/cflags */
 	char *core_cflags, *vault_cflags; /* of vmm/PART.cflags, used when compiling and linking */
+	char *library;                    /* path of LIBRARY */
 	unsigned jobs_at_once;
 	struct job *jobs;
 	size_t count, cap;
@@ -57,6 +60,7 @@ static void compile_fini(struct compile *c)
 	free(c->cflags);
 	free(c->core_cflags);
 	free(c->vault_cflags);
+	free(c->library);
 }
 
 static int read_text(const char *path, char **ret, struct diag *d)
@@ -100,6 +104,24 @@ static int find_compiler(const struct compile *c, struct diag *d)
 	args_addf(&a, "%sgcc", c->cross);
 	args_add(&a, "-dumpversion");
 	return run_tool(&a, "asking the compiler for its version", &output, d);
+}
+
+/* The compiler knows where libraries for its machine lie; what it does not find it names as it was asked. */
+static int find_library(struct compile *c, struct diag *d)
+{
+	struct args a CLEANUP(args_fini) = { 0 };
+	struct buf output CLEANUP(buf_fini) = BUF_INIT;
+	args_addf(&a, "%sgcc", c->cross);
+	args_add(&a, "-print-file-name=" LIBRARY);
+	if (run_tool(&a, "asking the compiler for a library", &output, d))
+		return -1;
+	if (!output.len || output.data[0] != '/') {
+		(void)diag_fail(d, MVP0701, NULL, "'" LIBRARY "' for arm64 was not found: the hypervisor cannot be linked");
+		diag_hint(d, "install the Debian package " LIBRARY_PACKAGE " (dpkg --add-architecture arm64 makes it known)");
+		return -1;
+	}
+	c->library = mem_strndup((const char *)output.data, output.len - (output.data[output.len - 1] == '\n'));
+	return 0;
 }
 
 static struct job *add_job(struct compile *c)
@@ -282,7 +304,7 @@ static const struct layout_region *region(const struct layout *l, const char *na
 static int build_vault(struct compile *c, size_t first, size_t end, const struct layout *l, struct diag *d)
 {
 	uint64_t text;
-	if (link_part(c, "vault", NULL, first, end, d))
+	if (link_part(c, "vault", c->library, first, end, d))
 		return -1;
 	return check_elf(c, "vault", MVP_VAULT_BASE, region(l, "vault")->size, &text, d);
 }
@@ -319,7 +341,7 @@ static int prepare(struct compile *c, struct diag *d)
 	vault = mem_printf("%s/vault.cflags", c->vmm);
 	if (read_text(cflags, &c->cflags, d) || read_text(core, &c->core_cflags, d) || read_text(vault, &c->vault_cflags, d))
 		return -1;
-	return find_compiler(c, d);
+	return find_compiler(c, d) || find_library(c, d) ? -1 : 0;
 }
 
 static int add_config(struct compile *c, const char *part,
@@ -349,6 +371,7 @@ int hyp_build(const struct board *b, const struct manifest *m, const struct layo
 		return -1;
 	if (build_vault(&c, 0, core_first, l, d) || build_core(&c, core_first, l, &result, d))
 		return -1;
+	result.library = TAKE(c.library);
 	*ret = result;
 	return 0;
 }
@@ -356,5 +379,6 @@ int hyp_build(const struct board *b, const struct manifest *m, const struct layo
 void hyp_result_fini(struct hyp_result *r)
 {
 	free(r->image);
+	free(r->library);
 	*r = (struct hyp_result){ 0 };
 }

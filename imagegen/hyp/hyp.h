@@ -35,6 +35,7 @@ struct hyp_result {
 	uint8_t *image; /* flat, starts with an arm64 Linux Image header; malloc'd */
 	size_t image_len;
 	uint64_t core_text, core_image, vault_image; /* bytes; what the size budget counts */
+	char *library;                               /* path of the library that the vault was linked with; malloc'd */
 };
 /* Compiles core and vault in tmp_dir with jobs compilers at once. */
 MUST_USE int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const char *tmp_dir, unsigned jobs,

@@ -49,7 +49,7 @@ void sha256_end(struct sha256 *s, uint8_t ret_digest[SHA256_LEN])
 	wipe(s, sizeof(*s));
 }
 
-static void hmac_key(uint32_t state[8], const uint8_t key[SHA256_BLOCK], uint8_t pad)
+static void hmac_pad(uint32_t state[8], const uint8_t key[SHA256_BLOCK], uint8_t pad)
 {
 	uint8_t block[SHA256_BLOCK];
 	for (size_t i = 0; i < SHA256_BLOCK; i++)
@@ -57,6 +57,54 @@ static void hmac_key(uint32_t state[8], const uint8_t key[SHA256_BLOCK], uint8_t
 	memcpy(state, initial, sizeof(initial));
 	sha256_compress(state, block, 1);
 	wipe(block, sizeof(block));
+}
+
+/* The states after the two key blocks. */
+static void hmac_key(const uint8_t *key, size_t key_len, uint32_t ret_inner[8], uint32_t ret_outer[8])
+{
+	uint8_t block[SHA256_BLOCK] = { 0 };
+	if (key_len > SHA256_BLOCK) {
+		struct sha256 s;
+		sha256_init(&s);
+		sha256_add(&s, key, key_len);
+		sha256_end(&s, block);
+	} else {
+		memcpy(block, key, key_len);
+	}
+	hmac_pad(ret_inner, block, 0x36);
+	hmac_pad(ret_outer, block, 0x5c);
+	wipe(block, sizeof(block));
+}
+
+void hmac_sha256_init(struct hmac_sha256 *h, const uint8_t *key, size_t key_len)
+{
+	hmac_key(key, key_len, h->inner.state, h->outer);
+	h->inner.len = SHA256_BLOCK;
+}
+
+void hmac_sha256_add(struct hmac_sha256 *h, const void *data, size_t len)
+{
+	sha256_add(&h->inner, data, len);
+}
+
+void hmac_sha256_end(struct hmac_sha256 *h, uint8_t ret_mac[SHA256_LEN])
+{
+	uint8_t digest[SHA256_LEN];
+	sha256_end(&h->inner, digest);
+	memcpy(h->inner.state, h->outer, sizeof(h->outer));
+	h->inner.len = SHA256_BLOCK;
+	sha256_add(&h->inner, digest, sizeof(digest));
+	sha256_end(&h->inner, ret_mac);
+	wipe(digest, sizeof(digest));
+	wipe(h, sizeof(*h));
+}
+
+void hmac_sha256(const uint8_t *key, size_t key_len, const void *data, size_t len, uint8_t ret_mac[SHA256_LEN])
+{
+	struct hmac_sha256 h;
+	hmac_sha256_init(&h, key, key_len);
+	hmac_sha256_add(&h, data, len);
+	hmac_sha256_end(&h, ret_mac);
 }
 
 /* state continues from a key block with one last message block: 32 bytes of data, padding, and the length of 96 bytes. */
@@ -103,19 +151,8 @@ static void first_round(struct pbkdf2 *k)
 void pbkdf2_start(struct pbkdf2 *k, const uint8_t *password, size_t password_len, const uint8_t *salt, size_t salt_len, uint32_t iterations,
 		  size_t out_len)
 {
-	uint8_t key[SHA256_BLOCK] = { 0 };
-	if (password_len > SHA256_BLOCK) {
-		struct sha256 s;
-		sha256_init(&s);
-		sha256_add(&s, password, password_len);
-		sha256_end(&s, key);
-	} else {
-		memcpy(key, password, password_len);
-	}
 	memset(k, 0, sizeof(*k));
-	hmac_key(k->inner, key, 0x36);
-	hmac_key(k->outer, key, 0x5c);
-	wipe(key, sizeof(key));
+	hmac_key(password, password_len, k->inner, k->outer);
 	k->salt_len = min_u64(salt_len, sizeof(k->salt));
 	memcpy(k->salt, salt, k->salt_len);
 	k->iterations = iterations;

@@ -19,6 +19,16 @@ void sha256_init(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t len);
 void sha256_end(struct sha256 *s, uint8_t ret_digest[SHA256_LEN]); /* and wipes s */
 
+/* HMAC-SHA256 (RFC 2104). */
+struct hmac_sha256 {
+	struct sha256 inner;
+	uint32_t outer[8]; /* state after the outer key block */
+};
+void hmac_sha256_init(struct hmac_sha256 *h, const uint8_t *key, size_t key_len);
+void hmac_sha256_add(struct hmac_sha256 *h, const void *data, size_t len);
+void hmac_sha256_end(struct hmac_sha256 *h, uint8_t ret_mac[SHA256_LEN]); /* and wipes h */
+void hmac_sha256(const uint8_t *key, size_t key_len, const void *data, size_t len, uint8_t ret_mac[SHA256_LEN]);
+
 /* PBKDF2-HMAC-SHA256 in steps. An iteration costs two compressions, because the padded keys are compressed once (RFC 2104, section 4). */
 struct pbkdf2 {
 	uint32_t inner[8], outer[8]; /* HMAC states after the key block */
