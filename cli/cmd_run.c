@@ -274,7 +274,12 @@ static int make_argv(struct handset *h)
 	args_addf(&h->argv, "/proc/self/fd/%d", h->kernel_fd);
 	args_add(&h->argv, "-drive");
 	args_addf(&h->argv, "if=none,id=flash,format=raw,cache=writeback%s,file=%s", h->args->snapshot ? ",snapshot=on" : "", disk);
-	two(h, "-device", "virtio-blk-device,drive=flash");
+	if (board_has_sdhci(h->board)) {
+		two(h, "-device", "sdhci-pci");
+		two(h, "-device", "sd-card,drive=flash");
+	} else {
+		two(h, "-device", "virtio-blk-device,drive=flash");
+	}
 	two(h, "-device", "virtio-rng-device");
 	if (h->board->display.type.s) {
 		two(h, "-device", "virtio-keyboard-device");

@@ -80,7 +80,7 @@ static int disk_plan(const struct bundle *b, void **ret_state, struct diag *d)
 		memcpy(s->parts[i].type, gpt_type_linux, sizeof(gpt_type_linux));
 		memcpy(s->parts[i].uuid, b->parts[i].uuid, sizeof(s->parts[i].uuid));
 	}
-	if (gpt_compose(s->parts, b->parts_count, b->disk_uuid, 0, &s->frame, d) < 0)
+	if (gpt_compose(s->parts, b->parts_count, b->disk_uuid, b->flash_len, &s->frame, d) < 0)
 		return -1;
 	s->md = EVP_MD_CTX_new();
 	if (!s->md || EVP_DigestInit_ex(s->md, EVP_sha256(), NULL) != 1)

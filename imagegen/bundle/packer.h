@@ -22,6 +22,7 @@ struct bundle {
 	struct bundle_part *parts;
 	size_t parts_count;
 	uint8_t disk_uuid[16];
+	uint64_t flash_len;  /* bytes of the board's flash; 0: as large as the partitions need */
 	int64_t epoch;       /* times inside archives */
 	const char *out_dir; /* exists; outputs appear there under their final name only when all of them are complete */
 };

@@ -390,6 +390,7 @@ static int pack(struct build *b, struct build_result *r)
 		.product = b->m->name.s,
 		.version = b->m->version.s,
 		.board = b->board->name.s,
+		.flash_len = b->board->storage.size.v,
 		.parts = parts,
 		.parts_count = ALL_PARTS,
 		.epoch = b->opts->epoch,

@@ -22,6 +22,7 @@ static const char *const triggers[] = { "edge", "level", NULL };
 /* Fixed values of the drivers there are: a board with something else needs a driver, so the key is read and checked, not skipped. */
 static const char *const uart_types[] = { "pl011", NULL };
 static const char *const rtc_types[] = { "pl031", NULL };
+static const char *const storage_types[] = { "virtio-blk", "sdhci-pci", NULL };
 static const char *const display_types[] = { "ramfb", NULL };
 
 struct board_file {
@@ -59,6 +60,12 @@ static const struct profile_field fields[] = {
 	FIELD("virtio-mmio.interrupt", NUM, virtio_intid, REQUIRED, SPI),
 	FIELD("virtio-mmio.trigger", STR, virtio_trigger, REQUIRED, .choices = triggers),
 	FIELD("fw-cfg.base", NUM, fw_cfg),
+	FIELD("storage.type", STR, storage.type, .choices = storage_types),
+	FIELD("storage.size", SIZE, storage.size),
+	FIELD("storage.ecam", NUM, storage.ecam),
+	FIELD("storage.window", NUM, storage.window),
+	FIELD("storage.window-size", SIZE, storage.window_size, .min = 0x1000),
+	FIELD("storage.interrupt", NUM, storage.intid, SPI),
 	FIELD("display.type", STR, display.type, .choices = display_types),
 	FIELD("display.width", NUM, display.width, .min = 160, .max = 4096),
 	FIELD("display.height", NUM, display.height, .min = 160, .max = 4096),
@@ -140,6 +147,44 @@ static int check_display(const struct board *b, struct diag *d)
 	return 0;
 }
 
+bool board_has_sdhci(const struct board *b)
+{
+	return b->storage.type.s && !strcmp(b->storage.type.s, "sdhci-pci");
+}
+
+static int check_storage(const struct board *b, struct diag *d)
+{
+	const struct {
+		const char *key;
+		const struct mnum *value;
+	} keys[] = { { "ecam", &b->storage.ecam },
+		     { "window", &b->storage.window },
+		     { "window-size", &b->storage.window_size },
+		     { "interrupt", &b->storage.intid } };
+	bool sdhci = board_has_sdhci(b);
+	uint64_t end;
+	int rc = 0;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		if (sdhci && !keys[i].value->given)
+			rc = diag_fail(d, MVP0709, &b->storage.type.loc, "a storage of type 'sdhci-pci' needs 'storage.%s'", keys[i].key);
+		if (!sdhci && keys[i].value->given)
+			rc = diag_fail(d, MVP0709, &keys[i].value->loc, "'storage.%s' needs 'storage.type: sdhci-pci' beside it",
+				       keys[i].key);
+	}
+	if (b->storage.size.v % MIB)
+		rc = diag_fail(d, MVP0709, &b->storage.size.loc, "'storage.size' must be a multiple of 1 MiB");
+	if (!sdhci || rc)
+		return rc;
+	if (b->storage.window_size.v % 0x1000)
+		rc = diag_fail(d, MVP0709, &b->storage.window_size.loc, "'storage.window-size' must be a multiple of 4096");
+	rc |= check_device(&b->storage.ecam, MVP_PCI_BUS_SIZE, "storage.ecam", d);
+	rc |= check_device(&b->storage.window, b->storage.window_size.v, "storage.window", d);
+	/* ADMA2 with 32-bit addresses reads and writes the personas' memory. */
+	if (__builtin_add_overflow(b->ram_base.v, b->ram_size.v, &end) || end > (uint64_t)UINT32_MAX + 1)
+		rc = diag_fail(d, MVP0709, &b->ram_size.loc, "the RAM ends above 4 GiB, where storage of type 'sdhci-pci' cannot reach");
+	return rc;
+}
+
 int board_check(const struct board *b, struct diag *d)
 {
 	uint64_t virtio_len = b->virtio_stride.v * b->virtio_count.v;
@@ -152,6 +197,7 @@ int board_check(const struct board *b, struct diag *d)
 	if (b->fw_cfg.given)
 		rc |= check_device(&b->fw_cfg, 0x1000, "fw-cfg.base", d);
 	rc |= check_display(b, d);
+	rc |= check_storage(b, d);
 	if (b->virtio_intid.v + b->virtio_count.v > 1020)
 		rc |= diag_fail(d, MVP0709, &b->virtio_intid.loc, "the interrupts of 'virtio-mmio' end beyond 1019");
 	if (b->qemu.machine.s && (!b->qemu.cpu.s || !b->qemu.smp.given))

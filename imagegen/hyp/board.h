@@ -18,6 +18,12 @@ struct board {
 	struct mstr virtio_trigger; /* "edge" or "level" */
 	struct mnum fw_cfg;
 	struct {
+		struct mstr type;                      /* "virtio-blk" (default) or "sdhci-pci" */
+		struct mnum size;                      /* bytes of the flash; 0: as large as what is on it */
+		struct mnum ecam, window, window_size; /* of PCI: configuration space of bus 0, memory for BARs */
+		struct mnum intid;                     /* of INTA of PCI device 0; the other three follow */
+	} storage;
+	struct {
 		struct mstr type;               /* "ramfb"; s NULL: the board has no display */
 		struct mnum width, height, bar; /* pixels; height is the frame's, without the bar's lines */
 	} display;
@@ -31,6 +37,8 @@ struct board {
 
 /* Bytes of a line of the screen, bar and frame alike. */
 uint64_t board_stride(const struct board *b);
+
+bool board_has_sdhci(const struct board *b);
 
 /* Checks that reach across keys; profile_load has done those of single ones. */
 MUST_USE int board_check(const struct board *b, struct diag *d);

@@ -33,6 +33,8 @@ static void vault_mmio(struct buf *out, const struct board *b)
 		{ &b->rtc, PAGE },
 		{ &b->fw_cfg, PAGE },
 		{ &b->virtio, align_up(b->virtio_stride.v * b->virtio_count.v, PAGE) },
+		{ &b->storage.ecam, MVP_PCI_BUS_SIZE },
+		{ &b->storage.window, b->storage.window_size.v },
 	};
 	unsigned count = 0;
 	_Static_assert(ARRAY_LEN(devices) <= MVP_MAX_VAULT_MMIO, "vault_mmio");
@@ -49,11 +51,14 @@ static void vault_mmio(struct buf *out, const struct board *b)
 static void vault_irqs(struct buf *out, const struct board *b)
 {
 	bool edge = !strcmp(b->virtio_trigger.s, "edge");
+	unsigned pci = board_has_sdhci(b) ? MVP_PCI_INTS : 0;
 	(void)buf_puts(out, "\t.vault_irqs = {\n");
 	(void)buf_printf(out, "\t\t{ %" PRIu64 ", 0, 0 },\n\t\t{ %" PRIu64 ", 0, 0 },\n", b->uart_intid.v, b->rtc_intid.v);
 	for (uint64_t i = 0; i < b->virtio_count.v; i++)
 		(void)buf_printf(out, "\t\t{ %" PRIu64 ", %d, 0 },\n", b->virtio_intid.v + i, edge);
-	(void)buf_printf(out, "\t},\n\t.vault_irqs_count = %" PRIu64 ",\n", 2 + b->virtio_count.v);
+	for (unsigned i = 0; i < pci; i++)
+		(void)buf_printf(out, "\t\t{ %" PRIu64 ", 0, 0 },\n", b->storage.intid.v + i);
+	(void)buf_printf(out, "\t},\n\t.vault_irqs_count = %" PRIu64 ",\n", 2 + b->virtio_count.v + pci);
 }
 
 int config_core(const struct board *b, const struct manifest *m, const struct layout *l, struct buf *ret, struct diag *d)
@@ -170,6 +175,16 @@ static void display(struct buf *out, const struct board *b, const struct layout 
 	(void)buf_puts(out, " },\n");
 }
 
+static void storage(struct buf *out, const struct board *b)
+{
+	if (!board_has_sdhci(b))
+		return;
+	(void)buf_printf(out,
+			 "\t.storage = MVP_STORAGE_SDHCI,\n\t.pci_ecam_pa = 0x%" PRIx64 ",\n\t.pci_mmio_pa = 0x%" PRIx64
+			 ",\n\t.pci_mmio_size = 0x%" PRIx64 ",\n\t.pci_intid = %" PRIu64 ",\n",
+			 b->storage.ecam.v, b->storage.window.v, b->storage.window_size.v, b->storage.intid.v);
+}
+
 int config_vault(const struct board *b, const struct manifest *m, const struct layout *l, struct buf *ret, struct diag *d)
 {
 	const struct layout_region *vault = region(l, "vault");
@@ -192,6 +207,7 @@ int config_vault(const struct board *b, const struct manifest *m, const struct l
 			 !strcmp(m->hypervisor.console.s, "prefixed") ? "MVP_CONSOLE_PREFIXED" : "MVP_CONSOLE_MUX");
 	if (!rc)
 		rc = switch_keys(ret, m, d);
+	storage(ret, b);
 	display(ret, b, l);
 	(void)buf_printf(ret, "\t.fw_cfg_pa = 0x%" PRIx64 ",\n\t.product = ", b->fw_cfg.v);
 	c_string(ret, m->name.s);

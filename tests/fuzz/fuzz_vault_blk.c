@@ -16,6 +16,8 @@ __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 #include "vmm/vault/drivers/virtio_blk.c"
 #include "vmm/vault/lib.c"
 
+const struct blk_driver blk_sdhci = { .start = start };
+
 #define IOS 24
 #define IO_LEN 0x6000u
 #define VIEW_SECTORS 4096u
@@ -271,7 +273,7 @@ static void interrupt(void)
 		abort();
 }
 
-static bool start(const uint8_t *p)
+static bool prepare(const uint8_t *p)
 {
 	uint8_t key[XTS_KEY_LEN] = { 1 };
 	memset(&disk, 0, sizeof(disk));
@@ -339,7 +341,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 4)
 		return 0;
-	if (!start(data))
+	if (!prepare(data))
 		return 0;
 	memory = calloc(IOS, IO_LEN);
 	if (!memory)

@@ -16,6 +16,7 @@
 
 static uint64_t ring_ops_limit;
 
+const struct mvp_vault_config mvp_vault_config = { .revision = MVP_CONFIG_REVISION };
 static const struct mvp_vault_persona config = { .name = "fuzz", .vcpus = 2, .discard = 1 };
 
 #define RAM_LEN 0x4000u
@@ -28,13 +29,18 @@ static uint8_t *memory;
 static uint64_t busy; /* bit map of slots */
 static bool last_ok, device_zeroes;
 
-const char *virtio_blk_start(struct blk_info *ret_info)
+static const char *device_start(struct blk_info *ret_info)
 {
-	*ret_info = (struct blk_info){ DISK_SECTORS, BLK_SLOTS, 48, 9, device_zeroes ? 7 : 0, true, false };
+	*ret_info = (struct blk_info){ .sectors = DISK_SECTORS,
+				       .slots = BLK_SLOTS,
+				       .intid = 48,
+				       .discard_max = 9,
+				       .zeroes_max = device_zeroes ? 7 : 0,
+				       .flush = true };
 	return NULL;
 }
 
-void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const struct blk_seg *segs, unsigned segs_count)
+static void device_submit(unsigned slot, enum blk_op op, uint64_t sector, const struct blk_seg *segs, unsigned segs_count)
 {
 	uint64_t len = 0;
 	if (slot >= BLK_SLOTS || (busy & 1ull << slot) || segs_count > BLK_SLOT_SEGS || (op == BLK_FLUSH) != !segs_count)
@@ -55,7 +61,7 @@ void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const str
 		abort();
 }
 
-void virtio_blk_submit_range(unsigned slot, enum blk_op op, uint64_t sector, uint32_t sectors, bool unmap)
+static void device_submit_range(unsigned slot, enum blk_op op, uint64_t sector, uint32_t sectors, bool unmap)
 {
 	(void)unmap;
 	if (slot >= BLK_SLOTS || (busy & 1ull << slot) || !sectors || sectors > (op == BLK_DISCARD ? 9 : 7) ||
@@ -64,11 +70,12 @@ void virtio_blk_submit_range(unsigned slot, enum blk_op op, uint64_t sector, uin
 	busy |= 1ull << slot;
 }
 
-void virtio_blk_notify(void)
+static bool device_notify(void)
 {
+	return false;
 }
 
-bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok)
+static bool device_completed(unsigned *ret_slot, bool *ret_ok)
 {
 	if (!busy)
 		return false;
@@ -78,9 +85,12 @@ bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok)
 	return true;
 }
 
-void virtio_blk_ack(void)
+static void device_ack(void)
 {
 }
+
+const struct blk_driver blk_virtio = { device_start, device_submit, device_submit_range, device_notify, device_completed, device_ack };
+const struct blk_driver blk_sdhci = { .start = device_start };
 
 paddr_t dma_paddr(const void *at)
 {

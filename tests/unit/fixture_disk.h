@@ -33,6 +33,7 @@ enum {
 	INTID = 48,
 };
 
+const struct mvp_vault_config mvp_vault_config = { .revision = MVP_CONFIG_REVISION };
 static const struct mvp_vault_persona config = { .name = "personal", .vcpus = 2 };
 static const struct mvp_vault_persona discarding = { .name = "work", .vcpus = 1, .discard = 1 };
 
@@ -48,7 +49,7 @@ static struct fake_request {
 static bool fake_fails, fake_read_only;
 static unsigned fake_lets; /* completions to come */
 static unsigned fake_flushes, fake_discards, fake_zeroes, fake_in_flight_max, fake_offered;
-static uint32_t fake_discard_max, fake_zeroes_max;
+static uint32_t fake_discard_max, fake_zeroes_max, fake_align;
 static uint32_t random_state = 1;
 
 static uint32_t rnd(void)
@@ -57,21 +58,29 @@ static uint32_t rnd(void)
 	return random_state >> 8;
 }
 
-const char *virtio_blk_start(struct blk_info *ret_info)
+static const char *fake_start(struct blk_info *ret_info)
 {
-	*ret_info = (struct blk_info){ DISK_SECTORS, BLK_SLOTS, INTID, fake_discard_max, fake_zeroes_max, true, fake_read_only };
+	*ret_info = (struct blk_info){ .sectors = DISK_SECTORS,
+				       .slots = BLK_SLOTS,
+				       .intid = INTID,
+				       .discard_max = fake_discard_max,
+				       .zeroes_max = fake_zeroes_max,
+				       .flush = true,
+				       .read_only = fake_read_only,
+				       .align = fake_align };
 	return NULL;
 }
 
 /* The device does not look before it is told to. */
-void virtio_blk_notify(void)
+static bool fake_notify(void)
 {
 	for (unsigned i = 0; i < BLK_SLOTS; i++)
 		fake[i].submitted |= fake[i].busy;
 	fake_offered = 0;
+	return false;
 }
 
-void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const struct blk_seg *segs, unsigned segs_count)
+static void fake_submit(unsigned slot, enum blk_op op, uint64_t sector, const struct blk_seg *segs, unsigned segs_count)
 {
 	unsigned busy = 0;
 	assert_true(slot < BLK_SLOTS && !fake[slot].busy && segs_count <= BLK_SLOT_SEGS);
@@ -84,16 +93,16 @@ void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const str
 		fake_in_flight_max = busy;
 }
 
-void virtio_blk_submit_range(unsigned slot, enum blk_op op, uint64_t sector, uint32_t sectors, bool unmap)
+static void fake_submit_range(unsigned slot, enum blk_op op, uint64_t sector, uint32_t sectors, bool unmap)
 {
 	struct blk_seg range = { { 0 }, sectors * SECTOR };
 	(void)unmap;
 	assert_true(sectors && sectors <= (op == BLK_DISCARD ? fake_discard_max : fake_zeroes_max));
-	virtio_blk_submit(slot, op, sector, &range, 1);
+	fake_submit(slot, op, sector, &range, 1);
 }
 
 /* Any of the requests in flight, so that order proves nothing. */
-bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok)
+static bool fake_completed(unsigned *ret_slot, bool *ret_ok)
 {
 	unsigned start = rnd() % BLK_SLOTS;
 	for (unsigned k = 0; k < BLK_SLOTS; k++) {
@@ -126,9 +135,12 @@ bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok)
 	return false;
 }
 
-void virtio_blk_ack(void)
+static void fake_ack(void)
 {
 }
+
+const struct blk_driver blk_virtio = { fake_start, fake_submit, fake_submit_range, fake_notify, fake_completed, fake_ack };
+const struct blk_driver blk_sdhci = { .start = fake_start };
 
 paddr_t dma_paddr(const void *at)
 {

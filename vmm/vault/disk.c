@@ -1,7 +1,7 @@
 #include "disk.h"
 
 #include "dma.h"
-#include "drivers/virtio_blk.h"
+#include "drivers/blk.h"
 
 #define PIECE_PLAIN 0x80000u /* bytes: bounds what one piece can hold up behind it */
 #define PIECE_CRYPT 0x10000u /* bounds what is decrypted between two looks at the budget */
@@ -55,6 +55,7 @@ static struct client clients[DISK_CLIENTS];
 
 static struct {
 	struct spinlock lock; /* covers the driver, slots_used, the shares and the clients' slots */
+	const struct blk_driver *driver;
 	struct blk_info info;
 	uint64_t slots_used; /* bit map */
 	bool offered;        /* the device was not told yet */
@@ -70,13 +71,18 @@ static struct {
 	uint32_t turn;  /* own: where the next round begins, so that a long one comes round to everybody */
 } cpus[MVP_MAX_CPUS];
 
+static const struct blk_driver *const drivers[] = { [MVP_STORAGE_VIRTIO] = &blk_virtio, [MVP_STORAGE_SDHCI] = &blk_sdhci };
+
 static uint8_t bounce[SHARES][CHUNKS * CHUNK] __attribute__((aligned(4096)));
 static uint8_t zeros[PIECE_CRYPT] __attribute__((aligned(4096))); /* never written */
 static uint8_t scratch_unit[MVP_MAX_CPUS][4096] __attribute__((aligned(16)));
 
 const char *disk_start(void)
 {
-	const char *wrong = virtio_blk_start(&disk.info);
+	if (mvp_vault_config.storage >= ARRAY_LEN(drivers))
+		vault_panic(VAULT_PANIC_CONFIG, mvp_vault_config.storage);
+	disk.driver = drivers[mvp_vault_config.storage];
+	const char *wrong = disk.driver->start(&disk.info);
 	if (wrong)
 		return wrong;
 	unsigned slots = disk.info.slots;
@@ -270,9 +276,10 @@ static void settle(void)
 {
 	uint32_t wake = 0;
 	spin_lock(&disk.lock);
-	if (disk.offered)
-		virtio_blk_notify();
+	bool ended = disk.offered && disk.driver->notify();
 	disk.offered = false;
+	if (ended)
+		__atomic_store_n(&disk.more, true, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < SHARES; i++) {
 		struct share *sh = &disk.share[i];
 		if (!sh->freed)
@@ -281,6 +288,8 @@ static void settle(void)
 		sh->freed = false;
 	}
 	spin_unlock(&disk.lock);
+	if (ended)
+		hc(MVP_HC_DOORBELL, 0, 0, 0);
 	for (; wake; wake &= wake - 1) {
 		unsigned client = (unsigned)__builtin_ctz(wake);
 		poke(client, __atomic_load_n(&clients[client].cpu, __ATOMIC_RELAXED));
@@ -323,10 +332,13 @@ static void gather(const struct io *io, uint32_t *seg, uint32_t *offset, uint32_
 static uint32_t cut_piece(const struct io *io, struct slot *s, uint32_t max, uint32_t unit)
 {
 	uint32_t total = 0, count = 0;
-	uint32_t seg = io->seg, offset = io->seg_offset;
+	uint32_t seg = io->seg, offset = io->seg_offset, align = disk.info.align ? disk.info.align : 1;
 
 	while (seg < io->segs_count && count < BLK_SLOT_SEGS && total < max) {
 		uint32_t n = (uint32_t)min_u64(io->segs[seg].len - offset, max - total);
+		/* What the device cannot address goes through a bounce buffer. */
+		if (((uintptr_t)(io->segs[seg].at + offset) | n) % align)
+			break;
 		if (n)
 			s->segs[count++] = (struct seg){ io->segs[seg].at + offset, n };
 		total += n;
@@ -357,9 +369,9 @@ static void send(const struct slot *s, enum blk_op op)
 		segs[k] = (struct blk_seg){ dma_paddr(s->segs[k].at), s->segs[k].len };
 	spin_lock(&disk.lock);
 	if (op == BLK_DISCARD || op == BLK_ZEROES)
-		virtio_blk_submit_range(i, op, sector, (uint32_t)s->sectors, s->io->unmap);
+		disk.driver->submit_range(i, op, sector, (uint32_t)s->sectors, s->io->unmap);
 	else
-		virtio_blk_submit(i, op, op == BLK_FLUSH ? 0 : sector, segs, s->segs_count);
+		disk.driver->submit(i, op, op == BLK_FLUSH ? 0 : sector, segs, s->segs_count);
 	disk.offered = true;
 	spin_unlock(&disk.lock);
 }
@@ -575,7 +587,7 @@ static void took(struct slot *s)
 		crypt_encrypt(crypt, s->sector, flat, s->segs[0].len);
 }
 
-static void completed(struct slot *s, uint32_t *budget)
+static void slot_done(struct slot *s, uint32_t *budget)
 {
 	struct io *io = s->io;
 	unsigned client = s->client;
@@ -608,7 +620,7 @@ static void collect(void)
 	unsigned n = 0, i;
 	bool ok;
 	spin_lock(&disk.lock);
-	for (; n < BLK_SLOTS && virtio_blk_completed(&i, &ok); n++) {
+	for (; n < BLK_SLOTS && disk.driver->completed(&i, &ok); n++) {
 		struct slot *s = &disk.slot[i];
 		s->ok = ok;
 		ring |= 1u << s->cpu;
@@ -629,7 +641,7 @@ bool disk_irq(uint32_t intid)
 	if (intid != disk.info.intid)
 		return false;
 	spin_lock(&disk.lock);
-	virtio_blk_ack();
+	disk.driver->ack();
 	spin_unlock(&disk.lock);
 	collect();
 	return true;
@@ -655,7 +667,7 @@ uint32_t disk_run(void)
 			continue;
 		}
 		ran |= 1u << disk.slot[i].client;
-		completed(&disk.slot[i], &budget);
+		slot_done(&disk.slot[i], &budget);
 	}
 	for (unsigned k = 0; k < DISK_CLIENTS; k++) {
 		unsigned client = (turn + k) % DISK_CLIENTS;

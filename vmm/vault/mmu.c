@@ -101,6 +101,10 @@ void mmu_build(void)
 	map_device(c->uart_pa, PAGE);
 	map_device(c->rtc_pa, PAGE);
 	map_device(c->virtio_pa, (uint64_t)c->virtio_stride * c->virtio_count);
+	if (c->pci_ecam_pa) {
+		map_device(c->pci_ecam_pa, MVP_PCI_BUS_SIZE);
+		map_device(c->pci_mmio_pa, c->pci_mmio_size);
+	}
 
 	for (unsigned p = 0; p < c->personas; p++)
 		map(MVP_VAULT_WINDOW((uint64_t)p), c->persona[p].ram_size, MAP_DATA);

@@ -6,10 +6,12 @@
 
 #include "mvp/machine.h"
 
-#define MVP_CONFIG_REVISION 2 /* of the layout of these structures; core and vault check it at start */
+#define MVP_CONFIG_REVISION 3 /* of the layout of these structures; core and vault check it at start */
 
 #define MVP_MAX_VAULT_MMIO 8
 #define MVP_MAX_VAULT_IRQS 64
+#define MVP_PCI_BUS_SIZE 0x100000 /* configuration space of a bus: 32 devices, 8 functions, 4 KiB each */
+#define MVP_PCI_INTS 4            /* INTA to INTD of a host bridge, consecutive INTIDs */
 
 struct mvp_core_persona {
 	uint64_t ram_pa, ram_size; /* multiples of MVP_BLOCK_SIZE */
@@ -45,6 +47,7 @@ struct mvp_core_config {
 extern const struct mvp_core_config mvp_core_config;
 
 enum mvp_console { MVP_CONSOLE_MUX = 0, MVP_CONSOLE_PREFIXED = 1 };
+enum mvp_storage { MVP_STORAGE_VIRTIO = 0, MVP_STORAGE_SDHCI = 1 };
 enum mvp_display { MVP_DISPLAY_NONE = 0, MVP_DISPLAY_RAMFB = 1 };
 
 #define MVP_MAX_CHORD 4 /* keys of the switch chord */
@@ -78,7 +81,12 @@ struct mvp_vault_config {
 	uint64_t rtc_pa;    /* PL031 */
 	uint64_t virtio_pa; /* virtio-mmio transports, version 2 */
 	uint32_t virtio_stride, virtio_count;
-	uint32_t virtio_intid;                /* of transport 0 */
+	uint32_t virtio_intid; /* of transport 0 */
+	uint32_t storage;      /* enum mvp_storage */
+	/* PCI Express, where the storage is on it: configuration space of bus 0, memory that BARs may be placed in, INTID of INTA of device
+	 * 0. */
+	uint64_t pci_ecam_pa, pci_mmio_pa, pci_mmio_size;
+	uint32_t pci_intid;
 	uint32_t console;                     /* enum mvp_console */
 	uint32_t console_key;                 /* byte on the console that switches personas */
 	uint16_t switch_chord[MVP_MAX_CHORD]; /* keys of the handset that do, as evdev codes, held down together; 0: fewer */

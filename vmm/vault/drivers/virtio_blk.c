@@ -1,6 +1,6 @@
-#include "virtio_blk.h"
-
+/* The board's storage on virtio-blk. */
 #include "../dma.h"
+#include "blk.h"
 #include "virtio.h"
 
 #define FEATURE_RO (1ull << 5)
@@ -42,7 +42,7 @@ static struct blk_range range[BLK_SLOTS];
 static volatile uint8_t status[BLK_SLOTS];
 static bool in_flight[BLK_SLOTS];
 
-const char *virtio_blk_start(struct blk_info *ret_info)
+static const char *start(struct blk_info *ret_info)
 {
 	struct virtio dev;
 	uint64_t features;
@@ -93,7 +93,7 @@ static struct vq_desc *descs_of(unsigned slot, uint16_t *ret_base)
 	return indirect ? tables[slot] : &queue.desc[*ret_base];
 }
 
-void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const struct blk_seg *segs, unsigned segs_count)
+static void submit(unsigned slot, enum blk_op op, uint64_t sector, const struct blk_seg *segs, unsigned segs_count)
 {
 	uint16_t base, flags = VQ_NEXT | (op == BLK_READ ? VQ_WRITE : 0);
 	struct vq_desc *d = descs_of(slot, &base);
@@ -103,7 +103,7 @@ void virtio_blk_submit(unsigned slot, enum blk_op op, uint64_t sector, const str
 	hand_over(slot, op, sector, d, i, base);
 }
 
-void virtio_blk_submit_range(unsigned slot, enum blk_op op, uint64_t sector, uint32_t sectors, bool unmap)
+static void submit_range(unsigned slot, enum blk_op op, uint64_t sector, uint32_t sectors, bool unmap)
 {
 	uint16_t base;
 	struct vq_desc *d = descs_of(slot, &base);
@@ -112,12 +112,13 @@ void virtio_blk_submit_range(unsigned slot, enum blk_op op, uint64_t sector, uin
 	hand_over(slot, op, 0, d, 1, base);
 }
 
-void virtio_blk_notify(void)
+static bool notify(void)
 {
 	vq_notify(&queue);
+	return false;
 }
 
-bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok)
+static bool completed(unsigned *ret_slot, bool *ret_ok)
 {
 	uint32_t head, len, stride = indirect ? 1 : SLOT_DESCS;
 	/* A device that gives back what it does not have is broken; what it says about it means nothing, and it does not hold us here. */
@@ -133,7 +134,16 @@ bool virtio_blk_completed(unsigned *ret_slot, bool *ret_ok)
 	return false;
 }
 
-void virtio_blk_ack(void)
+static void ack(void)
 {
 	virtio_ack(&queue.dev);
 }
+
+const struct blk_driver blk_virtio = {
+	.start = start,
+	.submit = submit,
+	.submit_range = submit_range,
+	.notify = notify,
+	.completed = completed,
+	.ack = ack,
+};
