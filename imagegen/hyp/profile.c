@@ -27,6 +27,8 @@ struct reader {
 	struct diag *d;
 };
 
+static int read_document(struct reader *r, const struct ynode *root);
+
 bool profile_parse_size(const char *s, uint64_t *ret)
 {
 	static const struct {
@@ -155,6 +157,28 @@ static int read_list(struct reader *r, const struct profile_field *f, const stru
 	return rc;
 }
 
+/* Tables of items have no lists of mappings, so this goes one level deep. */
+static int read_maps(struct reader *r, const struct profile_field *f, const struct ynode *n, struct profile_maps *ret)
+{
+	int rc = 0;
+	if (n->kind != YNODE_LIST)
+		return diag_fail(r->d, MVP0709, &n->loc, "'%s' must be a list", f->key);
+	if (n->count > MAX_ITEMS)
+		return diag_fail(r->d, MVP0709, &n->loc, "'%s' has %zu items, at most %d are taken", f->key, n->count, MAX_ITEMS);
+	*ret = (struct profile_maps){ .v = mem_zeroed(n->count, f->items->item_len), .count = n->count, .loc = n->loc };
+	for (size_t i = 0; i < n->count; i++) {
+		const struct ynode *item = &n->items[i];
+		struct reader inner = { .fields = f->items->fields, .fields_count = f->items->fields_count, .d = r->d };
+		inner.obj = (char *)ret->v + i * f->items->item_len;
+		*(struct loc *)(void *)inner.obj = item->loc;
+		if (item->kind != YNODE_MAP)
+			rc = diag_fail(r->d, MVP0709, &item->loc, "'%s' must hold mappings, not %s", f->key, ynode_kind_name(item));
+		else if (read_document(&inner, item))
+			rc = -1;
+	}
+	return rc;
+}
+
 static int read_value(struct reader *r, const struct profile_field *f, const struct ynode *n)
 {
 	void *member = r->obj + f->offset;
@@ -164,6 +188,8 @@ static int read_value(struct reader *r, const struct profile_field *f, const str
 		return read_num(r, f, n, member);
 	case PROFILE_STR:
 		return read_str(r, f, n, member);
+	case PROFILE_MAPS:
+		return read_maps(r, f, n, member);
 	case PROFILE_STRS:
 	case PROFILE_NUMS:
 	case PROFILE_RANGES:
@@ -291,6 +317,7 @@ void profile_fini(const struct profile_field *fields, size_t fields_count, void 
 	for (size_t i = 0; i < fields_count; i++) {
 		void *member = (char *)obj + fields[i].offset;
 		struct mstrs *strs = member;
+		struct profile_maps *maps;
 		switch (fields[i].type) {
 		case PROFILE_STR:
 			free(((struct mstr *)member)->s);
@@ -306,6 +333,13 @@ void profile_fini(const struct profile_field *fields, size_t fields_count, void 
 		case PROFILE_RANGES:
 			free(((struct profile_ranges *)member)->v);
 			break;
+		case PROFILE_MAPS:
+			maps = member;
+			for (size_t k = 0; k < maps->count; k++)
+				profile_fini(fields[i].items->fields, fields[i].items->fields_count,
+					     (char *)maps->v + k * fields[i].items->item_len);
+			free(maps->v);
+			break;
 		case PROFILE_NUM:
 		case PROFILE_SIZE:
 			break;
@@ -313,17 +347,32 @@ void profile_fini(const struct profile_field *fields, size_t fields_count, void 
 	}
 }
 
-/* Names of the descriptions there are, for the nearest one; malloc'd strings. */
-static size_t list_names(const char *folder, char **names, size_t max)
+static int by_name(const void *a, const void *b)
 {
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+size_t profile_names(const char *kind, char ***ret_names)
+{
+	char *folder CLEANUP_FREE = mem_printf("%s/templates/%s", datadir(), kind);
 	DIR *dir CLEANUP(dir_closep) = opendir(folder);
+	char **names = mem_array(char *, MAX_KEYS);
 	size_t count = 0;
 	struct dirent *e;
-	while (dir && count < max && (e = readdir(dir))) {
+	while (dir && count < MAX_KEYS && (e = readdir(dir))) {
 		if (!fnmatch("*.yaml", e->d_name, FNM_PERIOD))
 			names[count++] = mem_strndup(e->d_name, strlen(e->d_name) - strlen(".yaml"));
 	}
+	qsort(names, count, sizeof(*names), by_name);
+	*ret_names = names;
 	return count;
+}
+
+void profile_names_free(char **names, size_t count)
+{
+	while (count)
+		free(names[--count]);
+	free(names);
 }
 
 int profile_find(const struct manifest *m, const char *kind, const struct mstr *name, enum diag_code code, char **ret_path, struct diag *d)
@@ -331,7 +380,7 @@ int profile_find(const struct manifest *m, const char *kind, const struct mstr *
 	bool own = strchr(name->s, '/') || !fnmatch("*.yaml", name->s, 0);
 	char *folder CLEANUP_FREE = mem_printf("%s/templates/%s", datadir(), kind);
 	char *path CLEANUP_FREE = own ? manifest_path(m, name->s) : mem_printf("%s/%s.yaml", folder, name->s);
-	char *names[MAX_KEYS];
+	char **names;
 	size_t count;
 	if (!access(path, R_OK)) {
 		*ret_path = TAKE(path);
@@ -339,12 +388,11 @@ int profile_find(const struct manifest *m, const char *kind, const struct mstr *
 	}
 	if (own)
 		return diag_fail(d, code, &name->loc, "cannot read '%s': %s", path, strerror(errno));
-	count = list_names(folder, names, ARRAY_LEN(names));
+	count = profile_names(kind, &names);
 	(void)diag_fail(d, code, &name->loc, "there is no '%s' in %s", name->s, folder);
 	diag_hint_nearest(d, name->s, (const char *const *)names, count);
 	if (!count)
 		diag_note(d, "no description at all was found there; MVP_DATADIR can name the folder that has templates/");
-	while (count)
-		free(names[--count]);
+	profile_names_free(names, count);
 	return -1;
 }

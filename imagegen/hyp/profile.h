@@ -20,9 +20,17 @@ struct profile_nums {
 	struct loc loc; /* of the list */
 };
 
-/* Which member a key fills: NUM and SIZE a struct mnum, STR a struct mstr, STRS a struct mstrs, NUMS and RANGES the structs above.
+/* A list of mappings, each read by a table of its own into an item whose first member is its struct loc. */
+struct profile_maps {
+	void *v;
+	size_t count;
+	struct loc loc; /* of the list */
+};
+struct profile_table;
+
+/* Which member a key fills: NUM and SIZE a struct mnum, STR a struct mstr, STRS a struct mstrs, NUMS, RANGES and MAPS the structs above.
  * SIZE takes units (KiB, MiB, GiB); all numbers may be hexadecimal. */
-enum profile_type { PROFILE_NUM, PROFILE_SIZE, PROFILE_STR, PROFILE_STRS, PROFILE_NUMS, PROFILE_RANGES };
+enum profile_type { PROFILE_NUM, PROFILE_SIZE, PROFILE_STR, PROFILE_STRS, PROFILE_NUMS, PROFILE_RANGES, PROFILE_MAPS };
 
 struct profile_field {
 	const char *key; /* "gic.distributor": the key distributor in the mapping gic */
@@ -31,6 +39,13 @@ struct profile_field {
 	bool required;
 	uint64_t min, max;          /* of each number; max 0: no limit */
 	const char *const *choices; /* of a string; NULL-terminated; NULL: any */
+	const struct profile_table *items; /* of MAPS; without MAPS of its own */
+};
+
+struct profile_table {
+	const struct profile_field *fields;
+	size_t fields_count;
+	size_t item_len; /* bytes of the struct that is filled */
 };
 
 /* Fills obj (zeroed by the caller). Values' locs borrow path, which must outlive obj. On failure what was filled must still be given to
@@ -45,5 +60,9 @@ bool profile_parse_size(const char *s, uint64_t *ret);
  * nearest name when there is no such file. ret_path is malloc'd. */
 MUST_USE int profile_find(const struct manifest *m, const char *kind, const struct mstr *name, enum diag_code code, char **ret_path,
 			  struct diag *d);
+
+/* The names there are in DATADIR/templates/KIND, sorted; malloc'd strings in a malloc'd array. */
+size_t profile_names(const char *kind, char ***ret_names);
+void profile_names_free(char **names, size_t count);
 
 #endif
