@@ -16,7 +16,7 @@
 #define DEFAULT_EPOCH 1767225600
 
 struct build_args {
-	const char *out, *depfile;
+	const char *out, *depfile, *oem, *carrier;
 	struct opt_list formats;
 };
 
@@ -35,6 +35,8 @@ static const struct opt opts[] = {
 	OPT_STRING('o', "output", struct build_args, out, "DIR", "write the bundles to DIR, made if missing (default: out)"),
 	OPT_LIST(0, "format", struct build_args, formats, "FORMAT", "make only this bundle format, not those of the OEM; may be repeated",
 		 .choices = format_choices),
+	OPT_STRING(0, "oem", struct build_args, oem, "NAME", "build for this OEM profile, not for those of the manifest"),
+	OPT_STRING(0, "carrier", struct build_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
 	OPT_STRING(0, "depfile", struct build_args, depfile, "FILE", "write what was read as a rule for make to FILE"),
 };
 
@@ -72,9 +74,9 @@ static void depfile_name(struct buf *b, const char *name)
 static int write_depfile(const char *path, const struct manifest *m, const struct build_result *r, struct diag *d)
 {
 	struct buf b CLEANUP(buf_fini) = BUF_INIT;
-	for (size_t i = 0; i < r->outputs_count; i++) {
+	for (size_t i = 0; i < r->outputs.count; i++) {
 		buf_puts(&b, i ? " " : "");
-		depfile_name(&b, r->outputs[i].path);
+		depfile_name(&b, r->outputs.v[i].path);
 	}
 	buf_puts(&b, ": ");
 	depfile_name(&b, m->path);
@@ -109,11 +111,12 @@ static void json_result(struct cli *cli, const struct build_result *r)
 	struct jsonw j;
 	cli_event(cli, &j, "result");
 	jsonw_array(&j, "outputs");
-	for (size_t i = 0; i < r->outputs_count; i++) {
+	for (size_t i = 0; i < r->outputs.count; i++) {
 		jsonw_object(&j, NULL);
-		jsonw_string(&j, "path", r->outputs[i].path);
-		jsonw_uint(&j, "size", r->outputs[i].len);
-		jsonw_hex(&j, "sha256", r->outputs[i].sha256, sizeof(r->outputs[i].sha256));
+		jsonw_string(&j, "format", r->outputs.v[i].format);
+		jsonw_string(&j, "path", r->outputs.v[i].path);
+		jsonw_uint(&j, "size", r->outputs.v[i].len);
+		jsonw_hex(&j, "sha256", r->outputs.v[i].sha256, sizeof(r->outputs.v[i].sha256));
 		jsonw_end(&j);
 	}
 	jsonw_end(&j);
@@ -125,6 +128,8 @@ static void json_result(struct cli *cli, const struct build_result *r)
 	jsonw_array(&j, "partitions");
 	for (size_t i = 0; i < r->parts_count; i++) {
 		jsonw_object(&j, NULL);
+		if (r->parts[i].oem[0])
+			jsonw_string(&j, "oem", r->parts[i].oem);
 		jsonw_string(&j, "name", r->parts[i].name);
 		jsonw_uint(&j, "size", r->parts[i].len);
 		jsonw_uint(&j, "data", r->parts[i].data_len);
@@ -144,14 +149,16 @@ static void print_result(struct cli *cli, const struct build_result *r)
 	print_layout(cli, &r->layout);
 	cli_say(cli, "Partitions:\n");
 	for (size_t i = 0; i < r->parts_count; i++) {
+		if (r->parts[i].oem[0] && (i == 0 || strcmp(r->parts[i].oem, r->parts[i - 1].oem) != 0))
+			cli_say(cli, " of %s:\n", r->parts[i].oem);
 		cli_say(cli, "  %-16s %12s, %s of data%s\n", r->parts[i].name, text_size(r->parts[i].len, a),
 			text_size(r->parts[i].data_len, b), r->parts[i].encrypted ? ", encrypted" : "");
 	}
 	cli_say(cli, "Outputs:\n");
-	for (size_t i = 0; i < r->outputs_count; i++) {
-		char hex[2 * sizeof(r->outputs[i].sha256) + 1];
-		cli_say(cli, "  %s  %s\n    sha256 %s\n", r->outputs[i].path, text_size(r->outputs[i].len, a),
-			text_hex(r->outputs[i].sha256, sizeof(r->outputs[i].sha256), hex));
+	for (size_t i = 0; i < r->outputs.count; i++) {
+		char hex[2 * sizeof(r->outputs.v[i].sha256) + 1];
+		cli_say(cli, "  %s  %s\n    sha256 %s\n", r->outputs.v[i].path, text_size(r->outputs.v[i].len, a),
+			text_hex(r->outputs.v[i].sha256, sizeof(r->outputs.v[i].sha256), hex));
 	}
 }
 
@@ -175,6 +182,8 @@ static int run(struct cli *cli, const void *args)
 		.jobs = cli->jobs,
 		.formats = a->formats.v,
 		.formats_count = a->formats.count,
+		.oem = a->oem,
+		.carrier = a->carrier,
 		.progress = progress,
 		.progress_ctx = cli,
 	};

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "imagegen/base/text.h"
-#include "imagegen/graph/oem.h"
+#include "imagegen/oem/oem.h"
 
 int plan_load(struct plan *p, const char *path, struct diag *d)
 {

@@ -6,15 +6,16 @@
 #include "imagegen/base/image.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
+#include "imagegen/bundle/flash.h"
 #include "imagegen/bundle/output.h"
-#include "imagegen/gpt/gpt.h"
 
 struct disk {
+	const struct bundle *b;
 	struct output *out;
-	struct gpt_part *parts;
-	struct image *frame; /* the disk without its partitions' contents: both partition tables */
+	struct flash flash;
 	EVP_MD_CTX *md;
 	uint64_t hashed; /* bytes of the disk that md has seen */
+	bool reread;     /* something was written before them: the file is hashed at the end */
 };
 
 static void disk_free(void *state)
@@ -23,9 +24,8 @@ static void disk_free(void *state)
 	if (!s)
 		return;
 	output_free(s->out);
-	image_free(s->frame);
+	flash_fini(&s->flash);
 	EVP_MD_CTX_free(s->md);
-	free(s->parts);
 	free(s);
 }
 DEFINE_FREEP(void, disk_free)
@@ -46,8 +46,11 @@ static void hash_zeros_to(struct disk *s, uint64_t at)
 
 static int put(struct disk *s, uint64_t at, const void *data, size_t len, struct diag *d)
 {
-	hash_zeros_to(s, at);
-	hash(s, data, len);
+	s->reread |= at < s->hashed;
+	if (!s->reread) {
+		hash_zeros_to(s, at);
+		hash(s, data, len);
+	}
 	return output_write(s->out, data, len, at, d);
 }
 
@@ -56,11 +59,11 @@ static int put_frame(struct disk *s, uint64_t at, uint64_t end, struct diag *d)
 {
 	uint8_t *buf CLEANUP_FREE = mem_zeroed(1, 64 * KIB);
 	while (at < end) {
-		struct extent e = image_extent(s->frame, at);
+		struct extent e = image_extent(s->flash.frame, at);
 		uint64_t n = num_min(e.at + e.len, end) - at;
 		if (e.data) {
 			n = num_min(n, 64 * KIB);
-			if (image_read(s->frame, at, buf, (size_t)n, d) < 0 || put(s, at, buf, (size_t)n, d) < 0)
+			if (image_read(s->flash.frame, at, buf, (size_t)n, d) < 0 || put(s, at, buf, (size_t)n, d) < 0)
 				return -1;
 		}
 		at += n;
@@ -72,23 +75,16 @@ static int disk_plan(const struct bundle *b, void **ret_state, struct diag *d)
 {
 	void *state CLEANUP(disk_freep) = mem_new(struct disk);
 	struct disk *s = state;
-	if (bundle_check_name("product name", b->product, d) < 0 || bundle_check_name("version", b->version, d) < 0)
-		return -1;
-	s->parts = mem_array(struct gpt_part, b->parts_count);
-	for (size_t i = 0; i < b->parts_count; i++) {
-		s->parts[i] = (struct gpt_part){ .name = b->parts[i].name, .len = b->parts[i].len };
-		memcpy(s->parts[i].type, gpt_type_linux, sizeof(gpt_type_linux));
-		memcpy(s->parts[i].uuid, b->parts[i].uuid, sizeof(s->parts[i].uuid));
-	}
-	if (gpt_compose(s->parts, b->parts_count, b->disk_uuid, b->flash_len, &s->frame, d) < 0)
+	s->b = b;
+	if (flash_plan(b, 512, -1, b->flash_len, &s->flash, d) < 0)
 		return -1;
 	s->md = EVP_MD_CTX_new();
 	if (!s->md || EVP_DigestInit_ex(s->md, EVP_sha256(), NULL) != 1)
 		abort();
-	char *name CLEANUP_FREE = mem_printf("%s-%s.img", b->product, b->version);
-	if (output_open(b->out_dir, name, &s->out, d) < 0 || output_resize(s->out, image_len(s->frame), d) < 0)
+	char *name CLEANUP_FREE = bundle_name(b, b->oem ? &b->oem->names.disk : NULL, "{product}-{version}.img", NULL, d);
+	if (!name || output_open(b->out_dir, name, &s->out, d) < 0 || output_resize(s->out, image_len(s->flash.frame), d) < 0)
 		return -1;
-	if (put_frame(s, 0, b->parts_count ? s->parts[0].at : image_len(s->frame), d) < 0)
+	if (put_frame(s, 0, s->flash.places[0].at, d) < 0)
 		return -1;
 	*ret_state = TAKE(state);
 	return 0;
@@ -97,21 +93,26 @@ static int disk_plan(const struct bundle *b, void **ret_state, struct diag *d)
 static int disk_write(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
 {
 	struct disk *s = state;
-	return data ? put(s, s->parts[part].at + at, data, (size_t)len, d) : 0;
+	for (size_t i = 0; data && i < s->flash.places_count; i++)
+		if (s->flash.places[i].part == part && put(s, s->flash.places[i].at + at, data, (size_t)len, d) < 0)
+			return -1;
+	return 0;
 }
 
-static int disk_finish(void *state, struct bundle_output *ret_output, struct diag *d)
+static int disk_finish(void *state, struct bundle_outputs *outputs, struct diag *d)
 {
 	struct disk *s = state;
-	uint64_t len = image_len(s->frame);
-	if (put_frame(s, s->hashed, len, d) < 0)
+	uint64_t len = image_len(s->flash.frame);
+	uint8_t sha256[32];
+	const struct flash_place *last = &s->flash.places[s->flash.places_count - 1];
+	if (put_frame(s, last->at + last->len, len, d) < 0)
 		return -1;
+	if (s->reread)
+		return output_done(s->out, "disk", len, NULL, outputs, d);
 	hash_zeros_to(s, len);
-	if (EVP_DigestFinal_ex(s->md, ret_output->sha256, NULL) != 1)
+	if (EVP_DigestFinal_ex(s->md, sha256, NULL) != 1)
 		abort();
-	ret_output->len = len;
-	ret_output->path = mem_strdup(output_path(s->out));
-	return 0;
+	return output_done(s->out, "disk", len, sha256, outputs, d);
 }
 
 static int disk_publish(void *state, struct diag *d)

@@ -58,9 +58,9 @@ static bool all_data(const struct bundle_part *p)
 
 static int plan_member(const struct bundle_part *p, struct member *m, struct diag *d)
 {
-	if (bundle_check_name("partition name", p->name, d) < 0)
+	m->name = bundle_image_name(p);
+	if (bundle_check_name("partition name", p->name, d) < 0 || bundle_check_name("image name", m->name, d) < 0)
 		return -1;
-	m->name = mem_printf("%s.img", p->name);
 	m->method = p->encrypted ? ZIP_STORED : ZIP_DEFLATED; /* ciphertext does not shrink */
 	m->len = image_len(p->img);
 	if (all_data(p))
@@ -124,8 +124,8 @@ static int fastboot_plan(const struct bundle *b, void **ret_state, struct diag *
 			return -1;
 		inner_max += zip_bound(s->members[i].len, s->members[i].name);
 	}
-	char *name CLEANUP_FREE = mem_printf("%s-factory-%s.zip", b->product, b->version);
-	if (output_open(b->out_dir, name, &s->out, d) < 0)
+	char *name CLEANUP_FREE = bundle_name(b, b->oem ? &b->oem->names.fastboot : NULL, "{product}-factory-{version}.zip", NULL, d);
+	if (!name || output_open(b->out_dir, name, &s->out, d) < 0)
 		return -1;
 	s->outer = zip_new(output_fd(s->out), 0, b->epoch, output_path(s->out));
 	if (write_front(s, inner_max, d) < 0)
@@ -176,18 +176,14 @@ static int fastboot_write(void *state, size_t part, uint64_t at, const void *dat
 	return at < m->len ? zip_write(s->inner, data, (size_t)num_min(len, m->len - at), d) : 0;
 }
 
-static int fastboot_finish(void *state, struct bundle_output *ret_output, struct diag *d)
+static int fastboot_finish(void *state, struct bundle_outputs *outputs, struct diag *d)
 {
 	struct fastboot *s = state;
 	uint64_t len;
 	if (end_member(s, d) < 0 || zip_archive_end(s->outer, TAKE(s->inner), d) < 0 || zip_end(s->outer, &len, d) < 0)
 		return -1;
 	/* Read back, since headers were filled in behind the data. */
-	if (output_hash(s->out, len, ret_output->sha256, d) < 0)
-		return -1;
-	ret_output->len = len;
-	ret_output->path = mem_strdup(output_path(s->out));
-	return 0;
+	return output_done(s->out, "fastboot", len, NULL, outputs, d);
 }
 
 static int fastboot_publish(void *state, struct diag *d)

@@ -88,3 +88,29 @@ int output_publish(struct output *o, struct diag *d)
 	int r = tmpfile_publish(o->file);
 	return r < 0 ? io_failed(o->path, "publish", -r, d) : 0;
 }
+
+int output_done(struct output *o, const char *format, uint64_t len, const uint8_t *sha256, struct bundle_outputs *outputs, struct diag *d)
+{
+	struct bundle_output out = { .format = format, .len = len };
+	if (sha256)
+		memcpy(out.sha256, sha256, sizeof(out.sha256));
+	else if (output_hash(o, len, out.sha256, d) < 0)
+		return -1;
+	out.path = mem_strdup(o->path);
+	mem_grow(&outputs->v, outputs->count, &outputs->cap, sizeof(*outputs->v));
+	outputs->v[outputs->count++] = out;
+	return 0;
+}
+
+void bundle_outputs_fini(struct bundle_outputs *o)
+{
+	for (size_t i = 0; i < o->count; i++)
+		free(o->v[i].path);
+	free(o->v);
+	*o = (struct bundle_outputs){ 0 };
+}
+
+char *bundle_image_name(const struct bundle_part *p)
+{
+	return p->file ? mem_strdup(p->file) : mem_printf("%s.img", p->name);
+}

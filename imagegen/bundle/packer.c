@@ -1,6 +1,5 @@
 #include "imagegen/bundle/packer.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "imagegen/base/diag.h"
@@ -20,15 +19,6 @@ const struct packer *const *packer_all(size_t *ret_count)
 {
 	*ret_count = ARRAY_LEN(packers);
 	return packers;
-}
-
-void bundle_outputs_free(struct bundle_output *outputs, size_t count)
-{
-	if (!outputs)
-		return;
-	for (size_t i = 0; i < count; i++)
-		free(outputs[i].path);
-	free(outputs);
 }
 
 int bundle_check_name(const char *what, const char *s, struct diag *d)

@@ -1,24 +1,38 @@
-/* Packers: one per bundle format, all fed by one pass over the same partitions.
- * The driver (bundle_write) plans, then reads every partition once, in order, and hands each piece to every packer. A packer's calls come
- * one after the other, but from plan, publish and free another thread than from write and finish; packers run beside each other. */
+/* Packers: one per bundle format, all fed by one pass over the same contents.
+ * The driver (bundle_write) plans, then reads every content once, in order, and hands each piece to every packer whose bundle has a
+ * partition for it. A packer's calls come one after the other, but from plan, publish and free another thread than from write and finish;
+ * packers run beside each other. */
 #ifndef IMAGEGEN_PACKER_H
 #define IMAGEGEN_PACKER_H
 
 #include "imagegen/base/base.h"
+#include "imagegen/base/diag.h"
 
+struct oem;
+struct carrier;
+
+/* A partition of the handset. With slots its content is on the flash twice, as NAME_a and NAME_b, but comes once from the driver. */
 struct bundle_part {
-	const char *name;  /* partition name in the handset's GPT */
+	const char *name;  /* without the slot's suffix */
+	const char *file;  /* name of its image in archives; NULL: NAME.img */
 	struct image *img; /* borrowed */
 	uint64_t len;      /* bytes of the partition; >= image_len */
-	uint8_t uuid[16];
-	bool encrypted; /* ciphertext: packers store it uncompressed */
-	bool fill;      /* holes must be written as zeros on the device (hashed or encrypted content), never left as they were */
-	bool own;       /* the device's own, in place since the flash was partitioned: what flashes devices leaves it alone */
+	uint8_t uuid[2][16];
+	bool encrypted;      /* ciphertext: packers store it uncompressed */
+	bool fill;           /* holes must be written as zeros on the device (hashed or encrypted content), never left as they were */
+	bool own;            /* the device's own, in place since the flash was partitioned: what flashes devices leaves it alone */
+	bool slots;          /* as above */
+	bool persona;        /* holds what its user did: an update and HOME_CSC leave it alone */
+	uint32_t lun;        /* logical unit of UFS storage */
+	const char *archive; /* of an Odin package: "AP", "BL", "CP", "CSC" */
+	struct loc loc;      /* what to blame if it does not fit */
 };
 
 struct bundle {
 	const char *product, *version; /* manifest name and version */
 	const char *board;             /* for android-info.txt */
+	const struct oem *oem;         /* borrowed; NULL: 512-byte sectors, no slots, no limits */
+	const struct carrier *carrier; /* borrowed; NULL: none */
 	struct bundle_part *parts;
 	size_t parts_count;
 	uint8_t disk_uuid[16];
@@ -28,10 +42,17 @@ struct bundle {
 };
 
 struct bundle_output {
+	const char *format; /* name of the packer */
 	char *path;
 	uint64_t len;
 	uint8_t sha256[32];
 };
+
+struct bundle_outputs {
+	struct bundle_output *v;
+	size_t count, cap;
+};
+void bundle_outputs_fini(struct bundle_outputs *o);
 
 struct packer {
 	const char *name; /* in manifests, profiles and on the command line: "disk", "fastboot" */
@@ -39,27 +60,52 @@ struct packer {
 	/* Decides names and sizes; what does not fit is reported here, before a byte is written. b must outlive ret_state, the packer's
 	 * own. */
 	int (*plan)(const struct bundle *b, void **ret_state, struct diag *d);
-	/* A piece of partition part: data of len bytes, or NULL for a hole (of any length). Pieces come in ascending order without gaps and
-	 * cover the whole length of every partition. */
+	/* A piece of partition part: data of len bytes, or NULL for a hole (of any length). Partitions come one after the other, in any
+	 * order; the pieces of one ascend without gaps and cover its whole length. */
 	int (*write)(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d);
-	/* Completes the output, still under a temporary name; fills ret_output (its path is malloc'd). */
-	int (*finish)(void *state, struct bundle_output *ret_output, struct diag *d);
-	/* Gives the output its name. Called when all packers have finished. */
+	/* Completes the outputs, still under temporary names, and adds each to outputs (output_done). */
+	int (*finish)(void *state, struct bundle_outputs *outputs, struct diag *d);
+	/* Gives the outputs their names. Called when all packers have finished. */
 	int (*publish)(void *state, struct diag *d);
-	void (*free)(void *state); /* without publish nothing of the output remains; NULL is fine */
+	void (*free)(void *state); /* without publish nothing of the outputs remains; NULL is fine */
 };
 
 const struct packer *packer_find(const char *name); /* NULL if there is none */
 const struct packer *const *packer_all(size_t *ret_count);
 
+/* One packer at work on one bundle. Contents are told apart by their image: bundles that share one get it from the same read. */
+struct bundle_job {
+	const struct bundle *bundle;
+	const struct packer *packer;
+};
+
 /* done/total are bytes; called from the calling thread; may be NULL. Returning non-zero cancels (diag EXIT_INTERRUPTED). */
 typedef int (*progress_fn)(void *ctx, const char *what, uint64_t done, uint64_t total);
 
-/* One pass with jobs worker threads reading (and so encrypting) ahead, in windows of 1 MiB; memory is bounded whatever the sizes.
- * *ret_outputs: packers_count items in the order of packers, freed with bundle_outputs_free(). The last progress call (done == total) comes
- * when everything is published. */
-MUST_USE int bundle_write(const struct bundle *b, const struct packer *const *packers, size_t packers_count, unsigned jobs,
-			  progress_fn progress, void *progress_ctx, struct bundle_output **ret_outputs, struct diag *d);
-void bundle_outputs_free(struct bundle_output *outputs, size_t count); /* NULL is fine */
+/* One pass with threads worker threads reading (and so encrypting) ahead, in windows of 1 MiB; memory is bounded whatever the sizes.
+ * ret_outputs: those of the first job, of the second and so on. The last progress call (done == total) comes when everything is
+ * published. */
+MUST_USE int bundle_write(const struct bundle_job *jobs, size_t jobs_count, unsigned threads, progress_fn progress, void *progress_ctx,
+			  struct bundle_outputs *ret_outputs, struct diag *d);
+
+/* What the build made, for bundle_parts. */
+struct bundle_content {
+	const char *name; /* one of oem_contents */
+	struct image *img;
+	bool encrypted, fill, own;
+};
+/* Partitions as a profile lays them out: its own in its order, then the contents it does not name. Files are opened relative to the
+ * manifest's folder. What does not fit is reported with the profile's line, all of it at once. */
+struct bundle_parts {
+	struct bundle_part *v;
+	size_t count;
+	struct image **images; /* owned: files and empty partitions */
+	char **files;          /* paths of the files that were opened; owned */
+	size_t files_count, images_count;
+};
+struct manifest;
+MUST_USE int bundle_parts_plan(const struct oem *o, const struct manifest *m, const struct bundle_content *contents, size_t contents_count,
+			       struct bundle_parts *ret, struct diag *d);
+void bundle_parts_fini(struct bundle_parts *p);
 
 #endif

@@ -1,5 +1,6 @@
-/* One pass over the partitions. Workers read windows of them, in any order, into a ring of slots; each packer has a thread that takes the
- * windows in order. A slot is free again when every packer is done with it, so the slowest of all sets the pace and memory is bounded. */
+/* One pass over the contents of all bundles. Workers read windows of them, in any order, into a ring of slots; each packer has a thread
+ * that takes the windows in order. A slot is free again when every packer is done with it, so the slowest of all sets the pace and memory
+ * is bounded. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -26,11 +27,20 @@ struct piece {
 	bool data;
 };
 
+/* What is read: an image that one or more bundles have a partition for. */
+struct source {
+	const struct image *img;
+	const char *name; /* of the first such partition */
+	uint64_t len;     /* of the longest one */
+};
+
+#define NO_PART SIZE_MAX
+
 struct slot {
 	uint64_t number; /* of the window it holds */
 	bool ready;
-	size_t part;
-	uint64_t at, len; /* in the partition; longer than WINDOW only for a hole */
+	size_t source;
+	uint64_t at, len; /* in the source; longer than WINDOW only for a hole */
 	bool hole;
 	struct piece pieces[PIECES_MAX];
 	size_t pieces_count;
@@ -42,8 +52,10 @@ struct pass;
 struct consumer {
 	struct pass *pass;
 	const struct packer *packer;
+	const struct bundle *b;
+	size_t *parts; /* of each source: the index of its partition in b, or NO_PART */
 	void *state;
-	struct bundle_output output;
+	struct bundle_outputs outputs;
 	struct diag *diag;
 	uint64_t windows, bytes; /* done with */
 	bool running;
@@ -57,10 +69,11 @@ struct worker {
 };
 
 struct pass {
-	const struct bundle *b;
+	struct source *sources;
+	size_t sources_count;
 	pthread_mutex_t lock; /* of all that follows but the contents of slots that are being filled or read */
 	pthread_cond_t changed;
-	size_t part; /* the next window to be read ... */
+	size_t source; /* the next window to be read ... */
 	uint64_t at;
 	uint64_t number; /* ... and its number */
 	bool stop;       /* something failed, or the caller cancelled */
@@ -75,23 +88,23 @@ struct pass {
 /* The next window, a long hole as one. False when there is none. */
 static bool next_window(struct pass *p, struct slot *s)
 {
-	if (p->part == p->b->parts_count)
+	if (p->source == p->sources_count)
 		return false;
-	const struct bundle_part *part = &p->b->parts[p->part];
-	uint64_t left = part->len - p->at, img_len = image_len(part->img), hole_end = part->len;
-	s->part = p->part;
+	const struct source *source = &p->sources[p->source];
+	uint64_t left = source->len - p->at, img_len = image_len(source->img), hole_end = source->len;
+	s->source = p->source;
 	s->at = p->at;
 	s->hole = p->at >= img_len;
 	if (!s->hole) {
-		struct extent e = image_extent(part->img, p->at);
+		struct extent e = image_extent(source->img, p->at);
 		s->hole = !e.data && (e.at + e.len - p->at >= WINDOW || e.at + e.len == img_len);
 		if (e.at + e.len < img_len)
 			hole_end = align_down(e.at + e.len, WINDOW);
 	}
 	s->len = s->hole ? hole_end - p->at : num_min(left, WINDOW);
 	p->at += s->len;
-	if (p->at == part->len) {
-		p->part++;
+	if (p->at == source->len) {
+		p->source++;
 		p->at = 0;
 	}
 	return true;
@@ -107,9 +120,9 @@ static void add_piece(struct slot *s, uint64_t len, bool data)
 }
 
 /* Reads a window; touches the slot and the image only. */
-static int fill(const struct bundle *b, struct slot *s, struct diag *d)
+static int fill(const struct source *source, struct slot *s, struct diag *d)
 {
-	const struct image *img = b->parts[s->part].img;
+	const struct image *img = source->img;
 	s->pieces_count = 0;
 	if (s->hole)
 		return 0;
@@ -126,7 +139,7 @@ static int fill(const struct bundle *b, struct slot *s, struct diag *d)
 			}
 		}
 		if (data && image_read(img, at, s->buf + done, n, d) < 0) {
-			diag_note(d, "while the content of partition '%s' was read", b->parts[s->part].name);
+			diag_note(d, "while the content of partition '%s' was read", source->name);
 			return -1;
 		}
 		add_piece(s, n, data);
@@ -149,7 +162,7 @@ static void *work(void *ctx)
 	struct pass *p = w->pass;
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		while (!p->stop && p->part < p->b->parts_count && p->number - slowest(p) >= p->slots_count)
+		while (!p->stop && p->source < p->sources_count && p->number - slowest(p) >= p->slots_count)
 			pthread_cond_wait(&p->changed, &p->lock);
 		struct slot *s = &p->slots[p->number % p->slots_count];
 		if (p->stop || !next_window(p, s))
@@ -157,7 +170,7 @@ static void *work(void *ctx)
 		s->number = p->number++;
 		s->ready = false;
 		pthread_mutex_unlock(&p->lock);
-		int r = fill(p->b, s, w->diag);
+		int r = fill(&p->sources[s->source], s, w->diag);
 		pthread_mutex_lock(&p->lock);
 		s->ready = r == 0;
 		p->stop |= r < 0;
@@ -167,14 +180,24 @@ static void *work(void *ctx)
 	return NULL;
 }
 
+/* The part of a piece that lies inside the packer's partition: it may be shorter than another bundle's. */
+static int give(struct consumer *c, size_t part, uint64_t at, const void *data, uint64_t len)
+{
+	uint64_t end = c->b->parts[part].len;
+	return at < end ? c->packer->write(c->state, part, at, data, num_min(len, end - at), c->diag) : 0;
+}
+
 static int consume(struct consumer *c, const struct slot *s)
 {
+	size_t part = c->parts[s->source];
+	if (part == NO_PART)
+		return 0;
 	if (s->hole)
-		return c->packer->write(c->state, s->part, s->at, NULL, s->len, c->diag);
+		return give(c, part, s->at, NULL, s->len);
 	uint64_t done = 0;
 	for (size_t i = 0; i < s->pieces_count; i++) {
 		const struct piece *q = &s->pieces[i];
-		if (c->packer->write(c->state, s->part, s->at + done, q->data ? s->buf + done : NULL, q->len, c->diag) < 0)
+		if (give(c, part, s->at + done, q->data ? s->buf + done : NULL, q->len) < 0)
 			return -1;
 		done += q->len;
 	}
@@ -183,7 +206,7 @@ static int consume(struct consumer *c, const struct slot *s)
 
 static bool at_end(const struct pass *p, const struct consumer *c)
 {
-	return p->part == p->b->parts_count && c->windows == p->number;
+	return p->source == p->sources_count && c->windows == p->number;
 }
 
 static void *pack(void *ctx)
@@ -209,7 +232,7 @@ static void *pack(void *ctx)
 	bool stop = p->stop;
 	pthread_mutex_unlock(&p->lock);
 	if (!stop)
-		r = c->packer->finish(c->state, &c->output, c->diag);
+		r = c->packer->finish(c->state, &c->outputs, c->diag);
 	pthread_mutex_lock(&p->lock);
 	p->stop |= r < 0;
 	c->running = false;
@@ -260,29 +283,30 @@ static int watch(struct pass *p, uint64_t total, progress_fn progress, void *pro
 	return cancelled ? -1 : 0;
 }
 
-static void pass_init(struct pass *p, const struct bundle *b, unsigned jobs, size_t packers_count)
+static void pass_init(struct pass *p, unsigned threads, size_t jobs_count)
 {
 	pthread_condattr_t attr;
-	*p = (struct pass){ .b = b };
+	*p = (struct pass){ 0 };
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&p->changed, &attr);
 	pthread_condattr_destroy(&attr);
-	p->workers_count = (size_t)num_min(num_max(jobs, 1), WORKERS_MAX);
+	p->workers_count = (size_t)num_min(num_max(threads, 1), WORKERS_MAX);
 	p->slots_count = (size_t)num_min(num_max(2 * p->workers_count + 2, SLOTS_MIN), SLOTS_MAX);
 	p->slots = mem_array(struct slot, p->slots_count);
 	for (size_t i = 0; i < p->slots_count; i++)
 		p->slots[i].buf = mem_zeroed(1, WINDOW);
 	p->workers = mem_array(struct worker, p->workers_count);
-	p->consumers = mem_array(struct consumer, packers_count);
+	p->consumers = mem_array(struct consumer, jobs_count);
 }
 
 static void pass_fini(struct pass *p)
 {
 	for (size_t i = 0; i < p->consumers_count; i++) {
 		p->consumers[i].packer->free(p->consumers[i].state);
-		free(p->consumers[i].output.path);
+		bundle_outputs_fini(&p->consumers[i].outputs);
+		free(p->consumers[i].parts);
 		diag_free(p->consumers[i].diag);
 	}
 	for (size_t i = 0; i < p->workers_count; i++)
@@ -292,6 +316,7 @@ static void pass_fini(struct pass *p)
 	free(p->slots);
 	free(p->workers);
 	free(p->consumers);
+	free(p->sources);
 	pthread_cond_destroy(&p->changed);
 	pthread_mutex_destroy(&p->lock);
 }
@@ -343,50 +368,92 @@ static int run(struct pass *p, uint64_t total, progress_fn progress, void *progr
 	return p->stop ? -1 : 0;
 }
 
-static int check_parts(const struct bundle *b, uint64_t *ret_total, struct diag *d)
+/* The packers of a build share sources; so do the partitions of different bundles. */
+static size_t source_of(struct pass *p, const struct bundle_part *part)
 {
+	for (size_t i = 0; i < p->sources_count; i++)
+		if (p->sources[i].img == part->img)
+			return i;
+	p->sources[p->sources_count] = (struct source){ .img = part->img, .name = part->name };
+	return p->sources_count++;
+}
+
+static int check_part(const struct bundle_part *part, uint64_t *total, struct diag *d)
+{
+	if (part->len && part->len % 4096 == 0 && part->len >= image_len(part->img) && num_add(*total, part->len, total) &&
+	    *total <= INT64_MAX)
+		return 0;
+	return diag_fail(d, MVP0501, part->loc.file ? &part->loc : NULL,
+			 "the partition '%s' has %llu bytes and its content %llu; expected a multiple of 4096 that holds it", part->name,
+			 (unsigned long long)part->len, (unsigned long long)image_len(part->img));
+}
+
+static int find_sources(struct pass *p, const struct bundle_job *jobs, size_t jobs_count, uint64_t *ret_total, struct diag *d)
+{
+	size_t max = 0;
 	uint64_t total = 0;
-	for (size_t i = 0; i < b->parts_count; i++) {
-		const struct bundle_part *p = &b->parts[i];
-		if (p->len == 0 || p->len % 4096 || p->len < image_len(p->img) || !num_add(total, p->len, &total) || total > INT64_MAX)
-			return diag_fail(
-				d, MVP0501, NULL,
-				"the partition '%s' has %llu bytes and its content %llu; expected a multiple of 4096 that holds it",
-				p->name, (unsigned long long)p->len, (unsigned long long)image_len(p->img));
+	for (size_t i = 0; i < jobs_count; i++)
+		max += jobs[i].bundle->parts_count;
+	p->sources = mem_array(struct source, max);
+	for (size_t i = 0; i < jobs_count; i++) {
+		const struct bundle *b = jobs[i].bundle;
+		uint64_t sum = 0;
+		for (size_t k = 0; k < b->parts_count; k++) {
+			if (check_part(&b->parts[k], &sum, d) < 0)
+				return -1;
+			struct source *s = &p->sources[source_of(p, &b->parts[k])];
+			s->len = num_max(s->len, b->parts[k].len);
+		}
+		if (sum == 0)
+			return diag_fail(d, MVP0501, NULL, "there is no partition to make a bundle of");
 	}
-	if (total == 0)
-		return diag_fail(d, MVP0501, NULL, "there is no partition to make a bundle of");
+	for (size_t i = 0; i < p->sources_count; i++)
+		if (!num_add(total, p->sources[i].len, &total))
+			return diag_fail(d, MVP0501, NULL, "the partitions of all bundles are too large together");
 	*ret_total = total;
 	return 0;
 }
 
-int bundle_write(const struct bundle *b, const struct packer *const *packers, size_t packers_count, unsigned jobs, progress_fn progress,
-		 void *progress_ctx, struct bundle_output **ret_outputs, struct diag *d)
+static int plan(struct pass *p, const struct bundle_job *job, struct diag *d)
+{
+	struct consumer *c = &p->consumers[p->consumers_count];
+	c->packer = job->packer;
+	c->b = job->bundle;
+	c->parts = mem_array(size_t, p->sources_count);
+	for (size_t i = 0; i < p->sources_count; i++)
+		c->parts[i] = NO_PART;
+	for (size_t i = 0; i < c->b->parts_count; i++)
+		c->parts[source_of(p, &c->b->parts[i])] = i;
+	p->consumers_count++;
+	return c->packer->plan(c->b, &c->state, d);
+}
+
+int bundle_write(const struct bundle_job *jobs, size_t jobs_count, unsigned threads, progress_fn progress, void *progress_ctx,
+		 struct bundle_outputs *ret_outputs, struct diag *d)
 {
 	uint64_t total = 0;
-	if (check_parts(b, &total, d) < 0)
-		return -1;
-	(void)tmpfile_sweep(b->out_dir);
 	struct pass p CLEANUP(pass_fini);
-	pass_init(&p, b, jobs, packers_count);
-	for (size_t i = 0; i < packers_count; i++) {
-		struct consumer *c = &p.consumers[i];
-		c->packer = packers[i];
-		if (c->packer->plan(b, &c->state, d) < 0)
+	pass_init(&p, threads, jobs_count);
+	if (find_sources(&p, jobs, jobs_count, &total, d) < 0)
+		return -1;
+	for (size_t i = 0; i < jobs_count; i++) {
+		(void)tmpfile_sweep(jobs[i].bundle->out_dir);
+		if (plan(&p, &jobs[i], d) < 0)
 			return -1;
-		p.consumers_count++;
 	}
 	if (run(&p, total, progress, progress_ctx, d) < 0)
 		return -1;
-	for (size_t i = 0; i < packers_count; i++)
+	for (size_t i = 0; i < jobs_count; i++)
 		if (p.consumers[i].packer->publish(p.consumers[i].state, d) < 0)
 			return -1;
-	struct bundle_output *outputs = mem_array(struct bundle_output, packers_count);
-	for (size_t i = 0; i < packers_count; i++) {
-		outputs[i] = p.consumers[i].output;
-		outputs[i].path = TAKE(p.consumers[i].output.path);
+	for (size_t i = 0; i < jobs_count; i++) {
+		struct bundle_outputs *from = &p.consumers[i].outputs;
+		for (size_t k = 0; k < from->count; k++) {
+			mem_grow(&ret_outputs->v, ret_outputs->count, &ret_outputs->cap, sizeof(*ret_outputs->v));
+			ret_outputs->v[ret_outputs->count++] = from->v[k];
+		}
+		from->count = 0;
 	}
-	*ret_outputs = outputs;
 	if (progress)
 		(void)progress(progress_ctx, "bundles", total, total);
 	return 0;

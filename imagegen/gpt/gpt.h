@@ -13,7 +13,7 @@ struct gpt_part {
 	struct image *img; /* borrowed; NULL or shorter than len: the rest is a hole */
 	struct loc loc;    /* what to blame if it does not fit */
 	uint64_t attributes;
-	uint64_t at;       /* set by gpt_compose: byte offset in the disk */
+	uint64_t at; /* set by gpt_compose: byte offset in the disk */
 };
 
 extern const uint8_t gpt_type_linux[16]; /* 0FC63DAF-8483-4772-8E79-3D69D8477DE4 */

@@ -20,7 +20,7 @@
 #include "imagegen/bootimg/bootimg.h"
 #include "imagegen/crypt/luks2.h"
 #include "imagegen/graph/digest.h"
-#include "imagegen/graph/oem.h"
+#include "imagegen/graph/pack.h"
 #include "imagegen/graph/persona.h"
 #include "imagegen/graph/secrets.h"
 #include "imagegen/hyp/board.h"
@@ -28,7 +28,7 @@
 #include "mvp/identity.h"
 
 /* Parts are made by tasks; the device's own partitions follow them, empty. */
-enum { OEM_MAX = 16, PARTS = 1 + PERSONA_MAX, OWN_PARTS = 2, ALL_PARTS = PARTS + OWN_PARTS, PACKERS_MAX = 16 };
+enum { PARTS = 1 + PERSONA_MAX, OWN_PARTS = 2, ALL_PARTS = PARTS + OWN_PARTS };
 
 /* One artifact made by a thread of its own, with diagnostics of its own. */
 struct task {
@@ -50,10 +50,7 @@ struct build {
 	struct diag *d;
 	unsigned jobs;
 	struct board *board;
-	struct oem *oems[OEM_MAX];
-	size_t oems_count;
-	const struct packer *packers[PACKERS_MAX];
-	size_t packers_count;
+	struct pack *pack;
 	struct layout layout;
 	bool made_out_dir;
 	struct tmpdir *tmp;
@@ -68,8 +65,7 @@ struct build {
 static void build_fini(struct build *b)
 {
 	board_free(b->board);
-	for (size_t i = 0; i < b->oems_count; i++)
-		oem_free(b->oems[i]);
+	pack_free(b->pack);
 	for (size_t i = 0; i < PARTS; i++) {
 		persona_disk_fini(&b->tasks[i].disk);
 		image_free(b->tasks[i].sealed);
@@ -84,62 +80,6 @@ static void build_fini(struct build *b)
 	/* A failed build leaves the folder as it found it; one that has files in it stays. */
 	if (b->made_out_dir)
 		(void)rmdir(b->opts->out_dir);
-}
-
-static int load_oems(struct build *b)
-{
-	static const struct mstr generic = { .s = (char *)(uintptr_t) "generic" };
-	const struct mstrs *names = &b->m->oem;
-	int rc = 0;
-	if (!names->count)
-		return oem_load(b->m, &generic, &b->oems[b->oems_count++], b->d);
-	for (size_t i = 0; i < names->count; i++) {
-		if (b->oems_count == OEM_MAX)
-			return diag_fail(b->d, MVP0550, &names->v[i].loc, "more than %d OEM profiles in one build", OEM_MAX);
-		if (oem_load(b->m, &names->v[i], &b->oems[b->oems_count], b->d))
-			rc = -1;
-		else
-			b->oems_count++;
-	}
-	return rc;
-}
-
-static int add_packer(struct build *b, const char *name, const struct loc *loc)
-{
-	const struct packer *p = packer_find(name);
-	if (!p) {
-		size_t count;
-		const struct packer *const *all = packer_all(&count);
-		const char *names[PACKERS_MAX];
-		for (size_t i = 0; i < count && i < PACKERS_MAX; i++)
-			names[i] = all[i]->name;
-		(void)diag_fail(b->d, MVP0551, loc, "there is no bundle format '%s'", name);
-		diag_hint_nearest(b->d, name, names, num_min(count, PACKERS_MAX));
-		return -1;
-	}
-	for (size_t i = 0; i < b->packers_count; i++) {
-		if (b->packers[i] == p)
-			return 0;
-	}
-	if (b->packers_count == PACKERS_MAX)
-		return diag_fail(b->d, MVP0551, loc, "more than %d bundle formats", PACKERS_MAX);
-	b->packers[b->packers_count++] = p;
-	return 0;
-}
-
-/* Those asked for, else those of all profiles together, each once. */
-static int choose_packers(struct build *b)
-{
-	int rc = 0;
-	for (size_t i = 0; i < b->opts->formats_count; i++)
-		rc |= add_packer(b, b->opts->formats[i], NULL);
-	if (b->opts->formats_count)
-		return rc;
-	for (size_t i = 0; i < b->oems_count; i++) {
-		for (size_t k = 0; k < b->oems[i]->bundles.count; k++)
-			rc |= add_packer(b, b->oems[i]->bundles.v[k].s, &b->oems[i]->bundles.v[k].loc);
-	}
-	return rc;
 }
 
 /* mkdir -p; remembers whether the last folder is new. */
@@ -249,28 +189,6 @@ static int run_tasks(struct build *b)
 	return rc;
 }
 
-static uint64_t data_len(const struct image *img)
-{
-	uint64_t total = 0;
-	for (uint64_t at = 0; at < image_len(img);) {
-		struct extent e = image_extent(img, at);
-		total += e.data ? e.len : 0;
-		at = e.at + e.len;
-	}
-	return total;
-}
-
-static uint64_t min_size(const struct build *b, size_t part)
-{
-	uint64_t size = 0;
-	for (size_t i = 0; i < b->oems_count; i++) {
-		const struct oem *o = b->oems[i];
-		const uint64_t sizes[PARTS] = { o->min_size.boot.v, o->min_size.personal.v, o->min_size.work.v };
-		size = num_max(size, sizes[part]);
-	}
-	return size;
-}
-
 /* Identifies the build: its disks, its hypervisor, its names. */
 static void build_digest(const struct build *b, uint8_t ret[32])
 {
@@ -290,41 +208,32 @@ static int make_boot(struct build *b)
 }
 
 /* What a device is given when it is provisioned, and what it remembers (mvp/identity.h, mvp/state.h): a place, and nothing in it yet. */
-static void plan_own(struct build *b, struct bundle_part parts[OWN_PARTS], const uint8_t digest[32])
+static void make_own(struct build *b, struct bundle_content contents[OWN_PARTS])
 {
 	static const struct {
-		const char *name, *uuid;
+		const char *name;
 		uint64_t len;
 	} own[OWN_PARTS] = {
-		{ MVP_KEYS_PARTITION, "mvp handset partition mvp_keys uuid", MVP_KEYS_PARTITION_LEN },
-		{ MVP_STATE_PARTITION, "mvp handset partition mvp_state uuid", MVP_STATE_PARTITION_LEN },
+		{ MVP_KEYS_PARTITION, MVP_KEYS_PARTITION_LEN },
+		{ MVP_STATE_PARTITION, MVP_STATE_PARTITION_LEN },
 	};
 	for (size_t i = 0; i < OWN_PARTS; i++) {
 		b->own[i] = image_hole(own[i].len);
-		parts[i] = (struct bundle_part){ .name = own[i].name, .img = b->own[i], .len = own[i].len, .own = true };
-		derive_uuid(b->master, digest, own[i].uuid, parts[i].uuid);
+		contents[i] = (struct bundle_content){ .name = own[i].name, .img = b->own[i], .own = true };
 	}
 }
 
-static int plan_parts(struct build *b, struct bundle_part parts[ALL_PARTS], uint8_t ret_disk_uuid[16])
+static void list_contents(struct build *b, struct bundle_content contents[ALL_PARTS])
 {
-	uint8_t digest[32];
-	build_digest(b, digest);
-	derive_uuid(b->master, digest, "mvp handset disk uuid", ret_disk_uuid);
 	for (size_t i = 0; i < PARTS; i++) {
 		const struct persona *p = b->tasks[i].persona;
-		char *info CLEANUP_FREE = NULL;
-		parts[i] = (struct bundle_part){ .name = p ? p->name : "boot", .img = p ? b->tasks[i].sealed : b->boot };
-		parts[i].encrypted = p && p->encryption.on;
+		struct bundle_content *c = &contents[i];
+		*c = (struct bundle_content){ .name = p ? p->name : "boot", .img = p ? b->tasks[i].sealed : b->boot };
+		c->encrypted = p && p->encryption.on;
 		/* keep: the container's holes say which sectors are free, and the user preferred that to writing them. */
-		parts[i].fill = parts[i].encrypted && !(p->encryption.holes.s && !strcmp(p->encryption.holes.s, "keep"));
-		if (!num_align_up(num_max(image_len(parts[i].img), min_size(b, i)), MIB, &parts[i].len))
-			return diag_fail(b->d, MVP0551, NULL, "the partition '%s' is too large", parts[i].name);
-		info = mem_printf("mvp handset partition %s uuid", parts[i].name);
-		derive_uuid(b->master, digest, info, parts[i].uuid);
+		c->fill = c->encrypted && !(p->encryption.holes.s && !strcmp(p->encryption.holes.s, "keep"));
 	}
-	plan_own(b, parts + PARTS, digest);
-	return 0;
+	make_own(b, contents + PARTS);
 }
 
 static int by_path(const void *a, const void *b)
@@ -343,8 +252,7 @@ static void collect_inputs(struct build *b, struct build_result *r)
 	for (size_t i = 0; i < b->m->includes.count; i++)
 		args_add(&all, b->m->includes.v[i].s);
 	args_add(&all, b->board->path);
-	for (size_t i = 0; i < b->oems_count; i++)
-		args_add(&all, b->oems[i]->path);
+	pack_inputs(b->pack, &all);
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		char *path CLEANUP_FREE = keys[i]->s ? manifest_path(b->m, keys[i]->s) : NULL;
 		if (path)
@@ -367,42 +275,22 @@ static void collect_inputs(struct build *b, struct build_result *r)
 	r->inputs_count = kept;
 }
 
-static void report(struct build *b, const struct bundle_part parts[ALL_PARTS], struct build_result *r)
+static int pack(struct build *b, struct build_result *r)
 {
+	struct bundle_content contents[ALL_PARTS];
+	struct pack_opts o = { .master = b->master, .contents = contents, .contents_count = ALL_PARTS, .jobs = b->jobs };
+	if (make_boot(b))
+		return -1;
+	list_contents(b, contents);
+	build_digest(b, o.digest);
+	if (pack_run(b->pack, &o, r, b->d))
+		return -1;
+	b->made_out_dir = false;
 	r->layout = b->layout;
 	r->core_text = b->hyp.core_text;
 	r->core_image = b->hyp.core_image;
 	r->vault_image = b->hyp.vault_image;
-	for (size_t i = 0; i < ALL_PARTS; i++) {
-		(void)snprintf(r->parts[i].name, sizeof(r->parts[i].name), "%s", parts[i].name);
-		r->parts[i].len = parts[i].len;
-		r->parts[i].data_len = data_len(parts[i].img);
-		r->parts[i].encrypted = parts[i].encrypted;
-	}
-	r->parts_count = ALL_PARTS;
 	collect_inputs(b, r);
-}
-
-static int pack(struct build *b, struct build_result *r)
-{
-	struct bundle_part parts[ALL_PARTS];
-	struct bundle bundle = {
-		.product = b->m->name.s,
-		.version = b->m->version.s,
-		.board = b->board->name.s,
-		.flash_len = b->board->storage.size.v,
-		.parts = parts,
-		.parts_count = ALL_PARTS,
-		.epoch = b->opts->epoch,
-		.out_dir = b->opts->out_dir,
-	};
-	if (make_boot(b) || plan_parts(b, parts, bundle.disk_uuid))
-		return -1;
-	if (bundle_write(&bundle, b->packers, b->packers_count, b->jobs, b->opts->progress, b->opts->progress_ctx, &r->outputs, b->d))
-		return -1;
-	r->outputs_count = b->packers_count;
-	b->made_out_dir = false;
-	report(b, parts, r);
 	return 0;
 }
 
@@ -412,8 +300,7 @@ static int plan(struct build *b)
 	int rc = board_load(b->m, &b->board, b->d);
 	if (!rc)
 		rc = layout_plan(b->board, b->m, &b->layout, b->d);
-	rc |= load_oems(b);
-	rc |= choose_packers(b);
+	rc |= pack_plan(b->m, b->board, b->opts, &b->pack, b->d);
 	rc |= secrets_master(b->m, b->master, b->d);
 	return rc ? -1 : 0;
 }
@@ -443,9 +330,8 @@ int build_run(const struct manifest *m, const struct build_opts *opts, struct bu
 
 void build_result_fini(struct build_result *r)
 {
-	for (size_t i = 0; i < r->outputs_count; i++)
-		free(r->outputs[i].path);
-	free(r->outputs);
+	bundle_outputs_fini(&r->outputs);
+	free(r->parts);
 	for (size_t i = 0; i < r->inputs_count; i++)
 		free(r->inputs[i]);
 	free(r->inputs);

@@ -10,23 +10,26 @@ struct build_opts {
 	const char *out_dir;        /* made if missing */
 	unsigned jobs;              /* 0: one per CPU */
 	int64_t epoch;              /* SOURCE_DATE_EPOCH, or a fixed default; never the clock */
-	const char *const *formats; /* packers by name; NULL: those of the OEM profile (disk and fastboot) */
+	const char *const *formats; /* packers by name; NULL: those of each OEM profile */
 	size_t formats_count;
+	const char *oem, *carrier; /* instead of the manifest's; NULL: those */
 	progress_fn progress;
 	void *progress_ctx;
+};
+
+struct build_part {
+	char oem[64]; /* "" with only one profile */
+	char name[40];
+	uint64_t len, data_len;
+	bool encrypted;
 };
 
 struct build_result {
 	struct layout layout;
 	uint64_t core_text, core_image, vault_image;
-	struct {
-		char name[37];
-		uint64_t len, data_len;
-		bool encrypted;
-	} parts[16];
+	struct build_part *parts; /* of all OEM profiles, one after the other */
 	size_t parts_count;
-	struct bundle_output *outputs;
-	size_t outputs_count;
+	struct bundle_outputs outputs;
 	char **inputs; /* every file read, for the depfile */
 	size_t inputs_count;
 };

@@ -79,12 +79,12 @@ static int find_boot(struct image *disk, const char *path, struct image **ret, s
 	if (gpt_read(disk, path, &entries, &count, d))
 		return -1;
 	for (size_t i = 0; i < count; i++) {
-		if (!strcmp(entries[i].name, "boot")) {
+		if (!strcmp(entries[i].name, "boot") || !strcmp(entries[i].name, "boot_a")) {
 			*ret = slice_new(disk, entries[i].at, entries[i].len);
 			return 0;
 		}
 	}
-	return diag_fail(d, MVP0901, &loc, "the disk has no partition 'boot'");
+	return diag_fail(d, MVP0901, &loc, "the disk has no partition 'boot' or 'boot_a'");
 }
 
 static int copy(const struct image *img, uint64_t at, uint64_t len, int fd, const struct loc *loc, struct diag *d)

@@ -37,8 +37,8 @@ struct profile_field {
 	enum profile_type type;
 	size_t offset; /* of the member */
 	bool required;
-	uint64_t min, max;          /* of each number; max 0: no limit */
-	const char *const *choices; /* of a string; NULL-terminated; NULL: any */
+	uint64_t min, max;                 /* of each number; max 0: no limit */
+	const char *const *choices;        /* of a string; NULL-terminated; NULL: any */
 	const struct profile_table *items; /* of MAPS; without MAPS of its own */
 };
 

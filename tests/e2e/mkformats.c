@@ -114,9 +114,9 @@ static void luks2_samples(struct image *plain)
 static void gpt_sample(struct image *content)
 {
 	struct gpt_part parts[] = {
-		{ .name = "boot", .len = 3 * MIB, .uuid = { 1 } },
-		{ .name = "system", .uuid = { 2 }, .img = content },
-		{ .name = "a-name-of-exactly-thirty-six-letters", .len = 1, .uuid = { 3 } },
+		{ .name = "boot", .len = 3 * MIB, .uuid = { { 1 } } },
+		{ .name = "system", .uuid = { { 2 } }, .img = content },
+		{ .name = "a-name-of-exactly-thirty-six-letters", .len = 1, .uuid = { { 3 } } },
 	};
 	const uint8_t disk_uuid[16] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x46, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
 	struct image *disk CLEANUP(image_freep) = NULL;
@@ -196,9 +196,9 @@ static void bundle_sample(struct image *personal, struct image *work_plain)
 	struct image *work CLEANUP(image_freep) = luks2_of(work_plain, false);
 	struct image *boot CLEANUP(image_freep) = noise(100 * 1000 / 4096 * 4096, 7);
 	struct bundle_part parts[] = {
-		{ .name = "boot", .img = boot, .len = 2 * MIB, .uuid = { 1 } },
-		{ .name = "personal", .img = personal, .len = image_len(personal) + 3 * MIB, .uuid = { 2 }, .fill = true },
-		{ .name = "work", .img = work, .len = image_len(work), .uuid = { 3 }, .encrypted = true, .fill = true },
+		{ .name = "boot", .img = boot, .len = 2 * MIB, .uuid = { { 1 } } },
+		{ .name = "personal", .img = personal, .len = image_len(personal) + 3 * MIB, .uuid = { { 2 } }, .fill = true },
+		{ .name = "work", .img = work, .len = image_len(work), .uuid = { { 3 } }, .encrypted = true, .fill = true },
 	};
 	struct bundle b = { .product = "acme-one",
 			    .version = "2026.11.0",
@@ -210,15 +210,17 @@ static void bundle_sample(struct image *personal, struct image *work_plain)
 			    .out_dir = out_dir };
 	size_t count;
 	const struct packer *const *packers = packer_all(&count);
-	struct bundle_output *outputs = NULL;
-	if (bundle_write(&b, packers, count, 2, NULL, NULL, &outputs, diag) < 0)
+	struct bundle_outputs outputs CLEANUP(bundle_outputs_fini) = { 0 };
+	struct bundle_job *jobs CLEANUP_FREE = mem_array(struct bundle_job, count);
+	for (size_t i = 0; i < count; i++)
+		jobs[i] = (struct bundle_job){ &b, packers[i] };
+	if (bundle_write(jobs, count, 2, NULL, NULL, &outputs, diag) < 0)
 		fail("bundle");
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < outputs.count; i++) {
 		for (size_t k = 0; k < 32; k++)
-			printf("%02x", outputs[i].sha256[k]);
-		printf("  %s\n", outputs[i].path);
+			printf("%02x", outputs.v[i].sha256[k]);
+		printf("  %s\n", outputs.v[i].path);
 	}
-	bundle_outputs_free(outputs, count);
 	save("part-boot.img", boot);
 	save("part-personal.img", personal);
 	save("part-work.img", work);

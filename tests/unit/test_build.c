@@ -102,17 +102,17 @@ static void expect(enum diag_code code, progress_fn progress)
 	assert_int_equal(diag_errors(d), 1);
 	assert_int_equal(diag_get(d, 0)->code, code);
 	assert_int_equal(access(out, F_OK), -1);
-	assert_null(r.outputs);
+	assert_int_equal(r.outputs.count, 0);
 }
 
 static void test_equal_input_gives_equal_bytes(void **state)
 {
 	struct build_result a = build_ok("a", 1), b = build_ok("b", 3);
 	(void)state;
-	assert_int_equal(a.outputs_count, 2);
-	assert_int_equal(b.outputs_count, 2);
+	assert_int_equal(a.outputs.count, 2);
+	assert_int_equal(b.outputs.count, 2);
 	for (size_t i = 0; i < 2; i++)
-		assert_memory_equal(a.outputs[i].sha256, b.outputs[i].sha256, 32);
+		assert_memory_equal(a.outputs.v[i].sha256, b.outputs.v[i].sha256, 32);
 	build_result_fini(&a);
 	build_result_fini(&b);
 }
@@ -127,8 +127,8 @@ static void test_other_content_gets_another_key(void **state)
 	strstr(changed, WORK_WORDS)[0] = 'O';
 	put("phone.yaml", changed);
 	b = build_ok("b", 2);
-	assert_int_equal(io_read_file(a.outputs[0].path, (size_t)1 << 30, &x, &x_len), 0);
-	assert_int_equal(io_read_file(b.outputs[0].path, (size_t)1 << 30, &y, &y_len), 0);
+	assert_int_equal(io_read_file(a.outputs.v[0].path, (size_t)1 << 30, &x, &x_len), 0);
+	assert_int_equal(io_read_file(b.outputs.v[0].path, (size_t)1 << 30, &y, &y_len), 0);
 	assert_int_equal(x_len, y_len);
 	/* One letter differs in the plaintext; with an equal key nearly all of the ciphertext would be equal. */
 	at = (size_t)(1 * MIB + a.parts[0].len + a.parts[1].len + LUKS2_DATA_OFFSET);
@@ -151,7 +151,7 @@ static void test_outputs_say_what_they_are(void **state)
 	size_t len, count, head_len;
 	int fd CLEANUP(fd_closep) = -1;
 	(void)state;
-	assert_int_equal(io_read_file(r.outputs[0].path, (size_t)1 << 30, &disk, &len), 0);
+	assert_int_equal(io_read_file(r.outputs.v[0].path, (size_t)1 << 30, &disk, &len), 0);
 	img = image_mem(disk, len);
 	assert_int_equal(gpt_read(img, "disk", &entries, &count, d), 0);
 	assert_int_equal(count, ARRAY_LEN(names));
@@ -163,7 +163,7 @@ static void test_outputs_say_what_they_are(void **state)
 	assert_memory_equal(disk + entries[2].at, "LUKS\xba\xbe", 6);
 	assert_null(memmem(disk, len, WORK_WORDS, strlen(WORK_WORDS)));
 	assert_non_null(memmem(disk, len, "personal", 8));
-	assert_int_equal(handset_kernel(r.outputs[0].path, &fd, d), 0);
+	assert_int_equal(handset_kernel(r.outputs.v[0].path, &fd, d), 0);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	assert_int_equal(io_read_fd(fd, (size_t)1 << 20, &head, &head_len), 0);
 	assert_int_equal(head_len, r.core_image + r.vault_image);

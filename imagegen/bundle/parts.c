@@ -1,0 +1,152 @@
+/* From what the build made and how a profile lays the flash out to the partitions of a bundle. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imagegen/base/foreign.h"
+#include "imagegen/base/image.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/num.h"
+#include "imagegen/base/text.h"
+#include "imagegen/bundle/output.h"
+
+/* Partitions begin and end at multiples of it: what the partition tables that we write ask for. */
+#define ALIGN MIB
+
+static bool persona(const char *content)
+{
+	return !strcmp(content, "personal") || !strcmp(content, "work");
+}
+
+static int open_file(const struct oem_part *p, const char *path, struct image **ret, struct diag *d)
+{
+	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 && errno == ENOENT && oem_yes(&p->optional))
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return diag_fail(d, MVP0554, &p->file.loc, "cannot open '%s' for the partition '%s': %s", path, p->name.s, strerror(errno));
+	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		return diag_fail(d, MVP0554, &p->file.loc, "'%s' for the partition '%s' is %s", path, p->name.s,
+				 S_ISREG(st.st_mode) ? "empty" : "no file");
+	struct extent *all = mem_new(struct extent);
+	*all = (struct extent){ .len = (uint64_t)st.st_size, .data = true };
+	*ret = image_fd(fd, (uint64_t)st.st_size, all, 1, path);
+	fd = -1;
+	return 0;
+}
+
+static struct bundle_part *add(struct bundle_parts *r, struct image *img, bool owned)
+{
+	struct bundle_part *p = &r->v[r->count++];
+	*p = (struct bundle_part){ .img = img };
+	if (owned)
+		r->images[r->images_count++] = img;
+	return p;
+}
+
+/* The size a partition gets; what does not fit is the profile's fault. */
+static int decide_len(const struct oem_part *o, struct bundle_part *p, struct diag *d)
+{
+	char need[TEXT_SIZE_LEN], has[TEXT_SIZE_LEN];
+	uint64_t len = image_len(p->img);
+	if (o && o->size.v && o->size.v < len)
+		return diag_fail(d, MVP0501, &o->size.loc, "the partition '%s' has %s, its content %s", p->name, text_size(o->size.v, has),
+				 text_size(len, need));
+	if (o)
+		len = o->size.v ? o->size.v : num_max(len, o->min_size.v);
+	if (!num_align_up(len, ALIGN, &p->len) || p->len > INT64_MAX / 4)
+		return diag_fail(d, MVP0501, &p->loc, "the partition '%s' is too large", p->name);
+	return 0;
+}
+
+static const struct bundle_content *find(const struct bundle_content *contents, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(contents[i].name, name))
+			return &contents[i];
+	return NULL;
+}
+
+static int add_from_profile(const struct oem_part *o, const struct manifest *m, const struct bundle_content *contents,
+			    size_t contents_count, struct bundle_parts *r, struct diag *d)
+{
+	const struct bundle_content *c = o->content.s ? find(contents, contents_count, o->content.s) : NULL;
+	struct image *img = NULL;
+	if (o->content.s && !c && !o->size.v)
+		return diag_fail(d, MVP0554, &o->content.loc,
+				 "the build makes no '%s' for the partition '%s', which has no size of its own", o->content.s, o->name.s);
+	if (o->file.s) {
+		char *path = manifest_path(m, o->file.s);
+		r->files[r->files_count++] = path;
+		if (open_file(o, path, &img, d) < 0)
+			return -1;
+		if (!img && !o->size.v)
+			return 0; /* optional, and nothing says how much room to leave */
+	}
+	struct bundle_part *p = c ? add(r, c->img, false) : add(r, img ? img : image_hole(0), true);
+	p->name = o->name.s;
+	p->file = o->image.s;
+	p->encrypted = c && c->encrypted;
+	p->fill = c ? c->fill : img != NULL;
+	p->own = c ? c->own : !img;
+	p->slots = oem_yes(&o->slots);
+	p->persona = c && persona(c->name);
+	p->lun = (uint32_t)o->lun.v;
+	p->archive = o->archive.s ? o->archive.s : "AP";
+	p->loc = o->loc;
+	return decide_len(o, p, d);
+}
+
+static int add_unnamed(const struct bundle_content *c, const struct oem *o, struct bundle_parts *r, struct diag *d)
+{
+	for (size_t i = 0; o && i < oem_parts_count(o); i++)
+		if (oem_part(o, i)->content.s && !strcmp(oem_part(o, i)->content.s, c->name))
+			return 0;
+	for (size_t i = 0; i < r->count; i++)
+		if (!strcmp(r->v[i].name, c->name))
+			return diag_fail(d, MVP0552, &r->v[i].loc, "the partition '%s' must say 'content: %s': the build makes it", c->name,
+					 c->name);
+	struct bundle_part *p = add(r, c->img, false);
+	p->name = c->name;
+	p->encrypted = c->encrypted;
+	p->fill = c->fill;
+	p->own = c->own;
+	p->persona = persona(c->name);
+	p->archive = "AP";
+	return decide_len(NULL, p, d);
+}
+
+int bundle_parts_plan(const struct oem *o, const struct manifest *m, const struct bundle_content *contents, size_t contents_count,
+		      struct bundle_parts *ret, struct diag *d)
+{
+	size_t max = contents_count + (o ? oem_parts_count(o) : 0);
+	struct bundle_parts r CLEANUP(bundle_parts_fini) = { .v = mem_array(struct bundle_part, max) };
+	int rc = 0;
+	r.images = mem_array(struct image *, max);
+	r.files = mem_array(char *, max);
+	for (size_t i = 0; o && i < oem_parts_count(o); i++)
+		rc |= add_from_profile(oem_part(o, i), m, contents, contents_count, &r, d);
+	for (size_t i = 0; i < contents_count; i++)
+		rc |= add_unnamed(&contents[i], o, &r, d);
+	if (rc)
+		return -1;
+	*ret = r;
+	r = (struct bundle_parts){ 0 };
+	return 0;
+}
+
+void bundle_parts_fini(struct bundle_parts *p)
+{
+	for (size_t i = 0; i < p->images_count; i++)
+		image_free(p->images[i]);
+	for (size_t i = 0; i < p->files_count; i++)
+		free(p->files[i]);
+	free(p->images);
+	free(p->files);
+	free(p->v);
+	*p = (struct bundle_parts){ 0 };
+}

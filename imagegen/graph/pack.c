@@ -1,0 +1,242 @@
+#include "imagegen/graph/pack.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imagegen/base/image.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/num.h"
+#include "imagegen/crypt/luks2.h"
+#include "imagegen/graph/digest.h"
+#include "imagegen/oem/carrier.h"
+#include "imagegen/oem/oem.h"
+
+enum { OEM_MAX = 16, PACKERS_MAX = 16 };
+
+/* What one profile's tools get. */
+struct variant {
+	struct oem *oem;
+	const struct packer *packers[PACKERS_MAX];
+	size_t packers_count;
+	struct bundle_parts parts;
+	struct bundle bundle;
+	char *out_dir;
+	bool made_out_dir; /* this run made it, and has put nothing there */
+};
+
+struct pack {
+	const struct manifest *m;
+	const struct board *board;
+	const struct build_opts *opts;
+	struct carrier *carrier;
+	struct variant variants[OEM_MAX];
+	size_t count;
+};
+
+static int load_oems(struct pack *p, struct diag *d)
+{
+	const struct mstr asked = { .s = (char *)(uintptr_t)(p->opts->oem ? p->opts->oem : "generic") };
+	struct mstrs one = { .v = (struct mstr *)(uintptr_t)&asked, .count = 1 };
+	const struct mstrs *names = p->opts->oem || !p->m->oem.count ? &one : &p->m->oem;
+	int rc = 0;
+	for (size_t i = 0; i < names->count; i++) {
+		if (p->count == OEM_MAX)
+			return diag_fail(d, MVP0550, &names->v[i].loc, "more than %d OEM profiles in one build", OEM_MAX);
+		if (oem_load(p->m, &names->v[i], &p->variants[p->count].oem, d)) {
+			rc = -1;
+			continue;
+		}
+		for (size_t k = 0; k < p->count; k++) {
+			if (!strcmp(p->variants[k].oem->name.s, p->variants[p->count].oem->name.s))
+				rc = diag_fail(d, MVP0550, &names->v[i].loc, "two OEM profiles are named '%s'", p->variants[k].oem->name.s);
+		}
+		p->count++;
+	}
+	return rc;
+}
+
+static int load_carrier(struct pack *p, struct diag *d)
+{
+	const struct mstr asked = { .s = (char *)(uintptr_t)p->opts->carrier };
+	const struct mstr *name = p->opts->carrier ? &asked : &p->m->carrier;
+	return name->s ? carrier_load(p->m, name, &p->carrier, d) : 0;
+}
+
+static int add_packer(struct variant *v, const char *name, const struct loc *loc, struct diag *d)
+{
+	const struct packer *p = packer_find(name);
+	if (!p) {
+		size_t count;
+		const struct packer *const *all = packer_all(&count);
+		const char *names[PACKERS_MAX];
+		for (size_t i = 0; i < count && i < PACKERS_MAX; i++)
+			names[i] = all[i]->name;
+		(void)diag_fail(d, MVP0551, loc, "there is no bundle format '%s'", name);
+		diag_hint_nearest(d, name, names, num_min(count, PACKERS_MAX));
+		return -1;
+	}
+	for (size_t i = 0; i < v->packers_count; i++) {
+		if (v->packers[i] == p)
+			return 0;
+	}
+	if (v->packers_count == PACKERS_MAX)
+		return diag_fail(d, MVP0551, loc, "more than %d bundle formats", PACKERS_MAX);
+	v->packers[v->packers_count++] = p;
+	return 0;
+}
+
+/* Those asked for, else those of the profile, each once. */
+static int choose_packers(const struct build_opts *opts, struct variant *v, struct diag *d)
+{
+	int rc = 0;
+	for (size_t i = 0; i < opts->formats_count && !rc; i++)
+		rc = add_packer(v, opts->formats[i], NULL, d);
+	for (size_t k = 0; !opts->formats_count && k < v->oem->bundles.count; k++)
+		rc |= add_packer(v, v->oem->bundles.v[k].s, &v->oem->bundles.v[k].loc, d);
+	return rc;
+}
+
+int pack_plan(const struct manifest *m, const struct board *board, const struct build_opts *opts, struct pack **ret, struct diag *d)
+{
+	struct pack *p = mem_new(struct pack);
+	int rc;
+	*p = (struct pack){ .m = m, .board = board, .opts = opts };
+	*ret = p;
+	rc = load_oems(p, d) | load_carrier(p, d);
+	for (size_t i = 0; i < p->count; i++) {
+		struct variant *v = &p->variants[i];
+		int failed = choose_packers(opts, v, d);
+		rc |= failed;
+		if (failed && opts->formats_count)
+			break; /* the command line is wrong, not each profile */
+		v->out_dir = p->count > 1 ? mem_printf("%s/%s", opts->out_dir, v->oem->name.s) : mem_strdup(opts->out_dir);
+	}
+	return rc ? -1 : 0;
+}
+
+void pack_free(struct pack *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->count; i++) {
+		struct variant *v = &p->variants[i];
+		bundle_parts_fini(&v->parts);
+		if (v->made_out_dir)
+			(void)rmdir(v->out_dir);
+		free(v->out_dir);
+		oem_free(v->oem);
+	}
+	carrier_free(p->carrier);
+	free(p);
+}
+
+static void derive_part_uuid(const struct pack_opts *o, const struct bundle_part *part, unsigned slot, uint8_t ret[16])
+{
+	char *info CLEANUP_FREE = mem_printf("mvp handset partition %s%s uuid", part->name, !part->slots ? "" : slot ? "_b" : "_a");
+	derive_uuid(o->master, o->digest, info, ret);
+}
+
+static int plan_variant(struct pack *p, struct variant *v, const struct pack_opts *o, struct diag *d)
+{
+	if (bundle_parts_plan(v->oem, p->m, o->contents, o->contents_count, &v->parts, d))
+		return -1;
+	for (size_t i = 0; i < v->parts.count; i++) {
+		derive_part_uuid(o, &v->parts.v[i], 0, v->parts.v[i].uuid[0]);
+		derive_part_uuid(o, &v->parts.v[i], 1, v->parts.v[i].uuid[1]);
+	}
+	v->bundle = (struct bundle){
+		.product = p->m->name.s,
+		.version = p->m->version.s,
+		.board = p->board->name.s,
+		.flash_len = p->board->storage.size.v,
+		.oem = v->oem,
+		.carrier = p->carrier,
+		.parts = v->parts.v,
+		.parts_count = v->parts.count,
+		.epoch = p->opts->epoch,
+		.out_dir = v->out_dir,
+	};
+	derive_uuid(o->master, o->digest, "mvp handset disk uuid", v->bundle.disk_uuid);
+	return 0;
+}
+
+static int make_out_dirs(struct pack *p, struct diag *d)
+{
+	for (size_t i = 0; p->count > 1 && i < p->count; i++) {
+		struct variant *v = &p->variants[i];
+		struct loc loc = LOC_FILE(v->out_dir);
+		v->made_out_dir = !mkdir(v->out_dir, 0777);
+		if (!v->made_out_dir && errno != EEXIST)
+			return diag_fail(d, MVP0821, &loc, "cannot make the folder: %s", strerror(errno));
+	}
+	return 0;
+}
+
+static uint64_t data_len(const struct image *img)
+{
+	uint64_t total = 0;
+	for (uint64_t at = 0; at < image_len(img);) {
+		struct extent e = image_extent(img, at);
+		total += e.data ? e.len : 0;
+		at = e.at + e.len;
+	}
+	return total;
+}
+
+static void report(const struct pack *p, struct build_result *r)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < p->count; i++)
+		count += p->variants[i].parts.count;
+	r->parts = mem_array(struct build_part, count);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct variant *v = &p->variants[i];
+		for (size_t k = 0; k < v->parts.count; k++) {
+			const struct bundle_part *from = &v->parts.v[k];
+			struct build_part *to = &r->parts[r->parts_count++];
+			*to = (struct build_part){ .len = from->len, .data_len = data_len(from->img), .encrypted = from->encrypted };
+			(void)snprintf(to->name, sizeof(to->name), "%s", from->name);
+			(void)snprintf(to->oem, sizeof(to->oem), "%s", p->count > 1 ? v->oem->name.s : "");
+		}
+	}
+}
+
+int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, struct diag *d)
+{
+	struct bundle_job *jobs CLEANUP_FREE = NULL;
+	size_t count = 0;
+	int rc = 0;
+	for (size_t i = 0; i < p->count; i++) {
+		rc |= plan_variant(p, &p->variants[i], o, d);
+		count += p->variants[i].packers_count;
+	}
+	if (rc || make_out_dirs(p, d))
+		return -1;
+	jobs = mem_array(struct bundle_job, count);
+	count = 0;
+	for (size_t i = 0; i < p->count; i++)
+		for (size_t k = 0; k < p->variants[i].packers_count; k++)
+			jobs[count++] = (struct bundle_job){ &p->variants[i].bundle, p->variants[i].packers[k] };
+	if (bundle_write(jobs, count, o->jobs, p->opts->progress, p->opts->progress_ctx, &r->outputs, d))
+		return -1;
+	for (size_t i = 0; i < p->count; i++)
+		p->variants[i].made_out_dir = false;
+	report(p, r);
+	return 0;
+}
+
+void pack_inputs(const struct pack *p, struct args *all)
+{
+	if (p->carrier)
+		args_add(all, p->carrier->path);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct variant *v = &p->variants[i];
+		args_add(all, v->oem->path);
+		for (size_t k = 0; k < v->parts.files_count; k++)
+			args_add(all, v->parts.files[k]);
+	}
+}

@@ -1,0 +1,29 @@
+/* The last stage of a build: what was made becomes the partitions of each OEM profile, and these become bundles. Internal to
+ * imagegen/graph. */
+#ifndef IMAGEGEN_PACK_H
+#define IMAGEGEN_PACK_H
+
+#include "imagegen/graph/build.h"
+#include "imagegen/hyp/board.h"
+#include "imagegen/hyp/sources.h"
+
+struct pack;
+
+/* Profiles and packers; what is wrong with them is reported, all of it. m, board and opts are borrowed and must outlive the result, which
+ * is given also on failure and may then only be freed. */
+MUST_USE int pack_plan(const struct manifest *m, const struct board *board, const struct build_opts *opts, struct pack **ret,
+		       struct diag *d);
+void pack_free(struct pack *p);
+
+struct pack_opts {
+	const uint8_t *master;
+	uint8_t digest[32]; /* of the build: partitions' UUIDs derive from it */
+	const struct bundle_content *contents;
+	size_t contents_count;
+	unsigned jobs;
+};
+/* Fills the partitions and outputs of r. */
+MUST_USE int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, struct diag *d);
+void pack_inputs(const struct pack *p, struct args *all); /* files read, added */
+
+#endif
