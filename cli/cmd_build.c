@@ -17,6 +17,7 @@
 
 struct build_args {
 	const char *out, *depfile, *oem, *carrier;
+	bool no_cache;
 	struct opt_list formats;
 };
 
@@ -37,6 +38,7 @@ static const struct opt opts[] = {
 		 .choices = format_choices),
 	OPT_STRING(0, "oem", struct build_args, oem, "NAME", "build for this OEM profile, not for those of the manifest"),
 	OPT_STRING(0, "carrier", struct build_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
+	OPT_FLAG(0, "no-cache", struct build_args, no_cache, "make everything anew: neither look into the cache nor keep anything there"),
 	OPT_STRING(0, "depfile", struct build_args, depfile, "FILE", "write what was read as a rule for make to FILE"),
 };
 
@@ -180,6 +182,7 @@ static int run(struct cli *cli, const void *args)
 	struct build_opts o = {
 		.out_dir = a->out ? a->out : "out",
 		.jobs = cli->jobs,
+		.cache = !a->no_cache,
 		.formats = a->formats.v,
 		.formats_count = a->formats.count,
 		.oem = a->oem,

@@ -82,11 +82,11 @@ const char *tmpfile_path(const struct tmpfile *t)
 }
 
 /* rename() gives a file its name atomically; link() does so only if the name is free. */
-static int publish(struct tmpfile *t, bool replace)
+static int publish(struct tmpfile *t, bool replace, bool sync)
 {
 	if (!t->temp)
 		return -EINVAL;
-	if (fsync(t->fd) < 0)
+	if (sync && fsync(t->fd) < 0)
 		return -errno;
 	int r = replace ? renameat(t->dir_fd, t->temp, t->dir_fd, t->name) : linkat(t->dir_fd, t->temp, t->dir_fd, t->name, 0);
 	if (r < 0)
@@ -94,7 +94,7 @@ static int publish(struct tmpfile *t, bool replace)
 	if (!replace)
 		(void)unlinkat(t->dir_fd, t->temp, 0); /* a second name at worst; a sweep takes it later */
 	mem_freep(&t->temp);
-	if (fsync(t->dir_fd) == 0)
+	if (!sync || fsync(t->dir_fd) == 0)
 		return 0;
 	int err = errno;
 	if (!replace)
@@ -104,12 +104,17 @@ static int publish(struct tmpfile *t, bool replace)
 
 int tmpfile_publish(struct tmpfile *t)
 {
-	return publish(t, true);
+	return publish(t, true, true);
 }
 
 int tmpfile_publish_new(struct tmpfile *t)
 {
-	return publish(t, false);
+	return publish(t, false, true);
+}
+
+int tmpfile_publish_unsynced(struct tmpfile *t)
+{
+	return publish(t, true, false);
 }
 
 void tmpfile_free(struct tmpfile *t)

@@ -21,6 +21,8 @@ const char *tmpfile_path(const struct tmpfile *t); /* the final name */
 MUST_USE int tmpfile_publish(struct tmpfile *t);
 /* As tmpfile_publish, but -EEXIST if dir/name exists already; a race cannot overwrite it. */
 MUST_USE int tmpfile_publish_new(struct tmpfile *t);
+/* As tmpfile_publish, but a power cut may undo it or damage the content: for what can be made again, and is checked when it is read. */
+MUST_USE int tmpfile_publish_unsynced(struct tmpfile *t);
 void tmpfile_free(struct tmpfile *t); /* removes the file unless it was published */
 DEFINE_FREEP(struct tmpfile, tmpfile_free)
 

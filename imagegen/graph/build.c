@@ -18,8 +18,8 @@
 #include "imagegen/base/secret.h"
 #include "imagegen/base/tmpfile.h"
 #include "imagegen/bootimg/bootimg.h"
+#include "imagegen/cache/digest.h"
 #include "imagegen/crypt/luks2.h"
-#include "imagegen/graph/digest.h"
 #include "imagegen/graph/pack.h"
 #include "imagegen/graph/persona.h"
 #include "imagegen/graph/secrets.h"
@@ -52,6 +52,7 @@ struct build {
 	struct board *board;
 	struct pack *pack;
 	struct layout layout;
+	struct cache *cache;
 	bool made_out_dir;
 	struct tmpdir *tmp;
 	uint8_t master[32];
@@ -77,6 +78,7 @@ static void build_fini(struct build *b)
 		image_free(b->own[i]);
 	secret_wipe(b->master, sizeof(b->master));
 	tmpdir_free(b->tmp);
+	cache_free(b->cache);
 	/* A failed build leaves the folder as it found it; one that has files in it stays. */
 	if (b->made_out_dir)
 		(void)rmdir(b->opts->out_dir);
@@ -113,7 +115,7 @@ static int open_out_dir(struct build *b)
 static int run_hyp(struct task *t)
 {
 	struct build *b = t->b;
-	return hyp_build(b->board, b->m, &b->layout, tmpdir_path(b->tmp), b->jobs, &b->hyp, t->d);
+	return hyp_build(b->board, b->m, &b->layout, b->cache, tmpdir_path(b->tmp), b->jobs, &b->hyp, t->d);
 }
 
 static int run_persona(struct task *t)
@@ -314,6 +316,7 @@ int build_run(const struct manifest *m, const struct build_opts *opts, struct bu
 		b.jobs = cpus > 0 ? (unsigned)num_min((uint64_t)cpus, 64) : 1;
 	if (plan(&b) || open_out_dir(&b))
 		return -1;
+	b.cache = opts->cache ? cache_open(d) : cache_none();
 	b.persona_opts = (struct persona_opts){
 		.master = b.master,
 		.epoch = opts->epoch,

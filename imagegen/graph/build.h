@@ -9,6 +9,7 @@
 struct build_opts {
 	const char *out_dir;        /* made if missing */
 	unsigned jobs;              /* 0: one per CPU */
+	bool cache;                 /* use the cache */
 	int64_t epoch;              /* SOURCE_DATE_EPOCH, or a fixed default; never the clock */
 	const char *const *formats; /* packers by name; NULL: those of each OEM profile */
 	size_t formats_count;

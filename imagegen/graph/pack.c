@@ -11,7 +11,7 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/crypt/luks2.h"
-#include "imagegen/graph/digest.h"
+#include "imagegen/cache/digest.h"
 #include "imagegen/oem/carrier.h"
 #include "imagegen/oem/oem.h"
 

@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imagegen/base/bytes.h"
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
 #include "imagegen/hyp/config.h"
 #include "imagegen/hyp/elf.h"
+#include "imagegen/hyp/origin.h"
 #include "imagegen/hyp/sources.h"
 #include "mvp/abi.h"
 
@@ -30,6 +32,8 @@ enum { TEXT_MAX = 1 << 20, BINARY_MAX = 64 << 20 };
 struct job {
 	struct args args;
 	char *object; /* path of what it makes */
+	bool has_key; /* for the cache */
+	uint8_t key[CACHE_KEY_LEN];
 	struct buf output;
 	int status;
 };
@@ -41,6 +45,11 @@ struct compile {
 	char *cflags;                     /* text of vmm/cflags */
 	char *core_cflags, *vault_cflags; /* of vmm/PART.cflags, used when compiling and linking */
 	char *library;                    /* path of LIBRARY */
+	struct cache *cache;
+	char *version; /* the compiler's */
+	bool has_common;
+	uint8_t common[CACHE_KEY_LEN]; /* of what all objects are made from */
+	struct buf configs[2];         /* texts of the vault's and the core's */
 	unsigned jobs_at_once;
 	struct job *jobs;
 	size_t count, cap;
@@ -55,6 +64,9 @@ static void compile_fini(struct compile *c)
 		buf_fini(&c->jobs[i].output);
 	}
 	free(c->jobs);
+	for (size_t i = 0; i < ARRAY_LEN(c->configs); i++)
+		buf_fini(&c->configs[i]);
+	free(c->version);
 	free(c->vmm);
 	free(c->cross);
 	free(c->cflags);
@@ -97,13 +109,16 @@ static int run_tool(const struct args *a, const char *what, struct buf *output, 
 }
 
 /* Asked once before all the compiling, so that a missing compiler is one error. */
-static int find_compiler(const struct compile *c, struct diag *d)
+static int find_compiler(struct compile *c, struct diag *d)
 {
 	struct args a CLEANUP(args_fini) = { 0 };
 	struct buf output CLEANUP(buf_fini) = BUF_INIT;
 	args_addf(&a, "%sgcc", c->cross);
-	args_add(&a, "-dumpversion");
-	return run_tool(&a, "asking the compiler for its version", &output, d);
+	args_add(&a, "--version");
+	if (run_tool(&a, "asking the compiler for its version", &output, d))
+		return -1;
+	c->version = mem_strdup(buf_str(&output));
+	return 0;
 }
 
 /* The compiler knows where libraries for its machine lie; what it does not find it names as it was asked. */
@@ -148,7 +163,20 @@ static void add_flags(const struct compile *c, const char *part, bool simd, stru
 	args_addf(a, "-ffile-prefix-map=%s=config", c->tmp);
 }
 
-static void add_compile(struct compile *c, const char *part, const char *source, bool simd, const char *define)
+/* What the object is made from: source and arguments of its own, headers and compiler, and the vault's image, which only the core's
+ * assembler may include. */
+static void find_key(const struct compile *c, const char *include, struct job *j)
+{
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp hypervisor object 1");
+	digest_add(g, "common", c->common, sizeof(c->common));
+	origin_add_args(g, &j->args, c->vmm, c->tmp);
+	j->has_key = c->has_common && origin_add_file(g, "source", j->args.v[j->args.count - 1]) &&
+		     (!include || origin_add_file(g, "included", include));
+	digest_get(g, j->key);
+}
+
+/* include: a file besides the sources that it includes, or NULL. */
+static void add_compile(struct compile *c, const char *part, const char *source, bool simd, const char *define, const char *include)
 {
 	struct job *j = add_job(c);
 	assert(source);
@@ -159,19 +187,40 @@ static void add_compile(struct compile *c, const char *part, const char *source,
 	if (define)
 		args_add(&j->args, define);
 	args_add(&j->args, "-c");
+	args_add(&j->args, source);
+	find_key(c, include, j);
 	args_add(&j->args, "-o");
 	args_add(&j->args, j->object);
-	args_add(&j->args, source);
+}
+
+static int write_file(const char *path, const void *data, size_t len)
+{
+	FILE *out = fopen(path, "we");
+	bool ok = out && fwrite(data, 1, len, out) == len;
+	if (out && fclose(out))
+		ok = false;
+	return ok ? 0 : -1;
+}
+
+/* From the cache, else by the compiler. */
+static void run_job(struct compile *c, struct job *j)
+{
+	uint8_t *object CLEANUP_FREE = NULL;
+	size_t len;
+	if (j->has_key && cache_get(c->cache, "object", j->key, BINARY_MAX, &object, &len) && !write_file(j->object, object, len))
+		return;
+	free(TAKE(object));
+	j->status = tool_run((const char *const *)j->args.v, &j->output);
+	if (!j->status && j->has_key && !io_read_file(j->object, BINARY_MAX, &object, &len))
+		cache_put(c->cache, "object", j->key, object, len);
 }
 
 static void *worker(void *ctx)
 {
 	struct compile *c = ctx;
 	size_t i;
-	while ((i = atomic_fetch_add(&c->next, 1)) < c->count) {
-		struct job *j = &c->jobs[i];
-		j->status = tool_run((const char *const *)j->args.v, &j->output);
-	}
+	while ((i = atomic_fetch_add(&c->next, 1)) < c->count)
+		run_job(c, &c->jobs[i]);
 	return NULL;
 }
 
@@ -189,7 +238,7 @@ static int run_jobs(struct compile *c, struct diag *d)
 	c->next = c->count;
 	for (size_t i = first; i < c->count; i++) {
 		const struct job *j = &c->jobs[i];
-		const char *source = j->args.v[j->args.count - 1];
+		const char *source = j->args.v[j->args.count - 3];
 		if (!j->status)
 			continue;
 		failed++;
@@ -206,18 +255,14 @@ static int write_config(const struct compile *c, const char *name, const struct 
 {
 	char *path CLEANUP_FREE = mem_printf("%s/%s.c", c->tmp, name);
 	struct loc loc = LOC_FILE(path);
-	FILE *out = fopen(path, "we");
-	bool ok = out && fwrite(text->data, 1, text->len, out) == text->len;
-	if (out && fclose(out))
-		ok = false;
-	if (!ok)
+	if (write_file(path, text->data, text->len))
 		return diag_fail(d, MVP0820, &loc, "cannot write: %s", strerror(errno));
 	*ret_path = TAKE(path);
 	return 0;
 }
 
 /* Jobs for the sources of one part; assembler (which may include the vault's image) only or the rest only. */
-static int add_sources(struct compile *c, const char *part, bool assembler, const char *define, struct diag *d)
+static int add_sources(struct compile *c, const char *part, bool assembler, const char *define, const char *include, struct diag *d)
 {
 	char *list CLEANUP_FREE = mem_printf("%s/%s.sources", c->vmm, part), *text CLEANUP_FREE = NULL;
 	struct sources s CLEANUP(sources_fini) = { 0 };
@@ -226,7 +271,7 @@ static int add_sources(struct compile *c, const char *part, bool assembler, cons
 	for (size_t i = 0; i < s.count; i++) {
 		char *path CLEANUP_FREE = mem_printf("%s/%s", c->vmm, s.v[i].path);
 		if (s.v[i].assembler == assembler)
-			add_compile(c, part, path, s.v[i].simd, define);
+			add_compile(c, part, path, s.v[i].simd, define, include);
 	}
 	return 0;
 }
@@ -313,10 +358,10 @@ static int build_core(struct compile *c, size_t first, const struct layout *l, s
 {
 	const struct layout_region *core = region(l, "core");
 	char *load CLEANUP_FREE = mem_printf("-Wl,--defsym,LOAD_PA=0x%" PRIx64, core->pa);
-	char *blob CLEANUP_FREE = mem_printf("-DMVP_VAULT_BLOB=\"%s/vault.bin\"", c->tmp);
+	char *bin CLEANUP_FREE = mem_printf("%s/vault.bin", c->tmp), *blob CLEANUP_FREE = mem_printf("-DMVP_VAULT_BLOB=\"%s\"", bin);
 	uint8_t *vault CLEANUP_FREE = NULL, *image CLEANUP_FREE = NULL;
 	size_t vault_len, image_len;
-	if (add_sources(c, "core", true, blob, d) || run_jobs(c, d) || link_part(c, "core", load, first, c->count, d) ||
+	if (add_sources(c, "core", true, blob, bin, d) || run_jobs(c, d) || link_part(c, "core", load, first, c->count, d) ||
 	    check_elf(c, "core", core->pa, core->size, &ret->core_text, d))
 		return -1;
 	if (read_made(c, "vault.bin", &vault, &vault_len, d) || read_made(c, "core.bin", &image, &image_len, d))
@@ -344,35 +389,98 @@ static int prepare(struct compile *c, struct diag *d)
 	return find_compiler(c, d) || find_library(c, d) ? -1 : 0;
 }
 
-static int add_config(struct compile *c, const char *part,
-		      int (*write)(const struct board *, const struct manifest *, const struct layout *, struct buf *, struct diag *),
-		      const struct board *b, const struct manifest *m, const struct layout *l, struct diag *d)
+static int add_config(struct compile *c, const char *part, const struct buf *text, struct diag *d)
 {
-	struct buf text CLEANUP(buf_fini) = BUF_INIT;
 	char *name CLEANUP_FREE = mem_printf("config_%s", part), *path CLEANUP_FREE = NULL;
-	if (write(b, m, l, &text, d) || write_config(c, name, &text, &path, d))
+	if (write_config(c, name, text, &path, d))
 		return -1;
-	add_compile(c, part, path, false, NULL);
+	add_compile(c, part, path, false, NULL, NULL);
 	return 0;
 }
 
-int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const char *tmp_dir, unsigned jobs,
-	      struct hyp_result *ret, struct diag *d)
+/* In an entry of the cache: three sizes, then the image. */
+enum { SIZES_LEN = 3 * 8 };
+
+static bool find_cached(struct compile *c, const uint8_t key[CACHE_KEY_LEN], struct hyp_result *ret)
 {
-	struct compile c CLEANUP(compile_fini) = { .tmp = tmp_dir, .jobs_at_once = jobs ? jobs : 1 };
-	struct hyp_result result = { 0 };
-	size_t core_first;
+	uint8_t *data CLEANUP_FREE = NULL;
+	size_t len;
+	if (!cache_get(c->cache, "hypervisor", key, BINARY_MAX, &data, &len) || len <= SIZES_LEN)
+		return false;
+	*ret = (struct hyp_result){
+		.core_text = get_le64(data),
+		.core_image = get_le64(data + 8),
+		.vault_image = get_le64(data + 16),
+		.image_len = len - SIZES_LEN,
+	};
+	memmove(data, data + SIZES_LEN, ret->image_len);
+	ret->image = TAKE(data);
+	return true;
+}
+
+static void keep(struct compile *c, const uint8_t key[CACHE_KEY_LEN], const struct hyp_result *r)
+{
+	struct buf b CLEANUP(buf_fini) = BUF_MAX(BINARY_MAX + SIZES_LEN);
+	buf_le64(&b, r->core_text);
+	buf_le64(&b, r->core_image);
+	buf_le64(&b, r->vault_image);
+	if (!buf_append(&b, r->image, r->image_len))
+		cache_put(c->cache, "hypervisor", key, b.data, b.len);
+}
+
+/* Of everything that the whole is made from, and of the bounds it was checked against. */
+static bool whole_key(struct compile *c, const struct layout *l, const char *define, uint8_t ret[CACHE_KEY_LEN])
+{
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp hypervisor 1");
+	struct digest *common CLEANUP(digest_freep) = digest_new("mvp hypervisor objects' common sources 1");
+	origin_add_tools(common, c->cross, c->version);
+	/* The library stands for its headers, too. */
+	c->has_common = origin_add_files(common, c->vmm, true) && origin_add_file(common, "library", c->library);
+	digest_get(common, c->common);
+	digest_add(g, "common", c->common, sizeof(c->common));
+	digest_str(g, "define", define);
+	for (size_t i = 0; i < ARRAY_LEN(c->configs); i++)
+		digest_add(g, "configuration", c->configs[i].data, c->configs[i].len);
+	digest_num(g, "core at", region(l, "core")->pa);
+	digest_num(g, "core room", region(l, "core")->size);
+	digest_num(g, "vault room", region(l, "vault")->size);
+	bool ok = c->has_common && origin_add_files(g, c->vmm, false);
+	digest_get(g, ret);
+	return ok;
+}
+
+static int compile_all(struct compile *c, const struct layout *l, const char *define, struct hyp_result *ret, struct diag *d)
+{
+	if (add_config(c, "vault", &c->configs[0], d) || add_sources(c, "vault", false, define, NULL, d) ||
+	    add_sources(c, "vault", true, define, NULL, d))
+		return -1;
+	size_t core_first = c->count;
+	if (add_config(c, "core", &c->configs[1], d) || add_sources(c, "core", false, define, NULL, d) || run_jobs(c, d))
+		return -1;
+	return build_vault(c, 0, core_first, l, d) || build_core(c, core_first, l, ret, d) ? -1 : 0;
+}
+
+int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, struct cache *cache, const char *tmp_dir,
+	      unsigned jobs, struct hyp_result *ret, struct diag *d)
+{
+	struct compile c CLEANUP(compile_fini) = { .tmp = tmp_dir, .cache = cache, .jobs_at_once = jobs ? jobs : 1 };
+	struct hyp_result result CLEANUP(hyp_result_fini) = { 0 };
+	uint8_t key[CACHE_KEY_LEN];
 	const char *define = m->hypervisor.build.s && !strcmp(m->hypervisor.build.s, "measure") ? "-DMVP_MEASURE" : NULL;
-	if (prepare(&c, d) || add_config(&c, "vault", config_vault, b, m, l, d) || add_sources(&c, "vault", false, define, d) ||
-	    add_sources(&c, "vault", true, define, d))
+	for (size_t i = 0; i < ARRAY_LEN(c.configs); i++)
+		c.configs[i] = BUF_INIT;
+	if (prepare(&c, d) || config_vault(b, m, l, &c.configs[0], d) || config_core(b, m, l, &c.configs[1], d))
 		return -1;
-	core_first = c.count;
-	if (add_config(&c, "core", config_core, b, m, l, d) || add_sources(&c, "core", false, define, d) || run_jobs(&c, d))
-		return -1;
-	if (build_vault(&c, 0, core_first, l, d) || build_core(&c, core_first, l, &result, d))
-		return -1;
+	bool has_key = whole_key(&c, l, define, key);
+	if (!has_key || !find_cached(&c, key, &result)) {
+		if (compile_all(&c, l, define, &result, d))
+			return -1;
+		if (has_key)
+			keep(&c, key, &result);
+	}
 	result.library = TAKE(c.library);
 	*ret = result;
+	result = (struct hyp_result){ 0 };
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #define IMAGEGEN_HYP_H
 
 #include "imagegen/base/base.h"
+#include "imagegen/cache/cache.h"
 #include "imagegen/manifest/manifest.h"
 
 /* templates/boards/NAME.yaml */
@@ -37,9 +38,9 @@ struct hyp_result {
 	uint64_t core_text, core_image, vault_image; /* bytes; what the size budget counts */
 	char *library;                               /* path of the library that the vault was linked with; malloc'd */
 };
-/* Compiles core and vault in tmp_dir with jobs compilers at once. */
-MUST_USE int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const char *tmp_dir, unsigned jobs,
-		       struct hyp_result *ret, struct diag *d);
+/* Compiles core and vault in tmp_dir with jobs compilers at once; what the cache has of it is not compiled again. */
+MUST_USE int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, struct cache *cache, const char *tmp_dir,
+		       unsigned jobs, struct hyp_result *ret, struct diag *d);
 void hyp_result_fini(struct hyp_result *r);
 
 /* Folder with templates/, vmm/ and guest/: $MVP_DATADIR, else share/mvp beside the program, else the source tree the program was built

@@ -57,6 +57,20 @@ int tool_run(const char *const *argv, struct buf *ret_output)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+char *tool_find(const char *name)
+{
+	const char *path = getenv("PATH");
+	if (strchr(name, '/'))
+		return access(name, X_OK) ? NULL : mem_strdup(name);
+	for (const char *dir = path && *path ? path : "/usr/bin:/bin"; dir; dir = strchr(dir, ':') ? strchr(dir, ':') + 1 : NULL) {
+		size_t len = strcspn(dir, ":");
+		char *file CLEANUP_FREE = mem_printf("%.*s%s%s", (int)len, dir, len ? "/" : "./", name);
+		if (!access(file, X_OK))
+			return TAKE(file);
+	}
+	return NULL;
+}
+
 static void push(struct args *a, char *s TAKES)
 {
 	mem_grow((void **)&a->v, a->count + 1, &a->cap, sizeof(*a->v));

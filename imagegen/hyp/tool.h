@@ -9,6 +9,9 @@
  * thread. */
 MUST_USE int tool_run(const char *const *argv, struct buf *ret_output);
 
+/* The program that PATH leads to, malloc'd; NULL if there is none. */
+char *tool_find(const char *name);
+
 /* A list of arguments that grows. */
 struct args {
 	char **v; /* NULL-terminated */

@@ -63,14 +63,14 @@ def _outputs(folder):
 
 
 def test_same_bytes():
-    """A build elsewhere, under another umask, time zone, locale, worker count and working folder, is byte for byte the first. (One by
-    nobody is, too: below.)"""
+    """A build elsewhere, under another umask, time zone, locale, worker count and working folder, and with nothing in the cache, is byte
+    for byte the first. (One by nobody is, too: below.)"""
     first = build.built()
     names = _outputs(first.folder)
     check(len(names) >= 2, f"outputs: {names}")
     folder, tmp = env.fresh("again", "out"), env.fresh("again", "tmp")
     build.build(folder, "prefixed", "-j", "7", cwd=tmp, preexec_fn=lambda: os.umask(0o077),
-                env=dict(os.environ, TZ="Pacific/Kiritimati", LC_ALL="C", HOME=tmp, TMPDIR=tmp))
+                env=dict(os.environ, TZ="Pacific/Kiritimati", LC_ALL="C", HOME=tmp, TMPDIR=tmp, XDG_CACHE_HOME=env.fresh("again", "cache")))
     check_equal(_outputs(folder), names, "outputs of the build with another umask, time zone and number of workers")
     check_equal(os.listdir(tmp), [], "left in TMPDIR")
     shutil.rmtree(os.path.dirname(folder))
@@ -123,7 +123,7 @@ def test_needs_no_root():
                    "--inh-caps=-all", "--no-new-privs"] + command
     run(command, env={"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home}, cwd=home)
     check_equal(_outputs(out), _outputs(build.built().folder), "outputs of a build by nobody and of one by us")
-    check_equal(os.listdir(home), [], "left in the home folder")
+    check_equal(os.listdir(home), [".cache"], "left in the home folder")
     shutil.rmtree(folder)
 
 

@@ -63,7 +63,8 @@ static void show(const struct diag *d)
 	}
 }
 
-static int build(struct hyp_result *ret, struct diag *d)
+/* *ret_compiled: something was linked. */
+static int build_cached(struct cache *cache, struct hyp_result *ret, bool *ret_compiled, struct diag *d)
 {
 	struct board *b CLEANUP(board_freep) = board(d);
 	struct tmpdir *work CLEANUP(tmpdir_freep) = NULL;
@@ -71,9 +72,18 @@ static int build(struct hyp_result *ret, struct diag *d)
 	assert_int_equal(tmpdir_new("/tmp", &work), 0);
 	int rc;
 	assert_int_equal(layout_plan(b, manifest(), &l, d), 0);
-	rc = hyp_build(b, manifest(), &l, tmpdir_path(work), 2, ret, d);
+	rc = hyp_build(b, manifest(), &l, cache, tmpdir_path(work), 2, ret, d);
 	show(d);
+	char *elf CLEANUP_FREE = mem_printf("%s/core.elf", tmpdir_path(work));
+	*ret_compiled = access(elf, F_OK) == 0;
 	return rc;
+}
+
+static int build(struct hyp_result *ret, struct diag *d)
+{
+	struct cache *cache CLEANUP(cache_freep) = cache_none();
+	bool compiled;
+	return build_cached(cache, ret, &compiled, d);
 }
 
 static void test_same_input_gives_same_image(void **state)
@@ -94,6 +104,53 @@ static void test_same_input_gives_same_image(void **state)
 	assert_non_null(memmem(a.image, a.image_len, "test 1\"\\", 9));
 	hyp_result_fini(&a);
 	hyp_result_fini(&b);
+}
+
+static unsigned objects(const struct cache *cache)
+{
+	char *path CLEANUP_FREE = mem_printf("%s/object", cache_path(cache));
+	DIR *dir CLEANUP(dir_closep) = opendir(path);
+	unsigned count = 0;
+	assert_non_null(dir);
+	for (const struct dirent *e; (e = readdir(dir));)
+		count += e->d_name[0] != '.';
+	return count;
+}
+
+/* Nothing twice; after a change of one source that one and no other, after a change of a header all of them. */
+static void test_cache_saves_compiling(void **state)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct tmpdir *home CLEANUP(tmpdir_freep) = NULL;
+	struct hyp_result results[4] = { 0 };
+	bool compiled;
+	unsigned all;
+	(void)state;
+	put_all();
+	assert_int_equal(tmpdir_new("/tmp", &home), 0);
+	assert_int_equal(setenv("XDG_CACHE_HOME", tmpdir_path(home), 1), 0);
+	struct cache *cache CLEANUP(cache_freep) = cache_open(d);
+	assert_int_equal(build_cached(cache, &results[0], &compiled, d), 0);
+	assert_true(compiled);
+	all = objects(cache);
+	assert_int_equal(build_cached(cache, &results[1], &compiled, d), 0);
+	assert_false(compiled);
+	put("vmm/core/start.S", "\t.section .head, \"ax\"\n\t.global head\nhead:\tb core_main\n\tnop\n");
+	assert_int_equal(build_cached(cache, &results[2], &compiled, d), 0);
+	assert_true(compiled);
+	assert_int_equal(objects(cache), all + 1);
+	put("vmm/vault/new.h", "\n");
+	assert_int_equal(build_cached(cache, &results[3], &compiled, d), 0);
+	assert_int_equal(objects(cache), 2 * all + 1);
+	assert_int_equal(results[0].image_len, results[1].image_len);
+	assert_memory_equal(results[0].image, results[1].image, results[0].image_len);
+	assert_int_equal(results[0].core_text, results[1].core_text);
+	assert_int_equal(results[0].vault_image, results[1].vault_image);
+	assert_true(results[2].core_text > results[0].core_text);
+	for (size_t i = 0; i < ARRAY_LEN(results); i++)
+		hyp_result_fini(&results[i]);
+	char *header CLEANUP_FREE = mem_printf("%s/vmm/vault/new.h", tmpdir_path(data));
+	assert_int_equal(unlink(header), 0);
 }
 
 static void expect_failure(enum diag_code code, const char *word)
@@ -243,6 +300,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_input_gives_same_image),
+		cmocka_unit_test(test_cache_saves_compiling),
 		cmocka_unit_test(test_configuration_says_what_the_manifest_says),
 		cmocka_unit_test(test_missing_compiler_names_its_package),
 		cmocka_unit_test(test_missing_library_names_its_package),

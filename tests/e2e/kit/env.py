@@ -13,6 +13,9 @@ DEMO = os.path.join(O, "demo")
 INPUTS = os.path.join(O, "inputs")
 WORK = os.path.join(O, "e2e", os.environ.get("E2E_WORKER", ""))
 
+# Not the user's: a test must not depend on what was built before it elsewhere. Whoever wants to share one says so.
+os.environ.setdefault("XDG_CACHE_HOME", os.path.join(O, "cache"))
+
 
 class Failure(Exception):
     """A test's expectation did not hold."""

@@ -1,4 +1,4 @@
-#include "imagegen/graph/digest.h"
+#include "imagegen/cache/digest.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
