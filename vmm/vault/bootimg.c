@@ -51,6 +51,7 @@ const char *bootimg_plan(const uint8_t *head, uint64_t partition_len, uint64_t r
 	p->ramdisk_from = p->kernel_from + page_up(h.kernel_size);
 	p->ramdisk_len = h.ramdisk_size;
 	p->ramdisk_read = page_up(h.ramdisk_size);
+	p->content_end = h.ramdisk_size ? p->ramdisk_from + h.ramdisk_size : p->kernel_from + h.kernel_size;
 	if (p->ramdisk_from + p->ramdisk_read > partition_len)
 		return "the boot image is longer than its partition";
 	const char *wrong = place_kernel(head + MVP_BOOTIMG_PAGE, h.kernel_size, ram_size, p);

@@ -10,6 +10,7 @@
 struct bootplan {
 	uint64_t kernel_from, kernel_to, kernel_read;
 	uint64_t ramdisk_from, ramdisk_to, ramdisk_read, ramdisk_len; /* len 0: none */
+	uint64_t content_end;                                         /* bytes of the image that mean something */
 	uint64_t used_end; /* bytes of RAM that the kernel with its bss, and the ramdisk, end at */
 	char cmdline[MVP_BOOTIMG_CMDLINE];
 };

@@ -90,6 +90,7 @@ static void load(unsigned persona)
 	console_log("%s: loading", name_of(persona));
 	personas[persona].state = PERSONA_LOADING;
 	personas[persona].wrong = NULL;
+	personas[persona].unverified = false;
 	load_start(&personas[persona].job);
 	front_update();
 }

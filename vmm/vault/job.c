@@ -24,9 +24,13 @@ static const struct {
 	[JOB_DRAIN] = { WAIT_NOTHING, load_drain },
 	[JOB_SCRUB] = { WAIT_WORK, load_scrub },
 	[JOB_LOAD_TABLE] = { WAIT_NOTHING, load_table },
+	[JOB_VBMETA] = { WAIT_READ, verify_vbmeta },
+	[JOB_SIGNATURE] = { WAIT_WORK, verify_signature },
 	[JOB_HEAD] = { WAIT_READ, load_head },
 	[JOB_KERNEL] = { WAIT_READ, load_kernel },
 	[JOB_RAMDISK] = { WAIT_READ, load_ramdisk },
+	[JOB_REST] = { WAIT_READ, load_rest },
+	[JOB_HASH] = { WAIT_WORK, verify_hash },
 	[JOB_SEED] = { WAIT_NOTHING, load_seed },
 	[JOB_CLEAN] = { WAIT_WORK, load_clean },
 };

@@ -3,6 +3,7 @@
 #ifndef VAULT_JOB_H
 #define VAULT_JOB_H
 
+#include "avb.h"
 #include "bootimg.h"
 #include "devices/ring.h"
 #include "disk.h"
@@ -31,9 +32,13 @@ enum job_state {
 	JOB_DRAIN,
 	JOB_SCRUB,
 	JOB_LOAD_TABLE,
+	JOB_VBMETA,
+	JOB_SIGNATURE,
 	JOB_HEAD,
 	JOB_KERNEL,
 	JOB_RAMDISK,
+	JOB_REST,
+	JOB_HASH,
 	JOB_SEED,
 	JOB_CLEAN,
 	JOB_STATES
@@ -74,6 +79,12 @@ struct job {
 		struct view boot;
 		struct bootplan plan;
 		uint64_t done, frame_done;
+		struct avb avb;       /* of what is in buf */
+		struct avb_hash hash; /* what the boot image has to be; without verification only as long as its content */
+		struct sha256 plain, salted;
+		uint64_t hashed; /* bytes of the image */
+		uint8_t *piece;  /* of it, that is being hashed */
+		uint64_t piece_len;
 	} load;
 };
 
@@ -97,6 +108,7 @@ struct persona {
 	struct luks2 luks;
 	struct ram ram;
 	const char *wrong;   /* why it failed, or NULL */
+	bool unverified;     /* because of what is on its disk */
 	unsigned failures;   /* wrong passcodes since the last right one */
 	uint64_t not_before; /* counter value: no attempt until then */
 	uint32_t stopped;    /* 1 + MVP_PERSONA_* when it stopped by itself; any CPU writes */
@@ -133,15 +145,30 @@ enum job_state unlock_digest(struct job *j);
 enum job_state load_drain(struct job *j);
 enum job_state load_scrub(struct job *j);
 enum job_state load_table(struct job *j);
+enum job_state verify_vbmeta(struct job *j);
+enum job_state verify_signature(struct job *j);
 enum job_state load_head(struct job *j);
 enum job_state load_kernel(struct job *j);
 enum job_state load_ramdisk(struct job *j);
+enum job_state load_rest(struct job *j);
+enum job_state verify_hash(struct job *j);
 enum job_state load_seed(struct job *j);
 enum job_state load_clean(struct job *j);
 
 void open_start(struct job *j); /* the handset's disk */
 void unlock_start(struct job *j, const uint8_t *passcode, size_t len);
 void load_start(struct job *j);
+
+/* load.c, for verify.c */
+enum job_state load_fail(struct job *j, const char *wrong);
+enum job_state load_boot(struct job *j); /* the vbmeta is right: the boot image is next */
+enum job_state load_next(struct job *j); /* what is read of it is hashed */
+
+/* verify.c */
+enum job_state verify_start(struct job *j, const struct gpt_wanted *vbmeta);
+const char *verify_plan(struct job *j); /* the head of the boot image is in buf */
+enum job_state verify_piece(struct job *j, uint8_t *data, uint64_t len);
+const char *verify_end(struct job *j); /* all of it is hashed */
 
 /* handset.c */
 bool handset_has_entropy(void);

@@ -10,15 +10,19 @@
 #define SEED_MAX 64u
 #define FDT_NOP 4u
 
+enum { BOOT, VBMETA, WANTED };
+static const char *const wanted[WANTED] = { "boot", "vbmeta" };
+
 void load_start(struct job *j)
 {
 	devices_unplug(j->persona);
 	j->load.done = 0;
 	j->load.frame_done = 0;
+	j->load.hashed = 0;
 	j->state = JOB_DRAIN;
 }
 
-static enum job_state fail(struct job *j, const char *wrong)
+enum job_state load_fail(struct job *j, const char *wrong)
 {
 	handset_load_result(j->persona, wrong);
 	return JOB_IDLE;
@@ -37,15 +41,16 @@ enum job_state load_scrub(struct job *j)
 		if (j->load.done < p->ram.size) {
 			int64_t next = hc(MVP_HC_PERSONA_SCRUB, j->persona, j->load.done, 0);
 			if (next < 0)
-				return next == MVP_E_BUSY ? JOB_SCRUB : fail(j, "its memory cannot be scrubbed");
+				return next == MVP_E_BUSY ? JOB_SCRUB : load_fail(j, "its memory cannot be scrubbed");
 			j->load.done = (uint64_t)next;
 			continue;
 		}
 		/* Its frame, which is no part of its RAM. */
 		j->load.frame_done = screen_scrub(j->persona, j->load.frame_done);
 		if (j->load.frame_done == UINT64_MAX) {
-			j->gpt.scan.wanted_count = 1;
-			j->gpt.scan.wanted[0].name = "boot";
+			j->gpt.scan.wanted_count = WANTED;
+			for (unsigned i = 0; i < WANTED; i++)
+				j->gpt.scan.wanted[i].name = wanted[i];
 			gpt_job_start(j, &p->disk, JOB_LOAD_TABLE);
 			return j->state;
 		}
@@ -56,17 +61,22 @@ enum job_state load_scrub(struct job *j)
 enum job_state load_table(struct job *j)
 {
 	const struct persona *p = &personas[j->persona];
-	const struct gpt_wanted *w = &j->gpt.scan.wanted[0];
+	const struct gpt_wanted *w = &j->gpt.scan.wanted[BOOT];
 
 	if (!j->gpt.ok)
-		return fail(j, "its disk has no sound partition table");
+		return load_fail(j, "its disk has no sound partition table");
 	if (!w->found)
-		return fail(j, "its disk has no boot partition");
+		return load_fail(j, "its disk has no boot partition");
 	if (w->sectors < BOOTIMG_HEAD_LEN / SECTOR)
-		return fail(j, "its boot partition is too small");
+		return load_fail(j, "its boot partition is too small");
 
 	j->load.boot = (struct view){ .sector = w->sector, .sectors = w->sectors };
-	job_read(j, &p->disk, w->sector * SECTOR, j->buf, BOOTIMG_HEAD_LEN);
+	return p->config->verified ? verify_start(j, &j->gpt.scan.wanted[VBMETA]) : load_boot(j);
+}
+
+enum job_state load_boot(struct job *j)
+{
+	job_read(j, &personas[j->persona].disk, j->load.boot.sector * SECTOR, j->buf, BOOTIMG_HEAD_LEN);
 	return JOB_HEAD;
 }
 
@@ -81,10 +91,12 @@ enum job_state load_head(struct job *j)
 {
 	struct bootplan *plan = &j->load.plan;
 	if (job_read_failed(j))
-		return fail(j, "its disk cannot be read");
+		return load_fail(j, "its disk cannot be read");
 	const char *wrong = bootimg_plan(j->buf, j->load.boot.sectors * SECTOR, personas[j->persona].ram.size, plan);
+	if (!wrong)
+		wrong = verify_plan(j);
 	if (wrong)
-		return fail(j, wrong);
+		return load_fail(j, wrong);
 	read_to_ram(j, plan->kernel_from, plan->kernel_to, plan->kernel_read);
 	return JOB_KERNEL;
 }
@@ -92,17 +104,45 @@ enum job_state load_head(struct job *j)
 enum job_state load_kernel(struct job *j)
 {
 	const struct bootplan *plan = &j->load.plan;
+	uint8_t *kernel = personas[j->persona].ram.base + plan->kernel_to;
 	if (job_read_failed(j))
-		return fail(j, "its kernel cannot be read");
-	if (!plan->ramdisk_len)
-		return JOB_SEED;
-	read_to_ram(j, plan->ramdisk_from, plan->ramdisk_to, plan->ramdisk_read);
-	return JOB_RAMDISK;
+		return load_fail(j, "its kernel cannot be read");
+	/* The plan comes from the first reading of this page, and what is hashed from the second. */
+	if (memcmp(kernel, j->buf + MVP_BOOTIMG_PAGE, MVP_BOOTIMG_PAGE) != 0)
+		return load_fail(j, "its disk changes while it is read");
+	return verify_piece(j, kernel, plan->kernel_read);
 }
 
 enum job_state load_ramdisk(struct job *j)
 {
-	return job_read_failed(j) ? fail(j, "its ramdisk cannot be read") : JOB_SEED;
+	const struct bootplan *plan = &j->load.plan;
+	if (job_read_failed(j))
+		return load_fail(j, "its ramdisk cannot be read");
+	return verify_piece(j, personas[j->persona].ram.base + plan->ramdisk_to, plan->ramdisk_read);
+}
+
+/* What stands behind the parts that are used is hashed, too. */
+enum job_state load_rest(struct job *j)
+{
+	return job_read_failed(j) ? load_fail(j, "its boot image cannot be read") : verify_piece(j, j->buf, j->io.len);
+}
+
+enum job_state load_next(struct job *j)
+{
+	const struct bootplan *plan = &j->load.plan;
+	uint64_t left = j->load.hash.image_size - j->load.hashed;
+	if (plan->ramdisk_len && j->load.hashed == plan->ramdisk_from) {
+		read_to_ram(j, plan->ramdisk_from, plan->ramdisk_to, plan->ramdisk_read);
+		return JOB_RAMDISK;
+	}
+	if (left) {
+		/* From a page's start on: only the image's end is not one. */
+		uint64_t len = min_u64((left + SECTOR - 1) & ~(uint64_t)(SECTOR - 1), JOB_BUF);
+		job_read(j, &personas[j->persona].disk, j->load.boot.sector * SECTOR + j->load.hashed, j->buf, len);
+		return JOB_REST;
+	}
+	const char *wrong = verify_end(j);
+	return wrong ? load_fail(j, wrong) : JOB_SEED;
 }
 
 /* Takes a property out of a device tree by overwriting token, length, name and value with NOPs (device tree specification 5.4.1). */
@@ -150,7 +190,7 @@ enum job_state load_seed(struct job *j)
 	struct persona *p = &personas[j->persona];
 	uint8_t seed[RANDOM_SEED_LEN + 8 + SEED_MAX];
 	if (p->config->dtb_rng_len > SEED_MAX)
-		return fail(j, "its device tree wants too long a seed");
+		return load_fail(j, "its device tree wants too long a seed");
 	bool have = handset_has_entropy();
 	if (have && !virtio_rng_take(seed, RANDOM_SEED_LEN + 8 + p->config->dtb_rng_len))
 		return JOB_SEED;
@@ -159,7 +199,7 @@ enum job_state load_seed(struct job *j)
 	bool ok = patch_dtb(p, &j->load.plan, have ? seed + RANDOM_SEED_LEN : NULL);
 	wipe(seed, sizeof(seed));
 	j->load.done = 0;
-	return ok ? JOB_CLEAN : fail(j, "its device tree has no room for the command line");
+	return ok ? JOB_CLEAN : load_fail(j, "its device tree has no room for the command line");
 }
 
 /* The persona reads its memory with its caches off: what was written for it must be in memory (Arm ARM B2.8, booting.rst). */

@@ -85,17 +85,139 @@ static const br_hash_class hash_class = {
 	.set_state = hash_set_state,
 };
 
+/* RSA with the exponent 65537: 24 Montgomery multiplications (P. Montgomery, Modular multiplication without trial division, 1985).
+ * BearSSL's, made for secret exponents, takes 60. Nothing here is secret. Numbers are limbs, the lowest first. */
+
+#define LIMBS_MAX (PK_RSA_LEN_MAX / 8)
+
+struct rsa {
+	uint64_t n[LIMBS_MAX], negative_inverse; /* of n, modulo 2^64 */
+	size_t limbs;
+};
+
+static void get_limbs(uint64_t *ret, const uint8_t *bytes, size_t limbs)
+{
+	for (size_t i = 0; i < limbs; i++)
+		ret[i] = get_be64(bytes + 8 * (limbs - 1 - i));
+}
+
+static bool is_below(const uint64_t *a, const uint64_t *b, size_t limbs)
+{
+	for (size_t i = limbs; i-- > 0;) {
+		if (a[i] != b[i])
+			return a[i] < b[i];
+	}
+	return false;
+}
+
+/* a -= b modulo 2^(64 limbs) */
+static void subtract(uint64_t *a, const uint64_t *b, size_t limbs)
+{
+	uint64_t borrow = 0;
+	for (size_t i = 0; i < limbs; i++) {
+		unsigned __int128 d = (unsigned __int128)a[i] - b[i] - borrow;
+		a[i] = (uint64_t)d;
+		borrow = (uint64_t)(d >> 64) & 1;
+	}
+}
+
+/* a = 2 a mod n */
+static void twice(const struct rsa *r, uint64_t *a)
+{
+	uint64_t carry = 0;
+	for (size_t i = 0; i < r->limbs; i++) {
+		uint64_t top = a[i] >> 63;
+		a[i] = a[i] << 1 | carry;
+		carry = top;
+	}
+	if (carry || !is_below(a, r->n, r->limbs))
+		subtract(a, r->n, r->limbs);
+}
+
+/* t += a * b, from the lowest limb on; the carry out of the last one is returned. */
+static uint64_t add_product(uint64_t *t, const uint64_t *a, uint64_t b, size_t limbs)
+{
+	uint64_t carry = 0;
+	for (size_t i = 0; i < limbs; i++) {
+		unsigned __int128 sum = (unsigned __int128)a[i] * b + t[i] + carry;
+		t[i] = (uint64_t)sum;
+		carry = (uint64_t)(sum >> 64);
+	}
+	return carry;
+}
+
+/* ret = a b / 2^(64 limbs) mod n; a and b are below n. ret may be one of them. */
+static void multiply(const struct rsa *r, uint64_t *ret, const uint64_t *a, const uint64_t *b)
+{
+	uint64_t t[2 * LIMBS_MAX] = { 0 };
+	uint64_t carry = 0; /* of weight limbs + i */
+	for (size_t i = 0; i < r->limbs; i++) {
+		unsigned __int128 top = (unsigned __int128)add_product(t + i, a, b[i], r->limbs) + carry;
+		/* The lowest limb becomes 0. */
+		top += add_product(t + i, r->n, t[i] * r->negative_inverse, r->limbs);
+		t[i + r->limbs] = (uint64_t)top;
+		carry = (uint64_t)(top >> 64);
+	}
+	memcpy(ret, t + r->limbs, 8 * r->limbs);
+	if (carry || !is_below(ret, r->n, r->limbs))
+		subtract(ret, r->n, r->limbs);
+}
+
+/* ret = 2^(128 limbs) mod n, which brings a number into Montgomery's form. */
+static void square_of_base(const struct rsa *r, uint64_t *ret)
+{
+	size_t odd = r->limbs;
+	unsigned squarings = 0;
+	for (; !(odd & 1); odd /= 2)
+		squarings++;
+	/* 2^(64 limbs) - n is 1 in that form, since n has its top bit set. */
+	memset(ret, 0, 8 * r->limbs);
+	subtract(ret, r->n, r->limbs);
+	for (size_t i = 0; i < 64 * odd; i++)
+		twice(r, ret);
+	for (; squarings; squarings--)
+		multiply(r, ret, ret, ret);
+}
+
+/* EMSA-PKCS1-v1_5 (RFC 8017, 9.2). */
+static void encode(uint8_t *ret, size_t len, const uint8_t digest[SHA256_LEN])
+{
+	static const uint8_t info[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+					0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
+	size_t at = len - SHA256_LEN - sizeof(info);
+	memset(ret, 0xff, at);
+	ret[0] = 0;
+	ret[1] = 1;
+	ret[at - 1] = 0;
+	memcpy(ret + at, info, sizeof(info));
+	memcpy(ret + at + sizeof(info), digest, SHA256_LEN);
+}
+
 bool pk_rsa_verify(const uint8_t *modulus, size_t len, const uint8_t *signature, const uint8_t digest[SHA256_LEN])
 {
-	static const uint8_t exponent[] = { 1, 0, 1 };
-	/* BearSSL does not write to them. */
-	const br_rsa_public_key key = { (uint8_t *)(uintptr_t)modulus, len, (uint8_t *)(uintptr_t)exponent, sizeof(exponent) };
-	uint8_t signed_digest[SHA256_LEN];
-	guard_stack();
-	if (len < PK_RSA_LEN_MIN || len > PK_RSA_LEN_MAX || !modulus[0] || !(modulus[len - 1] & 1))
+	struct rsa r = { .limbs = len / 8 };
+	uint64_t s[LIMBS_MAX], x[LIMBS_MAX];
+	uint8_t expected[PK_RSA_LEN_MAX];
+	if (len < PK_RSA_LEN_MIN || len > PK_RSA_LEN_MAX || len % 8 || !(modulus[0] & 0x80) || !(modulus[len - 1] & 1))
 		return false;
-	return br_rsa_i62_pkcs1_vrfy(signature, len, BR_HASH_OID_SHA256, sizeof(signed_digest), &key, signed_digest) &&
-	       same_secret(signed_digest, digest, sizeof(signed_digest));
+	get_limbs(r.n, modulus, r.limbs);
+	get_limbs(s, signature, r.limbs);
+	if (!is_below(s, r.n, r.limbs))
+		return false;
+	/* Newton's iteration doubles the right bits, of which an odd number is 3 of its own inverse: 6, 12, 24, 48, 96. */
+	uint64_t inverse = r.n[0];
+	for (int i = 0; i < 5; i++)
+		inverse *= 2 - r.n[0] * inverse;
+	r.negative_inverse = 0 - inverse;
+
+	square_of_base(&r, x);
+	multiply(&r, x, x, s);
+	for (int i = 0; i < 16; i++)
+		multiply(&r, x, x, x);
+	multiply(&r, x, x, s); /* of which only one is in Montgomery's form: the product is not */
+	encode(expected, len, digest);
+	get_limbs(s, expected, r.limbs);
+	return !memcmp(x, s, len);
 }
 
 bool pk_p256_verify(const uint8_t point[MVP_P256_POINT_LEN], const uint8_t digest[SHA256_LEN],

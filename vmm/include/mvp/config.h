@@ -70,6 +70,8 @@ struct mvp_vault_persona {
 	uint32_t network;                                /* 1: it has a network device, whose address derives from the board's */
 	uint32_t may_switch;                             /* 1: its agent may ask for a switch of the screen */
 	uint64_t net_rate;                               /* bytes per second in each direction, 0: no limit */
+	uint32_t verified;                               /* 1: the vbmeta of its disk must be signed by the key below, and hold */
+	uint8_t avb_key_digest[32];                      /* SHA-256 of that key as vbmeta images hold it (AvbRSAPublicKeyHeader, n, rr) */
 };
 
 struct mvp_vault_config {

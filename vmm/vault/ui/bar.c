@@ -15,6 +15,7 @@
 #define PAD 4u
 #define COLUMNS 30u /* of a bar whose text is as high as it */
 #define NO_CLOCK UINT32_MAX
+#define UNVERIFIED UINT32_MAX /* beside the states */
 
 /* What a bar depends on, besides the configuration. */
 struct picture {
@@ -48,6 +49,7 @@ static void describe(uint32_t state, uint32_t alerts, char *text, size_t size)
 			    state == PERSONA_LOCKED   ? "locked"
 			    : state == PERSONA_OFF    ? "off"
 			    : state == PERSONA_FAILED ? "failed"
+			    : state == UNVERIFIED     ? "not verified"
 						      : "starting");
 }
 
@@ -115,7 +117,8 @@ void bar_update(void)
 	all.drawn = 1;
 	all.minute = minute();
 	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
-		all.other[p].state = personas[p].state;
+		bool unverified = personas[p].state == PERSONA_FAILED && personas[p].unverified;
+		all.other[p].state = unverified ? UNVERIFIED : personas[p].state;
 		all.other[p].alerts = control_alerts(p);
 	}
 	for (unsigned s = 0; s <= SCREEN_VAULT; s++) {
