@@ -1,5 +1,5 @@
-/* Android boot images, header version 4 (AOSP bootimg.h): what a bootloader starts the hypervisor from, and what the vault starts a persona
- * from. */
+/* Android boot images (AOSP bootimg.h): what a bootloader starts the hypervisor from, and what the vault starts a persona from. Header
+ * version 4 is written, 0 to 4 are read. */
 #ifndef IMAGEGEN_BOOTIMG_H
 #define IMAGEGEN_BOOTIMG_H
 
@@ -17,12 +17,18 @@ struct bootimg_parts {
 /* ret_img: an image in memory that owns copies of the parts. */
 MUST_USE int bootimg_compose(const struct bootimg_parts *parts, struct image **ret_img, struct diag *d);
 
-/* Reading: offsets of the sections in the image, all checked against its length. */
+struct bootimg_section {
+	uint64_t at, len; /* bytes in the image; len 0: it is not there */
+};
+
+/* Reading, header versions 0 to 4: offsets of the sections in the image, all checked against its length. */
 struct bootimg_info {
-	uint32_t version; /* 3 or 4 */
+	uint32_t version;
 	uint32_t os_version;
 	uint64_t kernel_at, kernel_len;
 	uint64_t ramdisk_at, ramdisk_len;
+	struct bootimg_section second, recovery_dtbo, dtb; /* versions 0 to 2, 1 and 2, 2 */
+	struct bootimg_section signature;                  /* version 4 */
 	char cmdline[1536];
 };
 MUST_USE int bootimg_read(const struct image *img, const char *label, struct bootimg_info *ret_info, struct diag *d);

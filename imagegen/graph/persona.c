@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imagegen/android/android.h"
 #include "imagegen/base/image.h"
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
+#include "imagegen/base/text.h"
 #include "imagegen/bootimg/bootimg.h"
 #include "imagegen/cache/digest.h"
 #include "imagegen/crypt/luks2.h"
@@ -35,7 +37,8 @@ struct work {
 	const struct manifest *m;
 	const struct persona *p;
 	const struct persona_opts *opts;
-	struct tree *tree; /* NULL without a system */
+	struct tree *tree;      /* NULL without layers of files */
+	struct android android; /* partitions that layers bring whole */
 	struct blob kernel, initrd;
 	char *kernel_path; /* in the tree; NULL for a file of the host */
 	bool foreign;      /* the kernel came as a flat binary or ELF */
@@ -48,10 +51,16 @@ struct work {
 static void work_fini(struct work *w)
 {
 	tree_free(w->tree);
+	android_fini(&w->android);
 	blob_fini(&w->kernel);
 	blob_fini(&w->initrd);
 	free(w->kernel_path);
 	free(w->cmdline);
+}
+
+static bool of_android(const struct mstr *what)
+{
+	return strcmp(what->s, "android") == 0;
 }
 
 /* "file:PATH" or a path in the layers. */
@@ -77,8 +86,12 @@ static int read_part(struct work *w, const struct mstr *what, struct blob *ret, 
 static int load_kernel(struct work *w)
 {
 	struct guest_fdt fdt = { 0 };
-	if (read_part(w, &w->p->boot.kernel, &w->kernel, &w->kernel_path))
+	if (of_android(&w->p->boot.kernel)) {
+		w->kernel = (struct blob){ TAKE(w->android.kernel), w->android.kernel_len };
+		w->kernel_path = mem_strdup(persona_layer(w->p, LAYER_ANDROID)->android[ANDROID_BOOT].s);
+	} else if (read_part(w, &w->p->boot.kernel, &w->kernel, &w->kernel_path)) {
 		return -1;
+	}
 	if (guest_fdt_build(w->opts->board, w->p, &fdt, w->d))
 		return -1;
 	const struct kernel_place place = { .memory = w->p->memory.v, .dtb_len = fdt.len };
@@ -108,6 +121,10 @@ static int load_initrd(struct work *w)
 		return 0;
 	if (!strcmp(initrd->s, "generate"))
 		return generate_initrd(w);
+	if (of_android(initrd)) {
+		w->initrd = (struct blob){ TAKE(w->android.ramdisk), w->android.ramdisk_len };
+		return 0;
+	}
 	return read_part(w, initrd, &w->initrd, NULL);
 }
 
@@ -116,16 +133,23 @@ static int load_initrd(struct work *w)
 static int make_cmdline(struct work *w)
 {
 	const struct mstr *own = &w->p->boot.cmdline;
+	const char *android = of_android(&w->p->boot.kernel) && w->android.cmdline ? w->android.cmdline : "";
 	bool direct = w->p->has_system && !w->initrd.data;
 	if (w->foreign || (!w->p->has_system && !w->initrd.data))
 		w->cmdline = mem_strdup(own->s ? own->s : "");
 	else
-		w->cmdline = mem_printf("console=ttyAMA0%s%s%s%s", direct ? " root=PARTLABEL=system ro" : "",
-					w->p->userdata.size.v ? " mvp.userdata=1" : "", own->s && *own->s ? " " : "", own->s ? own->s : "");
+		w->cmdline = mem_printf("console=ttyAMA0%s%s%s%s%s%s", direct ? " root=PARTLABEL=system ro" : "",
+					w->p->userdata.size.v ? " mvp.userdata=1" : "", *android ? " " : "", android,
+					own->s && *own->s ? " " : "", own->s ? own->s : "");
 	if (strlen(w->cmdline) > CMDLINE_MAX)
 		return diag_fail(w->d, MVP0353, &own->loc, "the kernel command line of '%s' has %zu characters, a boot image takes %d",
 				 w->p->name, strlen(w->cmdline), CMDLINE_MAX);
 	return 0;
+}
+
+static bool has_whole(const struct persona *p)
+{
+	return persona_layer(p, LAYER_ANDROID) || persona_layer(p, LAYER_IMAGE);
 }
 
 static void make_digest(struct work *w)
@@ -143,6 +167,8 @@ static void make_digest(struct work *w)
 	digest_num(g, "system size", w->p->system.size.v);
 	digest_num(g, "userdata size", w->p->userdata.size.v);
 	digest_num(g, "epoch", (uint64_t)w->opts->epoch);
+	if (has_whole(w->p))
+		digest_add(g, "images", w->android.digest, sizeof(w->android.digest));
 	digest_get(g, w->digest);
 }
 
@@ -178,6 +204,34 @@ static void add_part(struct work *w, struct gpt_part *parts, size_t *count, cons
 	identify(w, what, part->uuid);
 }
 
+/* A system that came as an image, in a partition of the size that the manifest gives. */
+static int place_image(struct work *w, struct image *img, struct image **ret)
+{
+	const struct mnum *size = &w->p->system.size;
+	char has[TEXT_SIZE_LEN], given[TEXT_SIZE_LEN];
+	if (size->v == 0 || size->v == image_len(img)) {
+		*ret = image_ref(img);
+		return 0;
+	}
+	if (size->v < image_len(img)) {
+		(void)diag_fail(w->d, MVP0401, &size->loc, "the system of '%s' is an image of %s, but is given %s", w->p->name,
+				text_size(image_len(img), has), text_size(size->v, given));
+		diag_hint(w->d, "give it at least %s, or 'size: auto'", has);
+		return -1;
+	}
+	const struct image_piece piece = { img, 0 };
+	*ret = image_compose(size->v, &piece, 1);
+	return 0;
+}
+
+static int make_system(struct work *w, struct image **ret)
+{
+	struct image *image = w->android.images[ANDROID_SYSTEM];
+	if (w->tree)
+		return build_fs(w, w->tree, "system", w->p->system.size.v, &w->p->system.loc, ret);
+	return image ? place_image(w, image, ret) : 0;
+}
+
 static int compose(struct work *w, struct image **ret_disk)
 {
 	struct image *boot CLEANUP(image_freep) = NULL, *system CLEANUP(image_freep) = NULL, *userdata CLEANUP(image_freep) = NULL;
@@ -187,8 +241,9 @@ static int compose(struct work *w, struct image **ret_disk)
 		.ramdisk = w->initrd.data,
 		.ramdisk_len = w->initrd.len,
 		.cmdline = w->cmdline,
+		.os_version = of_android(&w->p->boot.kernel) ? w->android.os_version : 0,
 	};
-	struct gpt_part parts[3];
+	struct gpt_part parts[ANDROID_PARTS + 2];
 	size_t count = 0;
 	uint8_t uuid[16];
 	if (bootimg_compose(&bp, &boot, w->d))
@@ -196,11 +251,13 @@ static int compose(struct work *w, struct image **ret_disk)
 	blob_fini(&w->kernel);
 	blob_fini(&w->initrd);
 	add_part(w, parts, &count, "boot", boot, &w->p->boot.kernel.loc);
-	if (w->tree) {
-		if (build_fs(w, w->tree, "system", w->p->system.size.v, &w->p->system.loc, &system))
-			return -1;
+	if (make_system(w, &system))
+		return -1;
+	if (system)
 		add_part(w, parts, &count, "system", system, &w->p->system.loc);
-	}
+	for (size_t i = 0; i < ANDROID_PARTS; i++)
+		if (w->android.images[i] && i != ANDROID_SYSTEM)
+			add_part(w, parts, &count, android_part_names[i], w->android.images[i], &w->p->system.loc);
 	if (w->p->userdata.size.v) {
 		if (build_fs(w, NULL, "userdata", w->p->userdata.size.v, &w->p->userdata.size.loc, &userdata))
 			return -1;
@@ -216,6 +273,8 @@ static void take_inputs(struct work *w)
 	const char *const *files = w->tree ? tree_inputs(w->tree, &count) : NULL;
 	for (size_t i = 0; i < count; i++)
 		args_add(w->inputs, files[i]);
+	for (size_t i = 0; i < w->android.inputs_count; i++)
+		args_add(w->inputs, w->android.inputs[i]);
 }
 
 int persona_build(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, struct persona_disk *ret,
@@ -223,7 +282,9 @@ int persona_build(const struct manifest *m, const struct persona *p, const struc
 {
 	struct persona_disk pd CLEANUP(persona_disk_fini) = { 0 };
 	struct work w CLEANUP(work_fini) = { .m = m, .p = p, .opts = opts, .inputs = &pd.inputs, .d = d };
-	if (p->has_system && tree_load(m, p, opts->epoch, opts->tmp_dir, &w.tree, d))
+	if (persona_has_tree(p) && tree_load(m, p, opts->epoch, opts->tmp_dir, &w.tree, d))
+		return -1;
+	if (has_whole(p) && android_load(m, p, &w.android, d))
 		return -1;
 	take_inputs(&w);
 	if (load_kernel(&w) || load_initrd(&w) || make_cmdline(&w))

@@ -1,12 +1,9 @@
 #include "imagegen/inspect/inspect.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "imagegen/base/bytes.h"
 #include "imagegen/base/diag.h"
@@ -32,52 +29,12 @@ const char *inspect_kind_name(enum inspect_kind kind)
 	return names[kind];
 }
 
-/* Data extents by SEEK_DATA and SEEK_HOLE; a file system without them says that all is data. */
-static void find_extents(int fd, uint64_t len, struct extent **ret, size_t *ret_count)
-{
-	struct extent *v = NULL;
-	size_t count = 0, cap = 0;
-	off_t at = 0;
-	while ((uint64_t)at < len) {
-		off_t data = lseek(fd, at, SEEK_DATA);
-		if (data < 0 && errno == ENXIO)
-			break;
-		off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
-		if (data < 0 || hole <= data) {
-			data = at;
-			hole = (off_t)len;
-		}
-		uint64_t end = num_min((uint64_t)hole, len);
-		if ((uint64_t)data >= end)
-			break;
-		mem_grow(&v, count, &cap, sizeof(*v));
-		v[count++] = (struct extent){ .at = (uint64_t)data, .len = end - (uint64_t)data, .data = true };
-		at = (off_t)end;
-	}
-	*ret = v;
-	*ret_count = count;
-}
-
 int inspect_open(const char *path, struct image **ret_img, struct diag *d)
 {
-	struct loc loc = LOC_FILE(path);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		int err = errno;
-		fd_closep(&fd);
-		return diag_fail(d, MVP0009, &loc, "cannot read the file: %s", strerror(err));
-	}
-	off_t len = S_ISREG(st.st_mode) ? st.st_size : S_ISBLK(st.st_mode) ? lseek(fd, 0, SEEK_END) : -1;
-	if (len < 0) {
-		fd_closep(&fd);
-		return diag_fail(d, MVP0009, &loc, "neither a file nor a disk");
-	}
-	struct extent *extents = NULL;
-	size_t count = 0;
-	find_extents(fd, (uint64_t)len, &extents, &count);
-	*ret_img = image_fd(fd, (uint64_t)len, extents, count, path);
-	return 0;
+	int r = image_open(path, ret_img);
+	if (r == -ENOTBLK)
+		return diag_fail(d, MVP0009, &LOC_FILE(path), "neither a file nor a disk");
+	return r < 0 ? diag_fail(d, MVP0009, &LOC_FILE(path), "cannot read the file: %s", strerror(-r)) : 0;
 }
 
 static uint64_t data_bytes(const struct image *img)

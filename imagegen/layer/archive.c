@@ -30,25 +30,32 @@ void utf8_leave(struct utf8_scope *s)
 	s->locale = NULL;
 }
 
-int tar_reader_new(struct archive **ret_a, struct diag *d)
+int archive_reader_new(enum archive_kind kind, struct archive **ret_a, struct diag *d)
 {
-	static int (*const supports[])(struct archive *) = {
-		archive_read_support_format_tar,  archive_read_support_format_gnutar,   archive_read_support_filter_gzip,
-		archive_read_support_filter_xz,   archive_read_support_filter_zstd,     archive_read_support_filter_bzip2,
-		archive_read_support_filter_lzma, archive_read_support_filter_compress, archive_read_support_filter_lz4,
+	static int (*const filters[])(struct archive *) = {
+		archive_read_support_filter_gzip,  archive_read_support_filter_xz,   archive_read_support_filter_zstd,
+		archive_read_support_filter_bzip2, archive_read_support_filter_lzma, archive_read_support_filter_compress,
+		archive_read_support_filter_lz4,
+	};
+	static int (*const formats[][2])(struct archive *) = {
+		[ARCHIVE_KIND_TAR] = { archive_read_support_format_tar, archive_read_support_format_gnutar },
+		[ARCHIVE_KIND_CPIO] = { archive_read_support_format_cpio },
+		[ARCHIVE_KIND_RAW] = { archive_read_support_format_raw },
 	};
 	struct archive *a CLEANUP(archive_read_freep) = archive_read_new();
-	if (!a)
-		return diag_fail(d, MVP0001, NULL, "no memory for an archive reader");
-	for (size_t i = 0; i < ARRAY_LEN(supports); i++)
-		/* A warning means that libarchive would start a program for this compression; then it refuses such files. */
-		if (supports[i](a) < ARCHIVE_WARN)
-			return diag_fail(d, MVP0001, NULL, "libarchive: %s", archive_error_string(a));
+	bool ok = a != NULL;
+	/* A warning means that libarchive would start a program for this compression; then it refuses such files. */
+	for (size_t i = 0; ok && i < ARRAY_LEN(filters); i++)
+		ok = filters[i](a) >= ARCHIVE_WARN;
+	for (size_t i = 0; ok && i < ARRAY_LEN(formats[kind]) && formats[kind][i]; i++)
+		ok = formats[kind][i](a) >= ARCHIVE_WARN;
+	if (!ok)
+		return diag_fail(d, MVP0001, NULL, "libarchive: %s", a ? archive_error_string(a) : "out of memory");
 	*ret_a = TAKE(a);
 	return 0;
 }
 
-static int damaged(const struct origin *o, struct archive *a, struct diag *d)
+int archive_damaged(const struct origin *o, struct archive *a, struct diag *d)
 {
 	const char *why = archive_error_string(a);
 	return diag_fail(d, MVP0302, o->loc, "'%s' cannot be read: %s", o->label, why ? why : "damaged archive");
@@ -170,9 +177,9 @@ static int read_content(struct tree *t, const struct origin *o, struct archive *
 	spool_begin(s);
 	while ((r = archive_read_data_block(a, &data, &n, &at)) == ARCHIVE_OK)
 		if (at < 0 || spool_put(s, (uint64_t)at, data, n, o->label, d) < 0)
-			return at < 0 ? damaged(o, a, d) : -1;
+			return at < 0 ? archive_damaged(o, a, d) : -1;
 	if (r != ARCHIVE_EOF)
-		return damaged(o, a, d);
+		return archive_damaged(o, a, d);
 	return spool_end(s, len, o->label, ret, d);
 }
 
@@ -205,7 +212,27 @@ static int merge_entry(struct tree *t, const struct origin *o, struct archive *a
 	return tree_put(t, o, path, &e, d);
 }
 
-int tar_merge(struct tree *t, const struct origin *o, struct archive *a, struct diag *d)
+/* The entry of a layer of a container image that takes something away. 1: it was one. */
+static int merge_whiteout(struct tree *t, const struct origin *o, const char *path, struct diag *d)
+{
+	static const char mark[] = ".wh.", opaque[] = ".wh..wh..opq", other[] = ".wh..wh.";
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	if (strncmp(base, mark, strlen(mark)) != 0)
+		return 0;
+	char *folder CLEANUP_FREE = slash ? mem_strndup(path, (size_t)(slash + 1 - path)) : mem_strdup("/");
+	if (strcmp(base, opaque) == 0)
+		return tree_whiteout_below(t, o, folder, d) < 0 ? -1 : 1;
+	if (strncmp(base, other, strlen(other)) == 0)
+		return 1; /* what aufs keeps for itself */
+	const char *name = base + strlen(mark);
+	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return diag_fail(d, MVP0303, o->loc, "'%s': the whiteout '%s' names nothing that can be removed", o->label, path);
+	char *target CLEANUP_FREE = mem_printf("%s%s", folder, name);
+	return tree_whiteout(t, o, target, d) < 0 ? -1 : 1;
+}
+
+int archive_merge(struct tree *t, const struct origin *o, struct archive *a, bool whiteouts, struct diag *d)
 {
 	for (;;) {
 		struct archive_entry *ae;
@@ -214,8 +241,10 @@ int tar_merge(struct tree *t, const struct origin *o, struct archive *a, struct 
 			return 0;
 		/* ARCHIVE_WARN: a name that is no UTF-8; it comes as its raw bytes, which is what the file system stores. */
 		if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
-			return damaged(o, a, d);
-		if (merge_entry(t, o, a, ae, d) < 0)
+			return archive_damaged(o, a, d);
+		const char *path = archive_entry_pathname(ae);
+		int taken = whiteouts && path ? merge_whiteout(t, o, path, d) : 0;
+		if (taken < 0 || (taken == 0 && merge_entry(t, o, a, ae, d) < 0))
 			return -1;
 	}
 }

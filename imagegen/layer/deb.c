@@ -75,11 +75,11 @@ static int package_load(struct tree *t, const struct origin *o, const char *path
 	if (archive_read_open_filename(m.outer, path, READ_LEN) != ARCHIVE_OK)
 		return no_package(o, archive_error_string(m.outer), d);
 	tree_add_input(t, path);
-	if (find_data(&m, o, d) < 0 || tar_reader_new(&inner, d) < 0)
+	if (find_data(&m, o, d) < 0 || archive_reader_new(ARCHIVE_KIND_TAR, &inner, d) < 0)
 		return -1;
 	if (archive_read_open(inner, &m, NULL, member_read, NULL) != ARCHIVE_OK)
 		return diag_fail(d, MVP0302, o->loc, "'%s': its data cannot be read: %s", o->label, archive_error_string(inner));
-	return tar_merge(t, o, inner, d);
+	return archive_merge(t, o, inner, false, d);
 }
 
 static int by_path(const void *a, const void *b)

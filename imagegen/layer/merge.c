@@ -95,7 +95,8 @@ static uint64_t name_hash(const struct node *folder, const char *name, size_t le
 	return h ^ h >> 29;
 }
 
-struct node *tree_child(const struct tree *t, const struct node *folder, const char *name, size_t len)
+/* Also a name that was removed. */
+static struct node *slot_find(const struct tree *t, const struct node *folder, const char *name, size_t len)
 {
 	if (t->slots_count == 0)
 		return NULL;
@@ -105,6 +106,12 @@ struct node *tree_child(const struct tree *t, const struct node *folder, const c
 			return n;
 	}
 	return NULL;
+}
+
+struct node *tree_child(const struct tree *t, const struct node *folder, const char *name, size_t len)
+{
+	struct node *n = slot_find(t, folder, name, len);
+	return n && n->inode ? n : NULL;
 }
 
 static void slots_insert(struct tree *t, struct node *n)
@@ -136,21 +143,37 @@ static int node_add(struct tree *t, const struct origin *o, struct node *folder,
 			return diag_fail(d, MVP0307, o->loc, "'%s': the layers hold more than %u entries", o->label, TREE_NODES_MAX);
 		return diag_fail(d, MVP0307, o->loc, "'%s': folders are nested more than %u deep", o->label, NODE_DEPTH_MAX);
 	}
-	struct node *n = mem_new(struct node);
-	n->name = mem_strdup(name);
-	n->parent = folder;
-	n->depth = folder->depth + 1;
+	struct node *n = slot_find(t, folder, name, strlen(name));
+	if (!n) {
+		n = mem_new(struct node);
+		n->name = mem_strdup(name);
+		n->parent = folder;
+		n->depth = folder->depth + 1;
+		if (++t->nodes_count > t->slots_count / 2)
+			slots_grow(t);
+		slots_insert(t, n);
+	}
 	n->inode = inode;
-	n->next_sibling = folder->inode->children ? folder->inode->children[0] : NULL;
+	n->layer = t->layer;
+	folder->inode->children_count++;
+	if (n->listed)
+		return 0;
+	n->listed = true;
 	/* While merging, children[0] is the head of the list of siblings. */
 	if (!folder->inode->children)
 		folder->inode->children = mem_array(struct node *, 1);
+	n->next_sibling = folder->inode->children[0];
 	folder->inode->children[0] = n;
-	folder->inode->children_count++;
-	if (++t->nodes_count > t->slots_count / 2)
-		slots_grow(t);
-	slots_insert(t, n);
 	return 0;
+}
+
+void node_clear(struct node *n)
+{
+	struct inode *i = TAKE(n->inode);
+	if (i->children)
+		for (struct node *c = i->children[0]; c; c = c->next_sibling)
+			c->listed = false; /* the list goes with the folder */
+	inode_unref(i);
 }
 
 struct making {
@@ -266,8 +289,9 @@ static int put_folder(struct tree *t, const struct origin *o, const char *path, 
 					 "'%s': folder '%s' would replace a symbolic link to a file of an earlier layer", o->label, path);
 		return 0;
 	}
+	s->node->layer = t->layer;
 	if (!S_ISDIR(s->node->inode->mode)) {
-		inode_unref(s->node->inode);
+		node_clear(s->node);
 		s->node->inode = new_inode(t, e);
 		return 0;
 	}
@@ -286,8 +310,9 @@ static int put_inode(struct tree *t, const struct origin *o, const char *path, s
 		diag_hint(d, "leave '%s' out of this layer, or put its content where the folder is", path);
 		return -1;
 	}
-	inode_unref(s->node->inode);
+	node_clear(s->node);
 	s->node->inode = i;
+	s->node->layer = t->layer;
 	return 0;
 }
 

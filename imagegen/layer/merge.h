@@ -42,6 +42,12 @@ MUST_USE int tree_put_link(struct tree *t, const struct origin *o, const char *p
 /* Gives the file that path names new content (an archive may carry it with one of the later names). */
 MUST_USE int tree_put_content(struct tree *t, const struct origin *o, const char *path, struct content *c TAKES, struct diag *d);
 
+/* Removes what earlier layers have at path: the name itself and what is below it (no symbolic link at the end is followed), but for what
+ * this layer put there. Nothing there is no mistake. */
+MUST_USE int tree_whiteout(struct tree *t, const struct origin *o, const char *path, struct diag *d);
+/* The same for all that the folder at path holds. */
+MUST_USE int tree_whiteout_below(struct tree *t, const struct origin *o, const char *path, struct diag *d);
+
 /* The spool contents are written to while layers are read. */
 struct spool *tree_spooler(struct tree *t);
 int64_t tree_epoch(const struct tree *t);
@@ -54,6 +60,6 @@ struct layer_source {
 	const char *name; /* its key in the manifest */
 	int (*load)(struct tree *t, const struct manifest *m, const struct layer *l, struct diag *d);
 };
-extern const struct layer_source layer_tar, layer_deb, layer_dir, layer_files;
+extern const struct layer_source layer_tar, layer_cpio, layer_deb, layer_dir, layer_files, layer_remove, layer_attributes;
 
 #endif

@@ -33,12 +33,14 @@ struct inode {
 };
 
 struct node {
-	char *name;          /* "" for the root */
-	struct node *parent; /* the root is its own parent */
-	struct inode *inode;
-	struct node *next_sibling; /* unsorted list while layers are merged */
+	char *name;                /* "" for the root */
+	struct node *parent;       /* the root is its own parent */
+	struct inode *inode;       /* NULL: removed by a later layer */
+	struct node *next_sibling; /* unsorted list while layers are merged; removed names may still be in it */
 	uint32_t pos;              /* in the parent's children */
 	uint32_t depth;            /* 0 for the root */
+	uint32_t layer;            /* that put it last */
+	bool listed;               /* is in its folder's list while layers are merged */
 };
 
 const struct node *tree_root(const struct tree *t);

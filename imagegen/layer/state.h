@@ -11,7 +11,9 @@ struct tree {
 	int64_t epoch;
 	struct spool *spool;    /* while layers are read */
 	struct image *contents; /* afterwards */
-	/* Names by (folder, name): open addressing, a power of two of slots. Nothing is ever removed: an entry replaced keeps its node. */
+	uint32_t layer;         /* number of the one being merged, from 1 */
+	/* Names by (folder, name): open addressing, a power of two of slots. Nodes stay: an entry replaced keeps its node, one removed
+	 * waits in its slot for the name to come back. */
 	struct node **slots;
 	size_t slots_count;
 	uint32_t nodes_count, inodes_count;
@@ -20,6 +22,8 @@ struct tree {
 };
 
 void inode_unref(struct inode *i); /* drops a name; frees with the last one */
+/* Takes the inode from a name that has none below it; the caller gives it another one, or counts it off its folder's children. */
+void node_clear(struct node *n);
 struct node *tree_child(const struct tree *t, const struct node *folder, const char *name, size_t len); /* NULL if there is none */
 
 enum walk_result { WALK_FOUND, WALK_MISSING, WALK_LOOP, WALK_NOT_DIR, WALK_TOO_LONG };

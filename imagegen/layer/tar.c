@@ -16,12 +16,12 @@ static int tar_load(struct tree *t, const struct manifest *m, const struct layer
 		struct archive *a CLEANUP(archive_read_freep) = NULL;
 		if (access(path, F_OK) != 0)
 			return diag_fail(d, MVP0301, o.loc, "there is no file '%s'", path);
-		if (tar_reader_new(&a, d) < 0)
+		if (archive_reader_new(ARCHIVE_KIND_TAR, &a, d) < 0)
 			return -1;
 		if (archive_read_open_filename(a, path, READ_LEN) != ARCHIVE_OK)
 			return diag_fail(d, MVP0302, o.loc, "'%s' cannot be read: %s", o.label, archive_error_string(a));
 		tree_add_input(t, path);
-		if (tar_merge(t, &o, a, d) < 0)
+		if (archive_merge(t, &o, a, l->whiteouts.s != NULL, d) < 0)
 			return -1;
 	}
 	return 0;

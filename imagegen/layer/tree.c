@@ -10,7 +10,8 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/layer/state.h"
 
-static const struct layer_source *const sources[] = { &layer_tar, &layer_deb, &layer_dir, &layer_files };
+static const struct layer_source *const sources[] = { &layer_tar,   &layer_cpio,   &layer_deb,       &layer_dir,
+						      &layer_files, &layer_remove, &layer_attributes };
 
 struct spool *tree_spooler(struct tree *t)
 {
@@ -51,7 +52,8 @@ struct image *tree_spool(const struct tree *t)
 
 static void node_free(struct node *n)
 {
-	inode_unref(n->inode);
+	if (n->inode)
+		inode_unref(n->inode);
 	free(n->name);
 	free(n);
 }
@@ -85,10 +87,12 @@ static void sort_children(struct inode *folder)
 	if (folder->children_count == 0)
 		return;
 	struct node *n = folder->children[0];
+	size_t count = 0;
 	free(folder->children);
 	folder->children = mem_array(struct node *, folder->children_count);
-	for (size_t i = 0; i < folder->children_count; i++, n = n->next_sibling)
-		folder->children[i] = n;
+	for (; n; n = n->next_sibling)
+		if (n->inode)
+			folder->children[count++] = n;
 	qsort(folder->children, folder->children_count, sizeof(struct node *), by_name);
 	for (size_t i = 0; i < folder->children_count; i++)
 		folder->children[i]->pos = (uint32_t)i;
@@ -115,7 +119,7 @@ static int add_folders(struct tree *t, struct diag *d)
 static void finish(struct tree *t)
 {
 	for (size_t i = 0; i < t->slots_count; i++)
-		if (t->slots[i])
+		if (t->slots[i] && t->slots[i]->inode)
 			sort_children(t->slots[i]->inode);
 	sort_children(t->root->inode);
 	for (const struct node *n = t->root; n; n = node_next(n))
@@ -130,6 +134,9 @@ static int load_layers(struct tree *t, const struct manifest *m, const struct pe
 	for (size_t i = 0; i < p->system.layers_count; i++) {
 		const struct layer *l = &p->system.layers[i];
 		const struct layer_source *source = NULL;
+		if (l->kind == LAYER_IMAGE || l->kind == LAYER_ANDROID)
+			continue; /* partitions of their own */
+		t->layer++;
 		for (size_t k = 0; k < ARRAY_LEN(sources); k++)
 			if (sources[k]->kind == l->kind)
 				source = sources[k];

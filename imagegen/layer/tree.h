@@ -8,9 +8,9 @@
 
 struct tree;
 
-/* Reads and merges the persona's layers. tmp_dir is borrowed for the call. Times after epoch (seconds) are set to it, so that a fresh
- * checkout of the same sources makes the same tree. The folders a persona cannot do without (/data /dev /proc /run /sys /tmp) are added
- * when no layer has them. */
+/* Reads and merges the persona's layers, but for those that are whole partitions (image, android). tmp_dir is borrowed for the call. Times
+ * after epoch (seconds) are set to it, so that a fresh checkout of the same sources makes the same tree. The folders a persona cannot do
+ * without (/data /dev /proc /run /sys /tmp) are added when no layer has them. */
 MUST_USE int tree_load(const struct manifest *m, const struct persona *p, int64_t epoch, const char *tmp_dir, struct tree **ret_tree,
 		       struct diag *d);
 void tree_free(struct tree *t);

@@ -11,6 +11,8 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/manifest/value.h"
 
+#define IN_SUPER "super:" /* a partition inside Android's super */
+
 /* A check runs only if all it needs was given and well formed: a wrong value is reported once, where it is read. */
 struct need {
 	bool number;
@@ -104,8 +106,16 @@ static void check_passcode_file(const struct context *c)
 
 static void boot_file(const struct context *c, const char *what, const struct mstr *s)
 {
+	const struct layer *android = persona_layer(c->p, LAYER_ANDROID);
 	if (strncmp(s->s, "file:", 5) == 0) {
 		want_file(c, what, s->s + 5, &s->loc, false);
+	} else if (strcmp(s->s, "android") == 0 && !(android && android->android[ANDROID_BOOT].s)) {
+		diag_fail(c->d, MVP0213, &s->loc, "%s 'android' is that of a boot image, but %s has no layer 'android' with 'boot'", what,
+			  c->p->name);
+	} else if (s->s[0] == '/' && c->p->system.layers_count > 0 && !persona_has_tree(c->p)) {
+		diag_fail(c->d, MVP0213, &s->loc, "%s '%s' is looked for in the layers, but %s has no layer of files", what, s->s,
+			  c->p->name);
+		diag_hint(c->d, "write 'android' for that of the boot image, or 'file:PATH' for a file of this machine");
 	} else if (s->s[0] == '/' && !c->p->has_system) {
 		diag_fail(c->d, MVP0213, &s->loc, "%s '%s' is looked for in the layers, but %s has no 'system'", what, s->s, c->p->name);
 		diag_hint(c->d, "for a file of this machine write 'file:%s'", s->s);
@@ -120,6 +130,8 @@ static void check_kernel(const struct context *c)
 static void check_initrd(const struct context *c)
 {
 	const struct mstr *s = &c->p->boot.initrd;
+	if (!s->given && strcmp(s->s, "android") == 0)
+		return; /* it follows the kernel, which is reported */
 	boot_file(c, "initrd", s);
 	if (strcmp(s->s, "generate") == 0 && !c->p->has_system)
 		diag_fail(c->d, MVP0213, &s->loc, "an initrd is generated from the layers, but %s has no 'system'", c->p->name);
@@ -128,7 +140,7 @@ static void check_initrd(const struct context *c)
 /* An initrd is generated for the release that the kernel's path in the layers names. */
 static void check_generated_initrd(const struct context *c)
 {
-	if (strcmp(c->p->boot.initrd.s, "generate") != 0 || strncmp(c->p->boot.kernel.s, "file:", 5) != 0 || !c->p->has_system)
+	if (strcmp(c->p->boot.initrd.s, "generate") != 0 || c->p->boot.kernel.s[0] == '/' || !c->p->has_system)
 		return;
 	diag_fail(c->d, MVP0213, &c->p->boot.initrd.loc, "an initrd can be generated only for a kernel of the layers, not for '%s'",
 		  c->p->boot.kernel.s);
@@ -180,18 +192,56 @@ static void check_deb(const struct context *c, const struct mstr *s)
 		diag_hint(c->d, "relative patterns start from the manifest's folder, '%s'", c->m->dir);
 }
 
+static void check_android_files(const struct context *c, const struct layer *l)
+{
+	for (size_t i = 0; i < ANDROID_PARTS; i++) {
+		const struct mstr *s = &l->android[i];
+		if (!s->s)
+			continue;
+		if (i < ANDROID_SYSTEM || strncmp(s->s, IN_SUPER, strlen(IN_SUPER)) != 0) {
+			want_file(c, "image", s->s, &s->loc, false);
+		} else if (!l->android[ANDROID_SUPER].s) {
+			diag_fail(c->d, MVP0213, &s->loc, "'%s' is taken out of 'super', but there is no 'super'", android_part_names[i]);
+			diag_hint(c->d, "give 'super: FILE' in the same layer, or the image's own file");
+		}
+	}
+}
+
 static void check_layers(const struct context *c)
 {
 	for (size_t i = 0; i < c->p->system.layers_count; i++) {
 		const struct layer *l = &c->p->system.layers[i];
-		for (size_t k = 0; k < l->paths.count; k++) {
+		if (l->kind == LAYER_ANDROID)
+			check_android_files(c, l);
+		for (size_t k = 0; l->kind != LAYER_REMOVE && k < l->paths.count; k++) {
 			const struct mstr *s = &l->paths.v[k];
+			const char *what = l->kind == LAYER_DIR ? "folder" : l->kind == LAYER_IMAGE ? "image" : "archive";
 			if (l->kind == LAYER_DEB)
 				check_deb(c, s);
 			else
-				want_file(c, l->kind == LAYER_TAR ? "archive" : "folder", s->s, &s->loc, l->kind == LAYER_DIR);
+				want_file(c, what, s->s, &s->loc, l->kind == LAYER_DIR);
 		}
 	}
+}
+
+/* A system partition comes from one place: files that are merged, an image, or Android's. */
+static void check_one_system(const struct context *c)
+{
+	const struct layer *image = persona_layer(c->p, LAYER_IMAGE), *android = persona_layer(c->p, LAYER_ANDROID);
+	for (size_t i = 0; i < c->p->system.layers_count; i++) {
+		const struct layer *l = &c->p->system.layers[i];
+		if ((l->kind == LAYER_IMAGE && l != image) || (l->kind == LAYER_ANDROID && l != android)) {
+			diag_fail(c->d, MVP0213, &l->loc, "a second layer of kind '%s'", l->kind == LAYER_IMAGE ? "image" : "android");
+			diag_hint(c->d, "a persona has one 'image' and one 'android' at most");
+			return;
+		}
+	}
+	const struct mstr *system = android && android->android[ANDROID_SYSTEM].s ? &android->android[ANDROID_SYSTEM] : NULL;
+	const struct loc *whole = system ? &system->loc : image ? &image->loc : NULL;
+	if (!whole || (persona_has_tree(c->p) + (image != NULL) + (system != NULL)) < 2)
+		return;
+	diag_fail(c->d, MVP0213, whole, "an image becomes the system partition as it is; no other layer can add to it");
+	diag_hint(c->d, "leave the other layers out, or bring the image's files as 'tar' or 'dir'");
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -251,6 +301,7 @@ static const struct check persona_checks[] = {
 	  check_generated_initrd },
 	{ "cmdline", { NEED_TEXT(struct persona, boot.cmdline) }, 1, check_cmdline },
 	{ "layers", { { 0 } }, 0, check_layers },
+	{ "one-system", { { 0 } }, 0, check_one_system },
 	{ "inline-files", { { 0 } }, 0, check_inline_files },
 	{ "passcode-file", { NEED_TEXT(struct persona, encryption.passcode_file) }, 1, check_passcode_file },
 };

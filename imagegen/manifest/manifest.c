@@ -10,17 +10,13 @@
 #include "imagegen/base/text.h"
 #include "imagegen/manifest/checks.h"
 #include "imagegen/manifest/chord.h"
+#include "imagegen/manifest/layers.h"
 #include "imagegen/manifest/schema.h"
 #include "imagegen/manifest/value.h"
 #include "mvp/machine.h"
 
 #define M(member) .at = offsetof(struct manifest, member)
 #define P(member) .at = offsetof(struct persona, member)
-#define F(member) .at = offsetof(struct layer_file, member)
-#define KEYS(array) \
-	{ \
-		.v = (array), .count = ARRAY_LEN(array) \
-	}
 
 static const char *const persona_names[PERSONA_MAX + 1] = { "personal", "work", NULL };
 static const char *const console_choices[] = { "mux", "prefixed", NULL };
@@ -32,9 +28,6 @@ static const char *const clipboard_choices[] = { "none", "personal-to-work", "wo
 
 static void read_kernel(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_initrd(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
-static void read_layers(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
-static void read_mode(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
-static void read_id(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_persona(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_switch_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_console_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
@@ -66,30 +59,8 @@ static const struct key boot_keys_v[] = {
 };
 static const struct keys boot_keys = KEYS(boot_keys_v);
 
-static const struct key file_keys_v[] = {
-	{ "path", KEY_TEXT, .required = true, F(path) },
-	{ "content", KEY_BLOCK, F(content), .empty_ok = true },
-	{ "link", KEY_TEXT, F(link) },
-	{ "mode", KEY_CUSTOM, F(mode), .read = read_mode },
-	{ "uid", KEY_CUSTOM, F(uid), .read = read_id },
-	{ "gid", KEY_CUSTOM, F(gid), .read = read_id },
-};
-static const struct keys file_keys = KEYS(file_keys_v);
-
-static const struct key layer_tar = { .name = "tar", .kind = KEY_PATH };
-static const struct key layer_deb = { .name = "deb", .kind = KEY_STRINGS };
-static const struct key layer_dir = { .name = "dir", .kind = KEY_PATH };
-/* Of a layer exactly one is given; read_layer() sees to that. */
-static const struct key layer_keys_v[] = {
-	{ .name = "tar", .kind = KEY_PATH },
-	{ .name = "deb", .kind = KEY_STRINGS },
-	{ .name = "dir", .kind = KEY_PATH },
-	{ "files", KEY_CUSTOM, .map = &file_keys },
-};
-static const struct keys layer_keys = KEYS(layer_keys_v);
-
 static const struct key system_keys_v[] = {
-	{ "layers", KEY_CUSTOM, .required = true, .read = read_layers, .map = &layer_keys },
+	{ "layers", KEY_CUSTOM, .required = true, .read = layers_read, .map = &layer_keys },
 	{ "size", KEY_SIZE, P(system.size), .auto_ok = true, .min = 8 * MIB, .max = 1024 * GIB, .unit = 4096 },
 };
 static const struct keys system_keys = KEYS(system_keys_v);
@@ -181,23 +152,6 @@ const struct keys *manifest_keys(void)
 	return &top_keys;
 }
 
-static void set(struct mstr *s, const char *text, struct loc loc, bool given)
-{
-	free(s->s);
-	*s = (struct mstr){ .s = mem_strdup(text), .loc = loc, .given = given };
-}
-
-/* A value that is text of a form of its own: NULL and reported if it is not text. */
-static const char *plain_text(struct reader *r, const struct ynode *n, const char *what)
-{
-	if (!schema_want(r, n, YNODE_SCALAR, what))
-		return NULL;
-	if (n->text[0] && !strpbrk(n->text, "\n\r\t"))
-		return n->text;
-	diag_fail(r->d, MVP0209, &n->loc, "'%s' is not %s", n->key, what);
-	return NULL;
-}
-
 #define KERNEL_WHAT "an absolute path in the layers, or file:PATH"
 
 /* A file of the persona's layers, or with file: in front one of the host. */
@@ -206,7 +160,7 @@ static void read_boot_file(struct reader *r, const struct ynode *n, const char *
 	bool host = strncmp(t, "file:", 5) == 0;
 	if (host ? !t[5] : t[0] != '/') {
 		diag_fail(r->d, MVP0209, &n->loc, "'%s' cannot be '%s'; it is " KERNEL_WHAT "%s", n->key, t,
-			  strcmp(n->key, "initrd") == 0 ? ", or generate, or none" : "");
+			  strcmp(n->key, "initrd") == 0 ? ", or generate, android or none" : ", or android");
 		if (!host)
 			diag_hint(r->d, "for a file beside the manifest write 'file:%s'", t);
 		return;
@@ -215,26 +169,31 @@ static void read_boot_file(struct reader *r, const struct ynode *n, const char *
 		diag_fail(r->d, MVP0211, &n->loc, "'%s' is not a pattern: a bracket is not closed", t);
 		return;
 	}
-	set(ret, t, n->loc, true);
+	schema_set(ret, t, n->loc, true);
 }
 
 static void read_kernel(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
 {
 	(void)k;
-	const char *t = plain_text(r, n, KERNEL_WHAT);
-	if (t)
-		read_boot_file(r, n, t, &((struct persona *)obj)->boot.kernel);
+	struct mstr *kernel = &((struct persona *)obj)->boot.kernel;
+	const char *t = schema_plain_text(r, n, KERNEL_WHAT ", or android");
+	if (!t)
+		return;
+	if (strcmp(t, "android") == 0)
+		schema_set(kernel, t, n->loc, true);
+	else
+		read_boot_file(r, n, t, kernel);
 }
 
 static void read_initrd(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
 {
 	(void)k;
 	struct mstr *initrd = &((struct persona *)obj)->boot.initrd;
-	const char *t = plain_text(r, n, "generate, none, " KERNEL_WHAT);
+	const char *t = schema_plain_text(r, n, "generate, none, android, " KERNEL_WHAT);
 	if (!t)
 		return;
-	if (strcmp(t, "generate") == 0 || strcmp(t, "none") == 0)
-		set(initrd, t, n->loc, true);
+	if (strcmp(t, "generate") == 0 || strcmp(t, "none") == 0 || strcmp(t, "android") == 0)
+		schema_set(initrd, t, n->loc, true);
 	else
 		read_boot_file(r, n, t, initrd);
 }
@@ -261,7 +220,7 @@ static void read_switch_key(struct reader *r, const struct key *k, const struct 
 	const char *bad = "";
 	size_t bad_len = 0;
 	uint8_t byte;
-	const char *t = plain_text(r, n, "keys like leftmeta+tab");
+	const char *t = schema_plain_text(r, n, "keys like leftmeta+tab");
 	if (!t)
 		return;
 	if (value_console_key(t, &byte) == VALUE_OK) {
@@ -271,7 +230,7 @@ static void read_switch_key(struct reader *r, const struct key *k, const struct 
 	}
 	switch (chord_parse(t, codes, &bad, &bad_len)) {
 	case CHORD_OK:
-		set(&m->hypervisor.switch_key, t, n->loc, true);
+		schema_set(&m->hypervisor.switch_key, t, n->loc, true);
 		break;
 	case CHORD_UNKNOWN:
 		no_such_key(r, n, bad, bad_len);
@@ -291,175 +250,24 @@ static void read_console_key(struct reader *r, const struct key *k, const struct
 	(void)k;
 	struct manifest *m = obj;
 	uint8_t byte;
-	const char *t = plain_text(r, n, "a key like ctrl-]");
+	const char *t = schema_plain_text(r, n, "a key like ctrl-]");
 	if (!t)
 		return;
 	if (value_console_key(t, &byte) == VALUE_OK) {
-		set(&m->hypervisor.console_key, t, n->loc, true);
+		schema_set(&m->hypervisor.console_key, t, n->loc, true);
 		return;
 	}
 	diag_fail(r->d, MVP0209, &n->loc, "'%s' is not a key that can be given to switching", t);
 	diag_hint(r->d, "write ctrl- and one of a-z ] \\ ^ _ except h, i, j and m (Backspace, Tab, Enter)");
 }
 
-static void read_mode(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
-{
-	(void)k;
-	const char *t = plain_text(r, n, "permission bits in octal, like 0644");
-	if (!t)
-		return;
-	if (value_mode(t, &((struct layer_file *)obj)->mode) != VALUE_OK) {
-		diag_fail(r->d, MVP0209, &n->loc, "'%s' is not a file mode", t);
-		diag_hint(r->d, "write three or four octal digits, like 0644 or 0755");
-	}
-}
-
-static void read_id(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
-{
-	uint64_t v = 0;
-	const char *t = plain_text(r, n, "a numeric user or group id");
-	if (!t)
-		return;
-	enum value_error e = value_count(t, &v);
-	if (e == VALUE_TOO_LARGE || v >= UINT32_MAX) /* 2^32 - 1 means "unchanged" to chown */
-		diag_fail(r->d, MVP0208, &n->loc, "'%s' is out of range for '%s': from 0 to 4294967294", t, k->name);
-	else if (e != VALUE_OK)
-		diag_fail(r->d, MVP0209, &n->loc, "'%s' is not a numeric user or group id", t);
-	else
-		*(uint32_t *)((char *)obj + k->at) = (uint32_t)v;
-}
-
-/* An absolute path without "", "." and ".." components. */
-static bool persona_path_ok(const char *p)
-{
-	if (p[0] != '/' || !p[1])
-		return false;
-	while (*p == '/') {
-		size_t len = strcspn(++p, "/");
-		if (len == 0 || (len == 1 && p[0] == '.') || (len == 2 && p[0] == '.' && p[1] == '.'))
-			return false;
-		p += len;
-	}
-	return true;
-}
-
-static void read_file(struct reader *r, const struct ynode *n, struct layer_file *f)
-{
-	*f = (struct layer_file){ .mode = 0644, .loc = n->loc };
-	if (!schema_want(r, n, YNODE_MAP, "a mapping"))
-		return;
-	size_t errors = diag_errors(r->d);
-	schema_read(r, &file_keys, n, f);
-	if (f->path.s && !persona_path_ok(f->path.s)) {
-		diag_fail(r->d, MVP0209, &f->path.loc, "'%s' is not an absolute path without '.' and '..'", f->path.s);
-		return;
-	}
-	if (diag_errors(r->d) != errors)
-		return;
-	if (f->link.s && f->content.s)
-		diag_fail(r->d, MVP0213, &f->link.loc, "'link' and 'content' exclude each other");
-	else if (!f->link.s && !f->content.s)
-		diag_fail(r->d, MVP0205, &n->loc, "'%s' has neither 'content' nor 'link'", f->path.s ? f->path.s : "a file");
-	else if (f->link.s && ynode_find(n, "mode"))
-		diag_fail(r->d, MVP0213, &ynode_find(n, "mode")->key_loc, "a symbolic link has no 'mode'");
-}
-
-static void read_files(struct reader *r, const struct ynode *n, struct layer *l)
-{
-	if (!schema_want(r, n, YNODE_LIST, "a list of files"))
-		return;
-	if (n->count == 0) {
-		diag_fail(r->d, MVP0206, &n->loc, "'files' is an empty list");
-		return;
-	}
-	l->files = mem_array(struct layer_file, n->count);
-	l->files_count = n->count;
-	for (size_t i = 0; i < n->count; i++) {
-		char name[32];
-		snprintf(name, sizeof(name), "[%zu]", i);
-		size_t mark = schema_enter(r, name);
-		read_file(r, &n->items[i], &l->files[i]);
-		schema_leave(r, mark);
-	}
-}
-
-static void read_paths(struct reader *r, const struct ynode *n, struct layer *l)
-{
-	if (l->kind == LAYER_DEB) {
-		schema_strings(r, &layer_deb, n, &l->paths);
-	} else if (schema_want(r, n, YNODE_SCALAR, "a path")) {
-		schema_strings(r, l->kind == LAYER_TAR ? &layer_tar : &layer_dir, n, &l->paths);
-	}
-	for (size_t i = 0; i < l->paths.count; i++) {
-		const struct mstr *p = &l->paths.v[i];
-		if (l->kind == LAYER_DEB && !value_glob_ok(p->s))
-			diag_fail(r->d, MVP0211, &p->loc, "'%s' is not a pattern: a bracket is not closed", p->s);
-	}
-}
-
-static void read_layer(struct reader *r, const struct ynode *n, struct layer *l)
-{
-	static const char *const names[] = { "tar", "deb", "dir", "files" };
-	static const enum layer_kind kinds[] = { LAYER_TAR, LAYER_DEB, LAYER_DIR, LAYER_FILES };
-	l->loc = n->loc;
-	if (!schema_want(r, n, YNODE_MAP, "a mapping like 'tar: FILE'"))
-		return;
-	if (n->count != 1) {
-		diag_fail(r->d, MVP0213, n->count ? &n->items[1].key_loc : &n->loc, "a layer has one key; this one has %zu", n->count);
-		diag_hint(r->d, "begin each layer with a '-' of its own");
-		return;
-	}
-	const struct ynode *v = &n->items[0];
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (strcmp(v->key, names[i]) != 0)
-			continue;
-		l->kind = kinds[i];
-		size_t mark = schema_enter(r, names[i]);
-		if (l->kind == LAYER_FILES)
-			read_files(r, v, l);
-		else
-			read_paths(r, v, l);
-		schema_leave(r, mark);
-		return;
-	}
-	static const char *const later[] = { "cpio", "android", "image" };
-	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
-		if (strcmp(v->key, later[i]) == 0) {
-			diag_fail(r->d, MVP0216, &v->key_loc, "layers of kind '%s' are not built in yet", v->key);
-			return;
-		}
-	}
-	diag_fail(r->d, MVP0203, &v->key_loc, "unknown kind of layer '%s' in %s", v->key, buf_str(&r->where));
-	diag_hint_nearest(r->d, v->key, names, ARRAY_LEN(names));
-	if (!diag_get(r->d, diag_count(r->d) - 1)->hint)
-		diag_hint(r->d, "kinds are tar, deb, dir and files");
-}
-
-static void read_layers(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
-{
-	struct persona *p = obj;
-	if (!schema_want(r, n, YNODE_LIST, "a list of layers"))
-		return;
-	if (n->count == 0) {
-		diag_fail(r->d, MVP0206, &n->loc, "'%s' is an empty list; at least one layer is expected", k->name);
-		return;
-	}
-	p->system.layers = mem_array(struct layer, n->count);
-	p->system.layers_count = n->count;
-	for (size_t i = 0; i < n->count; i++) {
-		char name[40];
-		snprintf(name, sizeof(name), "layers[%zu]", i);
-		size_t mark = schema_enter(r, name);
-		read_layer(r, &n->items[i], &p->system.layers[i]);
-		schema_leave(r, mark);
-	}
-}
-
 /* What the tables cannot give: the defaults of keys with a reader of their own. */
 static void persona_defaults(struct persona *p)
 {
+	const char *kernel = p->boot.kernel.s;
+	const char *initrd = kernel && strcmp(kernel, "android") == 0 ? "android" : p->has_system ? "generate" : "none";
 	if (!p->boot.initrd.s)
-		p->boot.initrd = (struct mstr){ .s = mem_strdup(p->has_system ? "generate" : "none"), .loc = p->loc };
+		p->boot.initrd = (struct mstr){ .s = mem_strdup(initrd), .loc = p->loc };
 }
 
 static void read_persona(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
@@ -498,9 +306,9 @@ static int read_manifest(struct reader *r, const uint8_t *data, size_t len, bool
 	for (size_t i = 0; i < PERSONA_MAX; i++)
 		persona_defaults(&r->m->personas[i]);
 	if (!r->m->hypervisor.switch_key.s)
-		set(&r->m->hypervisor.switch_key, "leftmeta+tab", root->loc, false);
+		schema_set(&r->m->hypervisor.switch_key, "leftmeta+tab", root->loc, false);
 	if (!r->m->hypervisor.console_key.s)
-		set(&r->m->hypervisor.console_key, "ctrl-]", root->loc, false);
+		schema_set(&r->m->hypervisor.console_key, "ctrl-]", root->loc, false);
 	manifest_check(r->m, look_at_files, r->d);
 	return 0;
 }
@@ -534,26 +342,9 @@ int manifest_load(const char *path, struct manifest **ret_m, struct diag *d)
 	return manifest_parse(path, data, len, true, ret_m, d);
 }
 
-static void strings_fini(struct mstrs *s)
-{
-	for (size_t i = 0; i < s->count; i++)
-		free(s->v[i].s);
-	free(s->v);
-}
-
 static void persona_fini(struct persona *p)
 {
-	for (size_t i = 0; i < p->system.layers_count; i++) {
-		struct layer *l = &p->system.layers[i];
-		strings_fini(&l->paths);
-		for (size_t f = 0; f < l->files_count; f++) {
-			free(l->files[f].path.s);
-			free(l->files[f].content.s);
-			free(l->files[f].link.s);
-		}
-		free(l->files);
-	}
-	free(p->system.layers);
+	layers_free(p->system.layers, p->system.layers_count);
 	free(p->boot.kernel.s);
 	free(p->boot.initrd.s);
 	free(p->boot.cmdline.s);
@@ -586,9 +377,9 @@ void manifest_free(struct manifest *m)
 		free(texts[i]->s);
 	for (size_t i = 0; i < PERSONA_MAX; i++)
 		persona_fini(&m->personas[i]);
-	strings_fini(&m->oem);
-	strings_fini(&m->policy.switch_request);
-	strings_fini(&m->includes);
+	mstrs_fini(&m->oem);
+	mstrs_fini(&m->policy.switch_request);
+	mstrs_fini(&m->includes);
 	free(m->path);
 	free(m->dir);
 	free(m);
@@ -604,4 +395,20 @@ char *manifest_path(const struct manifest *m, const char *path)
 	if (path[0] == '/' || strcmp(m->dir, ".") == 0)
 		return mem_strdup(path);
 	return mem_printf("%s%s%s", m->dir, m->dir[strlen(m->dir) - 1] == '/' ? "" : "/", path);
+}
+
+const struct layer *persona_layer(const struct persona *p, enum layer_kind kind)
+{
+	for (size_t i = 0; i < p->system.layers_count; i++)
+		if (p->system.layers[i].kind == kind)
+			return &p->system.layers[i];
+	return NULL;
+}
+
+bool persona_has_tree(const struct persona *p)
+{
+	for (size_t i = 0; i < p->system.layers_count; i++)
+		if (p->system.layers[i].kind != LAYER_IMAGE && p->system.layers[i].kind != LAYER_ANDROID)
+			return true;
+	return false;
 }

@@ -25,7 +25,20 @@ struct mstrs {
 	struct loc loc;
 };
 
-enum layer_kind { LAYER_TAR, LAYER_DEB, LAYER_DIR, LAYER_FILES };
+enum layer_kind {
+	/* Files, merged into the persona's tree. */
+	LAYER_TAR,
+	LAYER_CPIO,
+	LAYER_DEB,
+	LAYER_DIR,
+	LAYER_FILES,
+	/* Changes to what earlier layers brought. */
+	LAYER_REMOVE,
+	LAYER_ATTRIBUTES,
+	/* Whole file systems and partitions, which no files are merged with. */
+	LAYER_IMAGE,
+	LAYER_ANDROID,
+};
 
 /* files: inline entries. */
 struct layer_file {
@@ -37,11 +50,48 @@ struct layer_file {
 	struct loc loc;
 };
 
+/* attributes: what is to be changed; what is not given stays. */
+struct layer_attributes {
+	struct mstr path; /* pattern */
+	struct mnum mode, uid, gid;
+	struct layer_xattr {
+		char *name;
+		struct mstr value; /* s NULL: the attribute is removed */
+	} * xattrs;
+	size_t xattrs_count;
+	struct loc loc;
+};
+
+/* android: the images of an Android system by the name of their partition. */
+enum android_part {
+	ANDROID_BOOT,
+	ANDROID_INIT_BOOT,
+	ANDROID_VENDOR_BOOT,
+	ANDROID_DTBO,
+	ANDROID_SUPER,
+	ANDROID_SYSTEM, /* from here on file systems, each of which may be named super:PARTITION */
+	ANDROID_SYSTEM_EXT,
+	ANDROID_PRODUCT,
+	ANDROID_VENDOR,
+	ANDROID_VENDOR_DLKM,
+	ANDROID_SYSTEM_DLKM,
+	ANDROID_ODM,
+	ANDROID_ODM_DLKM,
+	ANDROID_PARTS,
+};
+extern const char *const android_part_names[ANDROID_PARTS];
+
 struct layer {
 	enum layer_kind kind;
-	struct mstrs paths;       /* tar: one; dir: one; deb: one or more, glob patterns allowed; relative to the manifest's folder */
+	/* tar, cpio, dir, image: one file or folder; deb: one or more, glob patterns allowed; remove: patterns of paths in the persona.
+	 * Those of the host are relative to the manifest's folder. */
+	struct mstrs paths;
+	struct mstr whiteouts;    /* tar: "oci", or NULL */
 	struct layer_file *files; /* LAYER_FILES */
 	size_t files_count;
+	struct layer_attributes *attributes; /* LAYER_ATTRIBUTES */
+	size_t attributes_count;
+	struct mstr android[ANDROID_PARTS]; /* LAYER_ANDROID */
 	struct loc loc;
 };
 
@@ -52,8 +102,8 @@ struct persona {
 	struct mnum cpus;
 	struct mnum security_version;
 	struct {
-		struct mstr kernel;  /* "file:PATH" on the host, else an absolute path or glob in the layers */
-		struct mstr initrd;  /* "generate" (default), "none", "file:PATH" or a path in the layers */
+		struct mstr kernel;  /* "android", "file:PATH" on the host, else an absolute path or glob in the layers */
+		struct mstr initrd;  /* "generate" (default), "android", "none", "file:PATH" or a path in the layers */
 		struct mstr cmdline; /* added to what mvpctl gives (root, console) */
 	} boot;
 	struct {
@@ -120,6 +170,10 @@ void manifest_free(struct manifest *m);
 DEFINE_FREEP(struct manifest, manifest_free)
 
 bool persona_has_network(const struct persona *p);
+/* The first layer of that kind; NULL if there is none. */
+const struct layer *persona_layer(const struct persona *p, enum layer_kind kind);
+/* Has it layers that are merged to a tree of files? */
+bool persona_has_tree(const struct persona *p);
 
 /* path as the manifest's folder sees it; malloc'd. Absolute paths are returned as they are. */
 char *manifest_path(const struct manifest *m, const char *path);

@@ -391,3 +391,27 @@ void schema_read(struct reader *r, const struct keys *keys, const struct ynode *
 			diag_fail(r->d, MVP0205, &map->key_loc, "%s lacks the key '%s'", where(r), k->name);
 	}
 }
+
+void schema_set(struct mstr *s, const char *text, struct loc loc, bool given)
+{
+	free(s->s);
+	*s = (struct mstr){ .s = mem_strdup(text), .loc = loc, .given = given };
+}
+
+const char *schema_plain_text(struct reader *r, const struct ynode *n, const char *what)
+{
+	if (!schema_want(r, n, YNODE_SCALAR, what))
+		return NULL;
+	if (n->text[0] && !strpbrk(n->text, "\n\r\t"))
+		return n->text;
+	diag_fail(r->d, MVP0209, &n->loc, "'%s' is not %s", n->key, what);
+	return NULL;
+}
+
+void mstrs_fini(struct mstrs *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		free(s->v[i].s);
+	free(s->v);
+	*s = (struct mstrs){ 0 };
+}

@@ -54,6 +54,10 @@ struct keys {
 	const struct key *v;
 	size_t count;
 };
+#define KEYS(array) \
+	{ \
+		.v = (array), .count = ARRAY_LEN(array) \
+	}
 
 /* Reads a mapping into obj. Every mistake is reported and leaves its member as if it were absent (s NULL, given false). */
 void schema_read(struct reader *r, const struct keys *keys, const struct ynode *map, void *obj);
@@ -65,6 +69,11 @@ size_t schema_enter(struct reader *r, const char *name);
 void schema_leave(struct reader *r, size_t mark);
 bool schema_want(struct reader *r, const struct ynode *n, enum ynode_kind kind, const char *what); /* false and reported otherwise */
 void schema_strings(struct reader *r, const struct key *k, const struct ynode *n, struct mstrs *ret);
+
+/* A text of a form of its own: NULL and reported if it is not one line of text. */
+const char *schema_plain_text(struct reader *r, const struct ynode *n, const char *what);
+void schema_set(struct mstr *s, const char *text, struct loc loc, bool given);
+void mstrs_fini(struct mstrs *s);
 
 /* The tables themselves, from the top. */
 const struct keys *manifest_keys(void);

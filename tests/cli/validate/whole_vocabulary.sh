@@ -3,6 +3,8 @@
 : >keys/enterprise.pem
 : >keys/orders.pub
 : >keys/escrow.crt
+: >initrd.cpio
+: >a.img
 cat >all.yaml <<'X'
 mvp: 1
 name: acme-one
@@ -38,6 +40,12 @@ personas:
         - files:
             - {path: /etc/motd, content: "hello\n", mode: 0644, uid: 0, gid: 0}
             - {path: /etc/localtime, link: /usr/share/zoneinfo/UTC}
+        - {tar: rootfs.tar, whiteouts: oci}
+        - cpio: initrd.cpio
+        - remove: [/usr/share/doc, "/var/cache/**"]
+        - attributes:
+            - {path: /usr/bin/ping, mode: 0755, uid: 0, gid: 0, xattrs: {security.capability: cap_net_raw+ep, user.old: null}}
+        - android: {boot: a.img, init_boot: a.img, vendor_boot: a.img, dtbo: a.img, super: a.img, vendor: "super:vendor"}
       size: auto
     userdata: {size: 64 MiB}
     color: "#2e7d32"

@@ -1,0 +1,232 @@
+#include "imagegen/android/android.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "imagegen/android/ramdisk.h"
+#include "imagegen/base/bytes.h"
+#include "imagegen/base/diag.h"
+#include "imagegen/base/foreign.h"
+#include "imagegen/base/image.h"
+#include "imagegen/base/mem.h"
+#include "imagegen/base/num.h"
+#include "imagegen/bootimg/vendor.h"
+#include "imagegen/lp/lp.h"
+#include "imagegen/sparse/reader.h"
+
+#define IN_SUPER "super:"
+#define BLOCK 4096u
+#define PIECE ((size_t)1 << 20)
+
+struct load {
+	const struct manifest *m;
+	struct android *a;
+	EVP_MD_CTX *md;
+	uint8_t *piece;
+	struct lp *lp; /* of super */
+	struct diag *d;
+};
+
+static void load_fini(struct load *w)
+{
+	EVP_MD_CTX_free(w->md);
+	free(w->piece);
+	lp_free(w->lp);
+}
+
+void android_fini(struct android *a)
+{
+	for (size_t i = 0; i < ANDROID_PARTS; i++)
+		image_free(a->images[i]);
+	free(a->kernel);
+	free(a->ramdisk);
+	free(a->cmdline);
+	for (size_t i = 0; i < a->inputs_count; i++)
+		free(a->inputs[i]);
+	free(a->inputs);
+	*a = (struct android){ 0 };
+}
+
+static int digest_failed(struct load *w)
+{
+	return diag_fail(w->d, MVP0001, NULL, "libcrypto failed at SHA-256");
+}
+
+/* Name, length, and each run of data with its place: as many zeros as there are holes need not be hashed. */
+static int digest_image(struct load *w, const char *name, const struct image *img)
+{
+	uint8_t head[16];
+	put_le64(head, image_len(img));
+	put_le64(head + 8, strlen(name));
+	if (EVP_DigestUpdate(w->md, head, sizeof(head)) != 1 || EVP_DigestUpdate(w->md, name, strlen(name)) != 1)
+		return digest_failed(w);
+	for (uint64_t at = 0; at < image_len(img);) {
+		struct extent e = image_extent(img, at);
+		uint64_t end = e.at + e.len;
+		put_le64(head, at);
+		put_le64(head + 8, end - at);
+		if (e.data && EVP_DigestUpdate(w->md, head, sizeof(head)) != 1)
+			return digest_failed(w);
+		for (uint64_t n; e.data && at < end; at += n) {
+			n = num_min(PIECE, end - at);
+			if (diag_stopped(w->d) || image_read(img, at, w->piece, (size_t)n, w->d) < 0)
+				return -1;
+			if (EVP_DigestUpdate(w->md, w->piece, (size_t)n) != 1)
+				return digest_failed(w);
+		}
+		at = end;
+	}
+	return 0;
+}
+
+/* Partitions are whole blocks. */
+static struct image *whole_blocks(struct image *img TAKES)
+{
+	uint64_t len = align_up(image_len(img), BLOCK);
+	if (len == image_len(img))
+		return img;
+	const struct image_piece piece = { img, 0 };
+	struct image *padded = image_compose(len, &piece, 1);
+	image_free(img);
+	return padded;
+}
+
+/* What a file system begins with: ext4 and f2fs (superblock 1024 bytes in), EROFS, squashfs. */
+static int check_file_system(const struct image *img, const char *label, const struct loc *loc, bool ext4_only, struct diag *d)
+{
+	uint8_t head[4096] = { 0 };
+	if (image_len(img) > 0 && image_read(img, 0, head, (size_t)num_min(sizeof(head), image_len(img)), d) < 0)
+		return -1;
+	const uint8_t *super = head + 1024;
+	if (get_le16(super + 56) == 0xef53) {
+		uint64_t blocks = get_le32(super + 4) | (get_le32(super + 0x60) & 0x80 ? (uint64_t)get_le32(super + 0x150) << 32 : 0);
+		uint32_t log = get_le32(super + 24);
+		uint64_t len;
+		if (log <= 6 && num_mul(blocks, (uint64_t)1024 << log, &len) && len <= image_len(img))
+			return 0;
+		return diag_fail(d, MVP0333, loc, "the file system in '%s' is larger than the image, which was cut off", label);
+	}
+	bool other = get_le32(super) == 0xe0f5e1e2 || get_le32(super) == 0xf2f52010 || memcmp(head, "hsqs", 4) == 0;
+	if (other && !ext4_only)
+		return 0;
+	(void)diag_fail(d, MVP0333, loc, "'%s' holds no %sfile system%s", label, ext4_only ? "ext4 " : "",
+			ext4_only ? "" : " that is known (ext4, EROFS, f2fs, squashfs)");
+	if (ext4_only)
+		diag_hint(d, "an image of the whole disk is none; extract its partition first");
+	return -1;
+}
+
+/* Opens the file that s names; its bytes go into the digest. */
+static int open_image(struct load *w, const char *name, const struct mstr *s, struct image **ret)
+{
+	char *path CLEANUP_FREE = manifest_path(w->m, s->s);
+	struct image *img CLEANUP(image_freep) = NULL;
+	size_t cap = w->a->inputs_count;
+	if (sparse_open(path, &s->loc, &img, w->d) < 0 || digest_image(w, name, img) < 0)
+		return -1;
+	if (image_len(img) == 0)
+		return diag_fail(w->d, MVP0333, &s->loc, "the image '%s' is empty", s->s);
+	mem_grow(&w->a->inputs, w->a->inputs_count, &cap, sizeof(*w->a->inputs));
+	w->a->inputs[w->a->inputs_count++] = TAKE(path);
+	*ret = whole_blocks(TAKE(img));
+	return 0;
+}
+
+/* Takes a partition out of super, to be the partition `part` of the disk. */
+static int open_logical(struct load *w, const char *part, const struct mstr *s, struct image **ret)
+{
+	const char *name = s->s + strlen(IN_SUPER);
+	const struct lp_partition *p = lp_find(w->lp, name);
+	size_t count;
+	const struct lp_partition *all = lp_partitions(w->lp, &count);
+	if (p && p->len > 0) {
+		struct image *img = NULL;
+		/* Its content was hashed with super. */
+		if (EVP_DigestUpdate(w->md, part, strlen(part) + 1) != 1 || EVP_DigestUpdate(w->md, p->name, strlen(p->name) + 1) != 1)
+			return digest_failed(w);
+		if (lp_image(w->lp, p, &img, w->d) < 0)
+			return -1;
+		*ret = whole_blocks(img);
+		return 0;
+	}
+	(void)diag_fail(w->d, MVP0333, &s->loc, "super holds no partition '%s'%s", name, p ? " with content" : "");
+	for (size_t i = 0; i < count && i < 16; i++)
+		if (all[i].len > 0)
+			diag_note(w->d, "it has '%s' (%llu bytes)", all[i].name, (unsigned long long)all[i].len);
+	return -1;
+}
+
+static int open_all(struct load *w, const struct layer *l)
+{
+	bool taken_apart = false;
+	struct image **images = w->a->images;
+	if (l->android[ANDROID_SUPER].s) {
+		if (open_image(w, "super", &l->android[ANDROID_SUPER], &images[ANDROID_SUPER]) < 0 ||
+		    lp_read(images[ANDROID_SUPER], l->android[ANDROID_SUPER].s, &w->lp, w->d) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < ANDROID_PARTS; i++) {
+		const struct mstr *s = &l->android[i];
+		bool logical = s->s && i >= ANDROID_SYSTEM && strncmp(s->s, IN_SUPER, strlen(IN_SUPER)) == 0;
+		if (!s->s || i == ANDROID_SUPER)
+			continue;
+		if (logical ? open_logical(w, android_part_names[i], s, &images[i]) < 0
+			    : open_image(w, android_part_names[i], s, &images[i]) < 0)
+			return -1;
+		taken_apart = taken_apart || logical;
+		if (i >= ANDROID_SYSTEM && check_file_system(images[i], s->s, &s->loc, false, w->d) < 0)
+			return -1;
+	}
+	/* A super whose partitions were taken out is only where they came from. */
+	if (taken_apart)
+		image_freep(&images[ANDROID_SUPER]);
+	return 0;
+}
+
+static struct named_image named(const struct load *w, const struct layer *l, enum android_part part)
+{
+	return (struct named_image){ w->a->images[part], l->android[part].s, &l->android[part].loc };
+}
+
+static int load_android(struct load *w, const struct layer *l)
+{
+	struct image **images = w->a->images;
+	size_t overlays;
+	if (open_all(w, l) < 0)
+		return -1;
+	if (images[ANDROID_DTBO] && dtbo_check(images[ANDROID_DTBO], l->android[ANDROID_DTBO].s, &overlays, w->d) < 0)
+		return -1;
+	const struct named_image boot = named(w, l, ANDROID_BOOT), init_boot = named(w, l, ANDROID_INIT_BOOT),
+				 vendor_boot = named(w, l, ANDROID_VENDOR_BOOT);
+	if (boot.img && ramdisk_compose(&boot, &init_boot, &vendor_boot, w->a, w->d) < 0)
+		return -1;
+	if (!boot.img && (init_boot.img || vendor_boot.img))
+		return diag_fail(w->d, MVP0333, &l->loc, "there is a ramdisk, but no 'boot' with a kernel");
+	image_freep(&images[ANDROID_BOOT]);
+	return 0;
+}
+
+static int load_image(struct load *w, const struct layer *l)
+{
+	struct image **system = &w->a->images[ANDROID_SYSTEM];
+	const struct mstr *s = &l->paths.v[0];
+	if (open_image(w, "image", s, system) < 0)
+		return -1;
+	return check_file_system(*system, s->s, &s->loc, true, w->d);
+}
+
+int android_load(const struct manifest *m, const struct persona *p, struct android *ret, struct diag *d)
+{
+	const struct layer *android = persona_layer(p, LAYER_ANDROID), *image = persona_layer(p, LAYER_IMAGE);
+	struct android a CLEANUP(android_fini) = { 0 };
+	struct load w CLEANUP(load_fini) = { .m = m, .a = &a, .md = EVP_MD_CTX_new(), .piece = mem_zeroed(1, PIECE), .d = d };
+	if (!w.md || EVP_DigestInit_ex(w.md, EVP_sha256(), NULL) != 1)
+		return digest_failed(&w);
+	if ((image && load_image(&w, image) < 0) || (android && load_android(&w, android) < 0))
+		return -1;
+	if (EVP_DigestFinal_ex(w.md, a.digest, NULL) != 1)
+		return digest_failed(&w);
+	*ret = a;
+	a = (struct android){ 0 };
+	return 0;
+}
