@@ -4,18 +4,15 @@
 
 #include "imagegen/base/buf.h"
 #include "imagegen/base/diag.h"
-#include "imagegen/base/image.h"
 #include "imagegen/base/mem.h"
-#include "imagegen/base/num.h"
 #include "imagegen/bundle/fastboot_scripts.h"
+#include "imagegen/bundle/imgfile.h"
 #include "imagegen/bundle/output.h"
-#include "imagegen/sparse/sparse.h"
 #include "imagegen/zip/zip.h"
 
 struct member {
 	char *name;
-	uint64_t len;             /* of the file in the zip */
-	struct sparse_plan *plan; /* NULL: a raw image of len bytes */
+	struct imgfile file;
 	enum zip_method method;
 };
 
@@ -25,7 +22,6 @@ struct fastboot {
 	struct zip *outer, *inner; /* inner: the update package, written in its place in outer */
 	struct member *members;    /* as many as partitions */
 	size_t current;            /* the member being written; parts_count before the first */
-	struct sparse *sparse;     /* its writer, NULL if it is raw */
 };
 
 static void fastboot_free(void *state)
@@ -35,10 +31,9 @@ static void fastboot_free(void *state)
 		return;
 	for (size_t i = 0; s->members && i < s->b->parts_count; i++) {
 		free(s->members[i].name);
-		sparse_plan_free(s->members[i].plan);
+		imgfile_fini(&s->members[i].file);
 	}
 	free(s->members);
-	sparse_free(s->sparse);
 	zip_free(s->inner);
 	zip_free(s->outer);
 	output_free(s->out);
@@ -46,32 +41,13 @@ static void fastboot_free(void *state)
 }
 DEFINE_FREEP(void, fastboot_free)
 
-/* Nothing to gain from the sparse format: no hole that would have to be written or could be left out. */
-static bool all_data(const struct bundle_part *p)
-{
-	uint64_t len = image_len(p->img);
-	if (len == 0 || (p->fill && len != p->len))
-		return false;
-	struct extent e = image_extent(p->img, 0);
-	return e.data && e.len == len;
-}
-
 static int plan_member(const struct bundle_part *p, struct member *m, struct diag *d)
 {
 	m->name = bundle_image_name(p);
 	if (bundle_check_name("partition name", p->name, d) < 0 || bundle_check_name("image name", m->name, d) < 0)
 		return -1;
 	m->method = p->encrypted ? ZIP_STORED : ZIP_DEFLATED; /* ciphertext does not shrink */
-	m->len = image_len(p->img);
-	if (all_data(p))
-		return 0;
-	const struct sparse_opts opts = { .len = p->len, .fill = p->fill };
-	if (sparse_plan_new(p->img, &opts, &m->plan, d) < 0) {
-		diag_note(d, "in the image of partition '%s'", p->name);
-		return -1;
-	}
-	m->len = sparse_plan_len(m->plan, 0);
-	return 0;
+	return imgfile_plan(p, true, &m->file, d);
 }
 
 static int add_text(struct zip *z, const char *name, uint32_t mode, struct buf *text, struct diag *d)
@@ -122,7 +98,7 @@ static int fastboot_plan(const struct bundle *b, void **ret_state, struct diag *
 			continue;
 		if (plan_member(&b->parts[i], &s->members[i], d) < 0)
 			return -1;
-		inner_max += zip_bound(s->members[i].len, s->members[i].name);
+		inner_max += zip_bound(s->members[i].file.len, s->members[i].name);
 	}
 	char *name CLEANUP_FREE = bundle_name(b, b->oem ? &b->oem->names.fastboot : NULL, "{product}-factory-{version}.zip", NULL, d);
 	if (!name || output_open(b->out_dir, name, &s->out, d) < 0)
@@ -143,37 +119,28 @@ static int end_member(struct fastboot *s, struct diag *d)
 {
 	if (s->current == s->b->parts_count)
 		return 0;
-	if (s->sparse && sparse_end(s->sparse, d) < 0)
-		return -1;
-	sparse_free(s->sparse);
-	s->sparse = NULL;
-	return zip_member_end(s->inner, d);
+	return imgfile_end(&s->members[s->current].file, d) < 0 ? -1 : zip_member_end(s->inner, d);
 }
 
 static int begin_member(struct fastboot *s, size_t part, struct diag *d)
 {
-	const struct member *m = &s->members[part];
+	struct member *m = &s->members[part];
 	const struct sparse_sink sink = { .write = sink_write, .ctx = s->inner };
-	if (end_member(s, d) < 0 || zip_member(s->inner, m->name, 0644, m->method, m->len, d) < 0)
+	if (end_member(s, d) < 0 || zip_member(s->inner, m->name, 0644, m->method, m->file.len, d) < 0)
 		return -1;
 	s->current = part;
-	if (m->plan)
-		s->sparse = sparse_new(m->plan, 0, &sink);
+	imgfile_begin(&m->file, &sink);
 	return 0;
 }
 
 static int fastboot_write(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
 {
 	struct fastboot *s = state;
-	const struct member *m = &s->members[part];
 	if (s->b->parts[part].own)
 		return 0;
 	if (part != s->current && begin_member(s, part, d) < 0)
 		return -1;
-	if (s->sparse)
-		return sparse_add(s->sparse, data, len, d);
-	/* A raw image ends before the partition does, and has no holes. */
-	return at < m->len ? zip_write(s->inner, data, (size_t)num_min(len, m->len - at), d) : 0;
+	return imgfile_write(&s->members[part].file, at, data, len, d);
 }
 
 static int fastboot_finish(void *state, struct bundle_outputs *outputs, struct diag *d)

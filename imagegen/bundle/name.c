@@ -31,8 +31,8 @@ char *bundle_name(const struct bundle *b, const struct mstr *from_profile, const
 		{ "{board}", b->board },
 		{ "{oem}", b->oem ? b->oem->name.s : "" },
 		{ "{archive}", archive ? archive : "" },
-		{ "{carrier}", b->carrier ? carrier_name(b->carrier) : "" },
-		{ "{csc}", b->carrier ? carrier_csc(b->carrier) : "" },
+		{ "{carrier}", b->carrier ? carrier_name(b->carrier) : "open" },
+		{ "{csc}", b->carrier ? carrier_csc(b->carrier) : "XAA" },
 	};
 	bool given = from_profile && from_profile->s;
 	struct buf out CLEANUP(buf_fini) = BUF_MAX(4096);

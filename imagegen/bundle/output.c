@@ -58,6 +58,12 @@ int output_write(struct output *o, const void *data, size_t len, uint64_t at, st
 	return r < 0 ? io_failed(o->path, "write", -r, d) : 0;
 }
 
+int output_read(struct output *o, void *data, size_t len, uint64_t at, struct diag *d)
+{
+	int r = io_pread_all(output_fd(o), data, len, at);
+	return r < 0 ? io_failed(o->path, "read back", -r, d) : 0;
+}
+
 int output_resize(struct output *o, uint64_t len, struct diag *d)
 {
 	return ftruncate(output_fd(o), (off_t)len) < 0 ? io_failed(o->path, "write", errno, d) : 0;

@@ -14,6 +14,7 @@ DEFINE_FREEP(struct output, output_free)
 int output_fd(const struct output *o);           /* owned by o */
 const char *output_path(const struct output *o); /* valid until o is freed */
 MUST_USE int output_write(struct output *o, const void *data, size_t len, uint64_t at, struct diag *d);
+MUST_USE int output_read(struct output *o, void *data, size_t len, uint64_t at, struct diag *d);
 MUST_USE int output_resize(struct output *o, uint64_t len, struct diag *d);
 /* SHA-256 of the first len bytes, read back. For files that were not written from front to back. */
 MUST_USE int output_hash(struct output *o, uint64_t len, uint8_t ret_sha256[32], struct diag *d);
@@ -23,7 +24,7 @@ MUST_USE int output_done(struct output *o, const char *format, uint64_t len, con
 			 struct diag *d);
 
 /* The file name that the profile's template gives, or else the packer's own template. {product} {version} {board} {oem} {carrier} {csc}
- * {archive} stand for what they say; without a carrier those are empty. Malloc'd; NULL and a diagnostic if it cannot be a file name. */
+ * {archive} stand for what they say; without a carrier 'open' and 'XAA'. Malloc'd; NULL and a diagnostic if it cannot be a file name. */
 char *bundle_name(const struct bundle *b, const struct mstr *from_profile, const char *own, const char *archive, struct diag *d);
 /* The image's name in archives; malloc'd. */
 char *bundle_image_name(const struct bundle_part *p);

@@ -114,9 +114,9 @@ static void luks2_samples(struct image *plain)
 static void gpt_sample(struct image *content)
 {
 	struct gpt_part parts[] = {
-		{ .name = "boot", .len = 3 * MIB, .uuid = { { 1 } } },
-		{ .name = "system", .uuid = { { 2 } }, .img = content },
-		{ .name = "a-name-of-exactly-thirty-six-letters", .len = 1, .uuid = { { 3 } } },
+		{ .name = "boot", .len = 3 * MIB, .uuid = { 1 } },
+		{ .name = "system", .uuid = { 2 }, .img = content },
+		{ .name = "a-name-of-exactly-thirty-six-letters", .len = 1, .uuid = { 3 } },
 	};
 	const uint8_t disk_uuid[16] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x46, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
 	struct image *disk CLEANUP(image_freep) = NULL;
