@@ -10,8 +10,8 @@
 #include "imagegen/base/image.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
-#include "imagegen/crypt/luks2.h"
 #include "imagegen/cache/digest.h"
+#include "imagegen/crypt/luks2.h"
 #include "imagegen/oem/carrier.h"
 #include "imagegen/oem/oem.h"
 

@@ -222,7 +222,7 @@ t 'pieces stay below the limit and add up' sparse_split
 name=acme-one-factory-2026.11.0
 bundle_sums()
 {
-	[ "$(wc -l <a.sums)" -eq 2 ]
+	[ "$(wc -l <a.sums)" -ge 8 ]
 	sha256sum -c a.sums
 	[ "$(ls -A a | grep -c mvp-tmp)" -eq 0 ]
 }

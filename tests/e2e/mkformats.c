@@ -16,6 +16,9 @@
 #include "imagegen/bundle/packer.h"
 #include "imagegen/crypt/luks2.h"
 #include "imagegen/gpt/gpt.h"
+#include "imagegen/manifest/manifest.h"
+#include "imagegen/oem/carrier.h"
+#include "imagegen/oem/oem.h"
 #include "imagegen/sparse/sparse.h"
 
 static struct diag *diag;
@@ -191,6 +194,8 @@ static void sparse_sample(const char *name, const struct image *img, const struc
 	}
 }
 
+static void profile_samples(const struct bundle_content *contents, size_t count);
+
 static void bundle_sample(struct image *personal, struct image *work_plain)
 {
 	struct image *work CLEANUP(image_freep) = luks2_of(work_plain, false);
@@ -224,6 +229,59 @@ static void bundle_sample(struct image *personal, struct image *work_plain)
 	save("part-boot.img", boot);
 	save("part-personal.img", personal);
 	save("part-work.img", work);
+	const struct bundle_content contents[] = {
+		{ .name = "boot", .img = boot },
+		{ .name = "personal", .img = personal },
+		{ .name = "work", .img = work, .encrypted = true, .fill = true },
+	};
+	profile_samples(contents, ARRAY_LEN(contents));
+}
+
+/* The same contents, as each profile of templates/oem lays them out and packs them. */
+static void profile_samples(const struct bundle_content *contents, size_t count)
+{
+	static const char manifest[] = "mvp: 1\nname: acme\nversion: '7'\nboard: qemu-virt\nkeys: {master: k}\npersonas:\n"
+				       "  personal: {memory: 64 MiB, cpus: 1, boot: {kernel: 'file:k', initrd: none}}\n"
+				       "  work: {memory: 64 MiB, cpus: 1, boot: {kernel: 'file:k', initrd: none},\n"
+				       "         encryption: {passcode: {file: p}}}\n";
+	static const char *const names[] = { "google", "samsung", "lg", "qualcomm" };
+	char *path CLEANUP_FREE = mem_printf("%s/phone.yaml", out_dir);
+	struct manifest *m CLEANUP(manifest_freep) = NULL;
+	struct carrier *carrier CLEANUP(carrier_freep) = NULL;
+	if (manifest_parse(path, (const uint8_t *)manifest, sizeof(manifest) - 1, false, &m, diag) < 0 ||
+	    carrier_load_file("templates/carriers/verizon.yaml", &carrier, diag) < 0)
+		fail("manifest or carrier");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char *file CLEANUP_FREE = mem_printf("templates/oem/%s.yaml", names[i]),
+			   *dir CLEANUP_FREE = mem_printf("%s/%s", out_dir, names[i]);
+		struct bundle_job jobs[16];
+		struct oem *o CLEANUP(oem_freep) = NULL;
+		struct bundle_parts parts CLEANUP(bundle_parts_fini) = { 0 };
+		struct bundle_outputs outputs CLEANUP(bundle_outputs_fini) = { 0 };
+		if (mkdir(dir, 0777) < 0 && errno != EEXIST)
+			fail(dir);
+		if (oem_load_file(file, &o, diag) < 0 || bundle_parts_plan(o, m, contents, count, &parts, diag) < 0)
+			fail(names[i]);
+		for (size_t k = 0; k < parts.count; k++)
+			parts.v[k].uuid[0][0] = parts.v[k].uuid[1][15] = (uint8_t)(k + 1);
+		struct bundle b = { .product = "acme",
+				    .version = "7",
+				    .board = "qemu-virt",
+				    .oem = o,
+				    .carrier = carrier,
+				    .parts = parts.v,
+				    .parts_count = parts.count,
+				    .disk_uuid = { 9 },
+				    .epoch = 1700000001,
+				    .out_dir = dir };
+		for (size_t k = 0; k < o->bundles.count; k++) {
+			jobs[k] = (struct bundle_job){ &b, packer_find(o->bundles.v[k].s) };
+			if (!jobs[k].packer)
+				fail(o->bundles.v[k].s);
+		}
+		if (bundle_write(jobs, o->bundles.count, 2, NULL, NULL, &outputs, diag) < 0)
+			fail(names[i]);
+	}
 }
 
 int main(int argc, char **argv)

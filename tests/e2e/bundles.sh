@@ -1,0 +1,266 @@
+#!/bin/sh
+# Shows the bundles of every OEM profile (tests/e2e/mkformats.c) to the makers' and other independent programs, and compares what comes out
+# with the partitions that went in, byte for byte.
+set -u
+: "${O:?folder of the build}"
+mkformats=$O/e2e/mkformats
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/bundles.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' HUP INT TERM
+export PATH="$PATH:/usr/sbin:/sbin"
+passed=0 failed=0
+
+# t NAME FUNCTION: one test; its output is shown when it fails.
+t()
+{
+	(set -e; "$2") >"$work/output" 2>&1
+	if [ $? -eq 0 ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL - $1"
+		tail -n 40 "$work/output"
+	fi
+}
+
+equal() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1'"; return 1; }; }
+refuses() { if "$@"; then echo "accepted: $*"; return 1; fi; }
+# same FILE PART: the file is the partition's image; what is behind it is zero.
+same()
+{
+	len=$(stat -c %s "$work/a/part-$2.img")
+	cmp -n "$len" "$1" "$work/a/part-$2.img"
+	tail -c +$((len + 1)) "$1" | tr -d '\0' | wc -c | grep -qx 0
+}
+# expand FILE OUT: an image as it is, or expanded if it is sparse.
+expand()
+{
+	rm -f "$2"
+	if [ "$(head -c 4 "$1" | od -An -tx1 | tr -d ' ')" = 3aff26ed ]; then simg2img "$1" "$2"; else cp "$1" "$2"; fi
+}
+
+cd "$root" || exit 1
+mkdir "$work/a"
+"$mkformats" "$work/a" >"$work/sums" || exit 1
+cd "$work" || exit 1
+
+# Odin.
+odin=a/samsung
+odin_names()
+{
+	for archive in AP BL CSC HOME_CSC; do
+		[ -f $odin/${archive}_acme_7_VZW.tar.md5 ]
+	done
+	[ ! -e $odin/CP_acme_7_VZW.tar.md5 ] # there is no modem firmware
+}
+odin_md5() # md5sum -t writes the line that Odin looks for
+{
+	for f in $odin/*.tar.md5; do
+		name=$(basename "$f" .md5)
+		line=$((32 + 2 + ${#name} + 1))
+		head -c -$line "$f" >"$name"
+		md5sum -t "$name" | cmp - "$(tail -c $line "$f" >line; echo line)"
+		equal "$(($(stat -c %s "$name") % 10240))" 0
+		printf x | dd of="$name" bs=1 seek=600 conv=notrunc status=none
+		refuses cmp -s line "$(md5sum -t "$name" >other; echo other)"
+	done
+}
+odin_members()
+{
+	equal "$(tar -tf $odin/AP_acme_7_VZW.tar.md5)" boot.img.lz4
+	equal "$(tar -tf $odin/BL_acme_7_VZW.tar.md5 | tr '\n' ' ')" 'pgpt0.img sgpt0.img '
+	equal "$(tar -tf $odin/CSC_acme_7_VZW.tar.md5 | tr '\n' ' ')" \
+		'acme.pit meta-data/csc/VZW/cscfeature.xml meta-data/csc/VZW/customer.xml meta-data/csc/VZW/apns-conf.xml personal.img.lz4 work.img.lz4 '
+	refuses grep -q personal <<-EOL
+	$(tar -tf $odin/HOME_CSC_acme_7_VZW.tar.md5)
+	EOL
+	mkdir -p odin
+	for f in $odin/*.tar.md5; do
+		tar -xf "$f" -C odin
+	done
+	for part in boot personal work; do
+		lz4 -t odin/$part.img.lz4
+		# Frame of version 1: independent blocks of 1 MiB, content size and checksum.
+		equal "$(head -c 6 odin/$part.img.lz4 | od -An -tx1 | tr -d ' ')" 04224d186c60
+		lz4 -dc odin/$part.img.lz4 >odin/$part.img
+		equal "$(od -An -tu8 -j6 -N8 odin/$part.img.lz4 | tr -d ' ')" "$(stat -c %s odin/$part.img)"
+		expand odin/$part.img odin/$part.raw
+		same odin/$part.raw $part
+	done
+	for f in odin/meta-data/csc/VZW/*.xml; do
+		xmllint --noout "$f"
+	done
+	equal "$(xmllint --xpath 'string(//SalesCode)' odin/meta-data/csc/VZW/cscfeature.xml)" VZW
+	equal "$(xmllint --xpath 'count(//apn)' odin/meta-data/csc/VZW/apns-conf.xml)" 4
+}
+odin_pit()
+{
+	heimdall print-pit --file odin/acme.pit >pit.out
+	equal "$(sed -n 's/^Partition Name: //p' pit.out | tr '\n' ' ')" 'PGPT bootloader radio boot personal work SGPT '
+	equal "$(sed -n 's/^Flash Filename: //p' pit.out | tr '\n' ' ')" 'pgpt0.img - - boot.img personal.img work.img sgpt0.img '
+	# The tables at the places that the PIT gives make a disk that sgdisk finds sound, with partitions where the PIT says they are.
+	python3 - <<-'EOL'
+	import re
+	text = open("pit.out").read()
+	entries = [dict(re.findall(r"^(Partition Name|Partition Block Size/Offset|Partition Block Count): (.*)$", e, re.M)) for e in text.split("--- Entry")[1:]]
+	last = entries[-1]
+	end = int(last["Partition Block Size/Offset"]) + int(last["Partition Block Count"])
+	with open("odin/disk.img", "wb") as f:
+	    f.truncate(end * 512)
+	    for e, name in ((entries[0], "pgpt0.img"), (last, "sgpt0.img")):
+	        f.seek(int(e["Partition Block Size/Offset"]) * 512)
+	        f.write(open("odin/" + name, "rb").read())
+	with open("pit.places", "w") as f:
+	    for e in entries[1:-1]:
+	        start = int(e["Partition Block Size/Offset"])
+	        f.write(f"{e['Partition Name']} {start} {start + int(e['Partition Block Count']) - 1}\n")
+	EOL
+	sgdisk -v odin/disk.img >out
+	grep -q 'No problems found' out
+	refuses grep -q 'Creating new' out
+	sgdisk -p odin/disk.img | awk '$1 ~ /^[0-9]+$/ { print $7, $2, $3 }' | cmp - pit.places
+}
+t 'Odin: the packages are named by archive, product, version and sales code' odin_names
+t 'Odin: md5sum agrees with the line at the end of each package' odin_md5
+t 'Odin: tar, lz4 and simg2img bring the partitions back' odin_members
+t 'Odin: heimdall reads the PIT, and it agrees with the partition tables' odin_pit
+
+# EDL.
+edl()
+{
+	unzip -q -o a/qualcomm/acme-edl-7.zip -d edl
+	xmllint --noout edl/rawprogram0.xml edl/patch0.xml
+	equal "$(xmllint --xpath '//program/@label' edl/rawprogram0.xml | sed 's/.*="\(.*\)"/\1/' | tr '\n' ' ')" \
+		'boot_a boot_b modem_a modem_b misc personal work PrimaryGPT BackupGPT '
+}
+edl_applied() # what a programmer does: write the files, then patch a flash that is larger than the tables were made for
+{
+	python3 - <<-'EOL'
+	import re, subprocess, struct, zlib
+	import xml.etree.ElementTree as et
+	SS, SECTORS = 4096, 131072
+	ns = lambda s: int(eval(s.rstrip(".").replace("NUM_DISK_SECTORS", str(SECTORS))))
+	with open("edl/disk.img", "w+b") as disk:
+	    disk.truncate(SS * SECTORS)
+	    for p in et.parse("edl/rawprogram0.xml").getroot():
+	        assert int(p.get("SECTOR_SIZE_IN_BYTES")) == SS
+	        if not p.get("filename"):
+	            continue
+	        name = "edl/" + p.get("filename")
+	        if p.get("sparse") == "true":
+	            subprocess.run(["simg2img", name, "edl/raw"], check=True)
+	            name = "edl/raw"
+	        data = open(name, "rb").read()
+	        assert len(data) <= int(p.get("num_partition_sectors")) * SS, p.get("label")
+	        disk.seek(ns(p.get("start_sector")) * SS)
+	        disk.write(data)
+	        subprocess.run(["rm", "-f", "edl/raw"], check=True)
+	    def value(v):
+	        crc = re.fullmatch(r"CRC32\((.*),(\d+)\)", v)
+	        if not crc:
+	            return ns(v)
+	        disk.seek(ns(crc[1]) * SS)
+	        return zlib.crc32(disk.read(int(crc[2])))
+	    for p in et.parse("edl/patch0.xml").getroot():
+	        if p.get("filename") != "DISK":
+	            continue
+	        size = int(p.get("size_in_bytes"))
+	        v = value(p.get("value"))
+	        disk.seek(ns(p.get("start_sector")) * SS + int(p.get("byte_offset")))
+	        disk.write(v.to_bytes(size, "little"))
+	    for p in et.parse("edl/rawprogram0.xml").getroot():
+	        if p.get("label") in ("boot_a", "boot_b", "personal", "work"):
+	            part = p.get("label").split("_")[0]
+	            want = open(f"a/part-{part}.img", "rb").read()
+	            disk.seek(int(p.get("start_sector")) * SS)
+	            assert disk.read(len(want)) == want, part
+	EOL
+	# sgdisk cannot be told the size of sectors of a file; fdisk can.
+	printf 'v\nq\n' | fdisk -b 4096 edl/disk.img >out 2>&1
+	grep -q 'No errors detected' out
+	refuses grep -qi 'corrupt' out
+	equal "$(fdisk -b 4096 -l -o Name edl/disk.img | sed '1,/^Name/d' | tr '\n' ' ')" 'boot_a boot_b modem_a modem_b misc personal work '
+}
+edl_files_patched() # the patches for the files say the same of these
+{
+	python3 - <<-'EOL'
+	import xml.etree.ElementTree as et
+	kinds = {p.get("filename") for p in et.parse("edl/patch0.xml").getroot()}
+	assert kinds == {"DISK", "gpt_main0.bin", "gpt_backup0.bin"}, kinds
+	EOL
+}
+t 'EDL: xmllint reads the descriptions, and both slots are in them' edl
+t 'EDL: a flash programmed and patched by them is sound and holds the partitions' edl_applied
+t 'EDL: tables are patched in files and on the disk' edl_files_patched
+
+# KDZ: read by a few lines of Python that share nothing with the writer.
+kdz()
+{
+	python3 - a/lg/acme_7_verizon.kdz <<-'EOL'
+	import hashlib, struct, sys, zlib
+	f = open(sys.argv[1], "rb").read()
+	size, magic = struct.unpack_from("<II", f)
+	assert (size, magic) == (1320, 0x25223824)
+	dz_len, dz_at = struct.unpack_from("<QQ", f, 8 + 256)
+	assert dz_at + dz_len == len(f)
+	assert f[280:1320].strip(b"\0") == b"" and f[1320:83768].strip(b"\0") == b""
+	dz = f[dz_at:]
+	assert struct.unpack_from("<III", dz) == (0x74189632, 2, 1)
+	chunks, = struct.unpack_from("<I", dz, 192)
+	head = bytearray(dz[:512])
+	crc, = struct.unpack_from("<I", head, 308)
+	head[222:238] = bytes(16)
+	head[308:312] = bytes(4)
+	assert zlib.crc32(head) == crc
+	head[222:238] = b"\xff" * 16
+	head[308:312] = struct.pack("<I", crc)
+	assert dz[440:464].rstrip(b"\0") == b"VZW.US" and dz[213] == 1
+	headers, at, parts, last = hashlib.md5(), 512, {}, -1
+	for i in range(chunks):
+	    h = dz[at:at + 512]
+	    assert struct.unpack_from("<I", h)[0] == 0x78951230
+	    length, packed = struct.unpack_from("<II", h, 100)
+	    sector, count, lun, c = struct.unpack_from("<IIII", h, 124)
+	    data = zlib.decompress(dz[at + 512:at + 512 + packed])
+	    assert len(data) == length == count * 4096 and zlib.crc32(data) == c
+	    assert hashlib.md5(data).digest() == h[108:124] and sector > last
+	    last = sector
+	    headers.update(h)
+	    name = h[4:36].rstrip(b"\0").decode()
+	    start, = struct.unpack_from("<I", h, 152)
+	    parts.setdefault(name, []).append((sector - start, data))
+	    at += 512 + packed
+	assert at == len(dz)
+	assert headers.digest() == dz[196:212]
+	assert hashlib.md5(bytes(head) + dz[512:]).digest() == dz[222:238]
+	assert list(parts) == ["PrimaryGPT", "boot", "personal", "work", "BackupGPT"], list(parts)
+	for part in ("boot", "personal", "work"):
+	    want = open(f"a/part-{part}.img", "rb").read()
+	    got = bytearray(len(want) + (1 << 26))
+	    for at, data in parts[part]:
+	        got[at * 4096:at * 4096 + len(data)] = data
+	    assert got[:len(want)] == want and not any(got[len(want):]), part
+	EOL
+}
+t 'KDZ: digests, sums and contents are right' kdz
+
+# The factory zip of a handset with two slots.
+google()
+{
+	sgdisk -p a/google/acme-7.img | awk '$1 ~ /^[0-9]+$/ { print $7 }' >names
+	equal "$(tr '\n' ' ' <names)" 'boot_a boot_b personal work '
+	equal "$(sgdisk -A 1:show a/google/acme-7.img | grep -c .)" 6
+	unzip -q -o a/google/acme-factory-7.zip -d google
+	grep -q '^flash boot_a boot.img$' google/acme-factory-7/flash-all.sh
+	grep -q '^flash boot_b boot.img$' google/acme-factory-7/flash-all.sh
+	grep -q 'fastboot -S 268435456 flash' google/acme-factory-7/flash-all.sh
+	for n in 1 2; do
+		first=$(sgdisk -i $n a/google/acme-7.img | sed -n 's/^First sector: \([0-9]*\).*/\1/p')
+		dd if=a/google/acme-7.img bs=512 skip="$first" status=none | cmp -n "$(stat -c %s a/part-boot.img)" - a/part-boot.img
+	done
+}
+t 'fastboot: both slots are on the disk and in the scripts' google
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
