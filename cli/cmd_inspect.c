@@ -1,9 +1,11 @@
+#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/message.h"
 #include "cli/plan.h"
 #include "imagegen/base/image.h"
 #include "imagegen/base/num.h"
@@ -107,6 +109,22 @@ static void print_luks2(struct cli *cli, const struct luks2_info *l, unsigned de
 	}
 }
 
+static void print_identity(struct cli *cli, const struct mvp_identity *id, unsigned depth)
+{
+	char when[TIME_TEXT_LEN], hex[2 * MVP_P256_POINT_LEN + 1];
+	indent(cli, depth);
+	cli_print(cli, "serial %s", (const char *)id->serial);
+	if (id->fleet[0])
+		cli_print(cli, ", fleet %s", (const char *)id->fleet);
+	cli_print(cli, ", provisioned %s\n", time_text(le64toh(id->provisioned_at), when));
+	if (!cli->verbose)
+		return;
+	indent(cli, depth);
+	cli_print(cli, "device key %s\n", text_hex(id->device_public, sizeof(id->device_public), hex));
+	indent(cli, depth);
+	cli_print(cli, "order key %s\n", text_hex(id->order_public, sizeof(id->order_public), hex));
+}
+
 static void print_content(struct cli *cli, const struct inspect *i, unsigned depth);
 
 static void print_gpt(struct cli *cli, const struct inspect *i, unsigned depth)
@@ -120,6 +138,10 @@ static void print_gpt(struct cli *cli, const struct inspect *i, unsigned depth)
 		if (cli->verbose) {
 			indent(cli, depth + 1);
 			cli_print(cli, "partition uuid %s\n", text_uuid(e->uuid, uuid));
+		}
+		if (strcmp(e->name, MVP_KEYS_PARTITION) == 0 && i->parts[p].content.kind == INSPECT_EMPTY) {
+			indent(cli, depth + 1);
+			cli_print(cli, "the device is not provisioned\n");
 		}
 		print_content(cli, &i->parts[p].content, depth + 1);
 	}
@@ -148,6 +170,9 @@ static void print_content(struct cli *cli, const struct inspect *i, unsigned dep
 		indent(cli, depth);
 		cli_print(cli, "label '%s', uuid %s, %s, %s free\n", i->ext4.label, text_uuid(i->ext4.uuid, uuid),
 			  text_size(i->ext4.blocks * i->ext4.block_len, a), text_size(i->ext4.free_blocks * i->ext4.block_len, b));
+		break;
+	case INSPECT_IDENTITY:
+		print_identity(cli, &i->identity, depth);
 		break;
 	default:
 		break;
@@ -195,6 +220,15 @@ static void json_luks2(struct jsonw *j, const struct luks2_info *l)
 	jsonw_end(j);
 }
 
+static void json_identity(struct jsonw *j, const struct mvp_identity *id)
+{
+	jsonw_string(j, "serial", (const char *)id->serial);
+	jsonw_string(j, "fleet", id->fleet[0] ? (const char *)id->fleet : NULL);
+	jsonw_uint(j, "provisioned-at", le64toh(id->provisioned_at));
+	jsonw_hex(j, "device-public", id->device_public, sizeof(id->device_public));
+	jsonw_hex(j, "order-public", id->order_public, sizeof(id->order_public));
+}
+
 /* Members of the object being written. */
 static void json_content(struct jsonw *j, const struct inspect *i)
 {
@@ -226,6 +260,11 @@ static void json_content(struct jsonw *j, const struct inspect *i)
 		jsonw_uint(j, "block-size", i->ext4.block_len);
 		jsonw_uint(j, "blocks", i->ext4.blocks);
 		jsonw_uint(j, "free-blocks", i->ext4.free_blocks);
+		jsonw_end(j);
+		break;
+	case INSPECT_IDENTITY:
+		jsonw_object(j, "identity");
+		json_identity(j, &i->identity);
 		jsonw_end(j);
 		break;
 	default:

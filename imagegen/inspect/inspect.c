@@ -11,6 +11,7 @@
 #include "imagegen/base/image.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
+#include "imagegen/device/device.h"
 
 #define HEAD_LEN 4096u
 #define DEPTH_MAX 3 /* handset, persona, and a partition table inside that by mistake */
@@ -25,6 +26,8 @@ const char *inspect_kind_name(enum inspect_kind kind)
 		[INSPECT_LUKS2] = "LUKS2 container",
 		[INSPECT_EXT4] = "ext4 file system",
 		[INSPECT_KERNEL] = "arm64 kernel",
+		[INSPECT_IDENTITY] = "device identity",
+		[INSPECT_STATE] = "device journal",
 	};
 	return names[kind];
 }
@@ -64,6 +67,18 @@ static bool read_ext4(const uint8_t *head, size_t len, struct inspect *ret)
 	ret->ext4.label[16] = 0;
 	ret->kind = INSPECT_EXT4;
 	return true;
+}
+
+static int read_identity(struct image *img, const char *label, struct inspect *ret, struct diag *d)
+{
+	const char *fault;
+	struct loc loc = LOC_FILE(label);
+	if (device_identity_read(img, &ret->identity, &fault, d) < 0)
+		return -1;
+	if (fault)
+		return diag_fail(d, MVP1010, &loc, "the device's identity cannot be read: %s", fault);
+	ret->kind = INSPECT_IDENTITY;
+	return 0;
 }
 
 static int read_kind(struct image *img, const char *label, unsigned depth, struct inspect *ret, struct diag *d);
@@ -124,6 +139,12 @@ static int read_kind(struct image *img, const char *label, unsigned depth, struc
 	if (luks2_is(img)) {
 		ret->kind = INSPECT_LUKS2;
 		return luks2_read_info(img, label, &ret->luks2, d);
+	}
+	if (head_len >= 8 && memcmp(head, MVP_IDENTITY_MAGIC, 8) == 0)
+		return read_identity(img, label, ret, d);
+	if (head_len >= 8 && memcmp(head, MVP_STATE_MAGIC, 8) == 0) {
+		ret->kind = INSPECT_STATE;
+		return 0;
 	}
 	if (read_ext4(head, head_len, ret))
 		return 0;

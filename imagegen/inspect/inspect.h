@@ -6,8 +6,19 @@
 #include "imagegen/bootimg/bootimg.h"
 #include "imagegen/crypt/luks2.h"
 #include "imagegen/gpt/gpt.h"
+#include "mvp/identity.h"
 
-enum inspect_kind { INSPECT_DATA, INSPECT_EMPTY, INSPECT_GPT, INSPECT_BOOTIMG, INSPECT_LUKS2, INSPECT_EXT4, INSPECT_KERNEL };
+enum inspect_kind {
+	INSPECT_DATA,
+	INSPECT_EMPTY,
+	INSPECT_GPT,
+	INSPECT_BOOTIMG,
+	INSPECT_LUKS2,
+	INSPECT_EXT4,
+	INSPECT_KERNEL,
+	INSPECT_IDENTITY,
+	INSPECT_STATE
+};
 
 struct inspect_part;
 struct inspect {
@@ -17,6 +28,7 @@ struct inspect {
 	size_t parts_count;
 	struct bootimg_info boot;
 	struct luks2_info luks2;
+	struct mvp_identity identity; /* whether it is genuine cannot be seen without the device key */
 	struct {
 		char label[17];
 		uint8_t uuid[16];
