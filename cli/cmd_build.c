@@ -112,6 +112,7 @@ static void json_result(struct cli *cli, const struct build_result *r)
 {
 	struct jsonw j;
 	cli_event(cli, &j, "result");
+	jsonw_bool(&j, "unchanged", r->unchanged);
 	jsonw_array(&j, "outputs");
 	for (size_t i = 0; i < r->outputs.count; i++) {
 		jsonw_object(&j, NULL);
@@ -156,7 +157,7 @@ static void print_result(struct cli *cli, const struct build_result *r)
 		cli_say(cli, "  %-16s %12s, %s of data%s\n", r->parts[i].name, text_size(r->parts[i].len, a),
 			text_size(r->parts[i].data_len, b), r->parts[i].encrypted ? ", encrypted" : "");
 	}
-	cli_say(cli, "Outputs:\n");
+	cli_say(cli, r->unchanged ? "Outputs (nothing has changed):\n" : "Outputs:\n");
 	for (size_t i = 0; i < r->outputs.count; i++) {
 		char hex[2 * sizeof(r->outputs.v[i].sha256) + 1];
 		cli_say(cli, "  %s  %s\n    sha256 %s\n", r->outputs.v[i].path, text_size(r->outputs.v[i].len, a),

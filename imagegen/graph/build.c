@@ -22,6 +22,7 @@
 #include "imagegen/crypt/luks2.h"
 #include "imagegen/graph/pack.h"
 #include "imagegen/graph/persona.h"
+#include "imagegen/graph/record.h"
 #include "imagegen/graph/secrets.h"
 #include "imagegen/hyp/board.h"
 #include "imagegen/hyp/sources.h"
@@ -53,6 +54,8 @@ struct build {
 	struct pack *pack;
 	struct layout layout;
 	struct cache *cache;
+	struct stamps inputs;          /* what was read, as it was before */
+	uint8_t record[CACHE_KEY_LEN]; /* of this run */
 	bool made_out_dir;
 	struct tmpdir *tmp;
 	uint8_t master[32];
@@ -73,6 +76,7 @@ static void build_fini(struct build *b)
 		diag_free(b->tasks[i].d);
 	}
 	hyp_result_fini(&b->hyp);
+	stamps_fini(&b->inputs);
 	image_free(b->boot);
 	for (size_t i = 0; i < OWN_PARTS; i++)
 		image_free(b->own[i]);
@@ -244,29 +248,15 @@ static int by_path(const void *a, const void *b)
 }
 
 /* Every file that was read, sorted, each once. */
-static void collect_inputs(struct build *b, struct build_result *r)
+static void collect_inputs(const struct stamps *from, struct build_result *r)
 {
-	const struct mstr *keys[] = { &b->m->keys.master, &b->m->personas[PERSONA_PERSONAL].encryption.passcode_file,
-				      &b->m->personas[PERSONA_WORK].encryption.passcode_file };
 	struct args all = { 0 };
 	size_t kept = 0;
-	args_add(&all, b->m->path);
-	for (size_t i = 0; i < b->m->includes.count; i++)
-		args_add(&all, b->m->includes.v[i].s);
-	args_add(&all, b->board->path);
-	pack_inputs(b->pack, &all);
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		char *path CLEANUP_FREE = keys[i]->s ? manifest_path(b->m, keys[i]->s) : NULL;
-		if (path)
-			args_add(&all, path);
-	}
-	for (size_t i = 1; i < PARTS; i++) {
-		for (size_t k = 0; k < b->tasks[i].disk.inputs.count; k++)
-			args_add(&all, b->tasks[i].disk.inputs.v[k]);
-	}
-	sources_files(&all);
-	args_add(&all, b->hyp.library);
-	qsort(all.v, all.count, sizeof(*all.v), by_path);
+	for (size_t i = 0; i < from->count; i++)
+		if (from->v[i].listed)
+			args_add(&all, from->v[i].path);
+	if (all.count)
+		qsort(all.v, all.count, sizeof(*all.v), by_path);
 	for (size_t i = 0; i < all.count; i++) {
 		if (kept && !strcmp(all.v[kept - 1], all.v[i]))
 			free(all.v[i]);
@@ -275,6 +265,49 @@ static void collect_inputs(struct build *b, struct build_result *r)
 	}
 	r->inputs = all.v;
 	r->inputs_count = kept;
+}
+
+static void stamp_pack(struct build *b)
+{
+	struct args files CLEANUP(args_fini) = { 0 };
+	pack_inputs(b->pack, &files);
+	for (size_t i = 0; i < files.count; i++)
+		stamps_add(&b->inputs, files.v[i], true);
+}
+
+/* Before anything else is read: a file that changes from now on is seen to have changed. */
+static void stamp_inputs(struct build *b)
+{
+	stamps_add(&b->inputs, b->m->path, true);
+	stamps_add(&b->inputs, b->board->path, true);
+	stamp_pack(b);
+	record_stamp_common(b->m, &b->inputs);
+}
+
+/* What personas and hypervisor are made from has been read by now. */
+static int check_inputs(struct build *b)
+{
+	for (size_t i = 1; i < PARTS; i++)
+		stamps_join(&b->inputs, &b->tasks[i].disk.inputs);
+	const struct stamp *changed = stamps_changed(&b->inputs, true);
+	if (!changed)
+		return 0;
+	return diag_fail(b->d, MVP0831, &LOC_FILE(changed->path), "the file changed while the build was reading its inputs");
+}
+
+/* Was all of this made by an earlier run, and has nothing changed since? */
+static bool find_unchanged(struct build *b, struct build_result *ret)
+{
+	struct record r CLEANUP(record_fini) = { 0 };
+	record_key(b->m, b->opts, b->record);
+	if (!record_get(b->cache, b->record, &r) || stamps_changed(&r.inputs, false) || stamps_changed(&r.outputs, false))
+		return false;
+	*ret = r.result;
+	r.result = (struct build_result){ 0 };
+	ret->layout = b->layout;
+	ret->unchanged = true;
+	collect_inputs(&r.inputs, ret);
+	return true;
 }
 
 static int pack(struct build *b, struct build_result *r)
@@ -292,7 +325,11 @@ static int pack(struct build *b, struct build_result *r)
 	r->core_text = b->hyp.core_text;
 	r->core_image = b->hyp.core_image;
 	r->vault_image = b->hyp.vault_image;
-	collect_inputs(b, r);
+	if (b->hyp.library)
+		stamps_add(&b->inputs, b->hyp.library, true);
+	stamp_pack(b);
+	collect_inputs(&b->inputs, r);
+	record_put(b->cache, b->record, &b->inputs, r);
 	return 0;
 }
 
@@ -314,16 +351,21 @@ int build_run(const struct manifest *m, const struct build_opts *opts, struct bu
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	if (!b.jobs)
 		b.jobs = cpus > 0 ? (unsigned)num_min((uint64_t)cpus, 64) : 1;
-	if (plan(&b) || open_out_dir(&b))
+	if (plan(&b))
 		return -1;
 	b.cache = opts->cache ? cache_open(d) : cache_none();
+	if (find_unchanged(&b, ret))
+		return 0;
+	stamp_inputs(&b);
+	if (open_out_dir(&b))
+		return -1;
 	b.persona_opts = (struct persona_opts){
 		.master = b.master,
 		.epoch = opts->epoch,
 		.tmp_dir = tmpdir_path(b.tmp),
 		.board = b.board,
 	};
-	if (run_tasks(&b) || pack(&b, &r)) {
+	if (run_tasks(&b) || check_inputs(&b) || pack(&b, &r)) {
 		build_result_fini(&r);
 		return -1;
 	}

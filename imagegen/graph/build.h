@@ -26,6 +26,7 @@ struct build_part {
 };
 
 struct build_result {
+	bool unchanged; /* nothing had to be made: all of it was there from the last run */
 	struct layout layout;
 	uint64_t core_text, core_image, vault_image;
 	struct build_part *parts; /* of all OEM profiles, one after the other */

@@ -43,7 +43,7 @@ struct work {
 	char *kernel_path; /* in the tree; NULL for a file of the host */
 	bool foreign;      /* the kernel came as a flat binary or ELF */
 	char *cmdline;
-	struct args *inputs;
+	struct stamps *inputs;
 	uint8_t digest[32];
 	struct diag *d;
 };
@@ -76,10 +76,10 @@ static int read_part(struct work *w, const struct mstr *what, struct blob *ret, 
 		return -1;
 	}
 	path = manifest_path(w->m, what->s + strlen(ON_HOST));
+	stamps_add(w->inputs, path, true);
 	rc = io_read_file(path, FILE_MAX, &ret->data, &ret->len);
 	if (rc)
 		return diag_fail(w->d, MVP0351, &what->loc, "cannot read '%s': %s", path, strerror(-rc));
-	args_add(w->inputs, path);
 	return 0;
 }
 
@@ -110,7 +110,7 @@ static int generate_initrd(struct work *w)
 		diag_hint(w->d, "the kernel's modules are looked for in the layers: name a kernel there, or write `initrd: none`");
 		return -1;
 	}
-	args_add(w->inputs, init);
+	stamps_add(w->inputs, init, true);
 	return initrd_build(w->tree, &opts, &w->initrd.data, &w->initrd.len, w->d);
 }
 
@@ -269,12 +269,10 @@ static int compose(struct work *w, struct image **ret_disk)
 
 static void take_inputs(struct work *w)
 {
-	size_t count = 0;
-	const char *const *files = w->tree ? tree_inputs(w->tree, &count) : NULL;
-	for (size_t i = 0; i < count; i++)
-		args_add(w->inputs, files[i]);
+	if (w->tree)
+		stamps_join(w->inputs, tree_inputs(w->tree));
 	for (size_t i = 0; i < w->android.inputs_count; i++)
-		args_add(w->inputs, w->android.inputs[i]);
+		stamps_add(w->inputs, w->android.inputs[i], true);
 }
 
 int persona_build(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, struct persona_disk *ret,
@@ -301,7 +299,7 @@ int persona_build(const struct manifest *m, const struct persona *p, const struc
 void persona_disk_fini(struct persona_disk *pd)
 {
 	image_free(pd->disk);
-	args_fini(&pd->inputs);
+	stamps_fini(&pd->inputs);
 	*pd = (struct persona_disk){ 0 };
 }
 

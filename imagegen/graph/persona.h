@@ -2,6 +2,7 @@
 #ifndef IMAGEGEN_PERSONA_H
 #define IMAGEGEN_PERSONA_H
 
+#include "imagegen/cache/stamps.h"
 #include "imagegen/hyp/hyp.h"
 #include "imagegen/hyp/tool.h"
 #include "imagegen/manifest/manifest.h"
@@ -14,9 +15,9 @@ struct persona_opts {
 };
 
 struct persona_disk {
-	struct image *disk; /* plaintext */
-	uint8_t digest[32]; /* of all it is made from */
-	struct args inputs; /* files read */
+	struct image *disk;   /* plaintext */
+	uint8_t digest[32];   /* of all it is made from */
+	struct stamps inputs; /* files read */
 };
 
 MUST_USE int persona_build(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, struct persona_disk *ret,

@@ -103,6 +103,22 @@ static char *rooted(const struct manifest *m, const char *pattern)
 	return mem_strdup(buf_str(&b));
 }
 
+static void stamp_folder_of(struct tree *t, const char *path, size_t len)
+{
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	char *folder CLEANUP_FREE = len > 0 ? mem_strndup(path, len) : mem_strdup(".");
+	tree_add_stamp(t, folder);
+}
+
+/* Where another package that fits could appear: the folders that have some, and the one from which on the pattern is one. */
+static void stamp_folders(struct tree *t, const char *pattern, const glob_t *found)
+{
+	stamp_folder_of(t, pattern, strcspn(pattern, "*?[\\"));
+	for (size_t i = 0; i < found->gl_pathc; i++)
+		stamp_folder_of(t, found->gl_pathv[i], strlen(found->gl_pathv[i]));
+}
+
 static int pattern_load(struct tree *t, const struct manifest *m, const struct mstr *pattern, struct diag *d)
 {
 	char *from CLEANUP_FREE = rooted(m, pattern->s);
@@ -116,6 +132,7 @@ static int pattern_load(struct tree *t, const struct manifest *m, const struct m
 		return diag_fail(d, MVP0307, &pattern->loc, "'%s' fits %zu packages; %d is the most", pattern->s, found.gl_pathc,
 				 PACKAGES_MAX);
 	qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_path);
+	stamp_folders(t, from, &found);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		const char *base = strrchr(found.gl_pathv[i], '/');
 		struct left_out left_out = { 0 };

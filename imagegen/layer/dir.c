@@ -106,6 +106,7 @@ static int read_file(struct walk *w, const char *path, struct content *ret, stru
 	uint64_t at = 0;
 	if (fd < 0)
 		return host_error(w, path, "read", d);
+	tree_add_input(w->t, path);
 	spool_begin(s);
 	for (;;) {
 		ssize_t n = read(fd, w->piece, PIECE_LEN);
@@ -119,7 +120,6 @@ static int read_file(struct walk *w, const char *path, struct content *ret, stru
 			return -1;
 		at += (uint64_t)n;
 	}
-	tree_add_input(w->t, path);
 	return spool_end(s, at, path, ret, d);
 }
 
@@ -147,6 +147,8 @@ static int put_one(struct walk *w, const char *rel, struct diag *d)
 	struct stat st;
 	if (lstat(path, &st) != 0)
 		return host_error(w, path, "read", d);
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		tree_add_stamp(w->t, path);
 	if (S_ISSOCK(st.st_mode)) {
 		origin_left_socket(&w->o, path, d);
 		return 0;

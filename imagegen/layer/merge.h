@@ -51,8 +51,10 @@ MUST_USE int tree_whiteout_below(struct tree *t, const struct origin *o, const c
 /* The spool contents are written to while layers are read. */
 struct spool *tree_spooler(struct tree *t);
 int64_t tree_epoch(const struct tree *t);
-/* Notes an input file (copied) for tree_inputs. */
+/* Notes an input file for tree_inputs, before it is read. */
 void tree_add_input(struct tree *t, const char *path);
+/* The same of what is no input to name to others, but makes another tree when it changes: a folder, a link, a device. */
+void tree_add_stamp(struct tree *t, const char *path);
 
 /* A kind of layer. */
 struct layer_source {

@@ -2,6 +2,7 @@
 #ifndef IMAGEGEN_LAYER_STATE_H
 #define IMAGEGEN_LAYER_STATE_H
 
+#include "imagegen/cache/stamps.h"
 #include "imagegen/layer/merge.h"
 
 #define TREE_NODES_MAX ((uint32_t)1 << 22) /* names in a tree */
@@ -17,8 +18,7 @@ struct tree {
 	struct node **slots;
 	size_t slots_count;
 	uint32_t nodes_count, inodes_count;
-	char **inputs;
-	size_t inputs_count, inputs_cap;
+	struct stamps inputs;
 };
 
 void inode_unref(struct inode *i); /* drops a name; frees with the last one */

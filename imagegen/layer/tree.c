@@ -25,14 +25,17 @@ int64_t tree_epoch(const struct tree *t)
 
 void tree_add_input(struct tree *t, const char *path)
 {
-	mem_grow(&t->inputs, t->inputs_count, &t->inputs_cap, sizeof *t->inputs);
-	t->inputs[t->inputs_count++] = mem_strdup(path);
+	stamps_add(&t->inputs, path, true);
 }
 
-const char *const *tree_inputs(const struct tree *t, size_t *ret_count)
+void tree_add_stamp(struct tree *t, const char *path)
 {
-	*ret_count = t->inputs_count;
-	return (const char *const *)t->inputs;
+	stamps_add(&t->inputs, path, false);
+}
+
+const struct stamps *tree_inputs(const struct tree *t)
+{
+	return &t->inputs;
 }
 
 const struct node *tree_root(const struct tree *t)
@@ -70,9 +73,7 @@ void tree_free(struct tree *t)
 	free(t->slots);
 	spool_free(t->spool);
 	image_free(t->contents);
-	for (size_t i = 0; i < t->inputs_count; i++)
-		free(t->inputs[i]);
-	free(t->inputs);
+	stamps_fini(&t->inputs);
 	free(t);
 }
 

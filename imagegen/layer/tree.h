@@ -4,6 +4,7 @@
 #define IMAGEGEN_TREE_H
 
 #include "imagegen/base/base.h"
+#include "imagegen/cache/stamps.h"
 #include "imagegen/manifest/manifest.h"
 
 struct tree;
@@ -24,7 +25,7 @@ void tree_digest(const struct tree *t, uint8_t ret_digest[32]);
 MUST_USE int tree_read_file(const struct tree *t, const char *path, const struct loc *loc, uint8_t **ret_data, size_t *ret_len,
 			    char **ret_path, struct diag *d);
 
-/* Input files that were read, for the depfile. */
-const char *const *tree_inputs(const struct tree *t, size_t *ret_count);
+/* Files that were read, and all else whose change would make another tree. */
+const struct stamps *tree_inputs(const struct tree *t);
 
 #endif

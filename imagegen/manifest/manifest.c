@@ -12,6 +12,7 @@
 #include "imagegen/manifest/chord.h"
 #include "imagegen/manifest/layers.h"
 #include "imagegen/manifest/schema.h"
+#include "imagegen/manifest/section.h"
 #include "imagegen/manifest/value.h"
 #include "mvp/machine.h"
 
@@ -303,6 +304,7 @@ static int read_manifest(struct reader *r, const uint8_t *data, size_t len, bool
 	if (!version_ok(r, root))
 		return -1; /* its other keys may mean something else */
 	schema_read(r, &top_keys, root, r->m);
+	sections_find(r->m, root);
 	for (size_t i = 0; i < PERSONA_MAX; i++)
 		persona_defaults(&r->m->personas[i]);
 	if (!r->m->hypervisor.switch_key.s)
@@ -380,6 +382,7 @@ void manifest_free(struct manifest *m)
 	mstrs_fini(&m->oem);
 	mstrs_fini(&m->policy.switch_request);
 	mstrs_fini(&m->includes);
+	sections_fini(m);
 	free(m->path);
 	free(m->dir);
 	free(m);

@@ -157,6 +157,12 @@ struct manifest {
 		} lease;
 		struct mstrs switch_request; /* names of the personas whose agents may ask for a switch of the screen */
 	} policy;
+	/* What is written below each key of the top, and below each of `personas` ("personas.work"), in order. */
+	struct section {
+		char *name;
+		uint8_t digest[32];
+	} *sections;
+	size_t sections_count, sections_cap;
 	struct mstrs includes; /* files read besides path, for the depfile */
 };
 

@@ -300,10 +300,16 @@ static void test_packages_are_merged_in_sorted_order(void **state)
 	fixture_layer(&f, LAYER_DEB, "?_*_arm64.deb");
 	fixture_loads(&f);
 	assert_content(&f, "/etc/which", "b");
-	size_t count;
-	const char *const *inputs = tree_inputs(f.tree, &count);
-	assert_int_equal(count, 2);
-	assert_non_null(strstr(inputs[0], "a_1_arm64.deb"));
+	const struct stamps *inputs = tree_inputs(f.tree);
+	size_t listed = 0, folders = 0;
+	for (size_t i = 0; i < inputs->count; i++) {
+		listed += inputs->v[i].listed;
+		folders += !inputs->v[i].listed;
+		if (inputs->v[i].listed && listed == 1)
+			assert_non_null(strstr(inputs->v[i].path, "a_1_arm64.deb"));
+	}
+	assert_int_equal(listed, 2);
+	assert_true(folders > 0); /* where a third could appear */
 	f.p.system.layers_count = 0;
 	free(f.paths[0].s);
 	fixture_layer(&f, LAYER_DEB, "old_1.deb");
