@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,10 +17,12 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/text.h"
 #include "imagegen/base/tmpfile.h"
+#include "imagegen/cache/disk.h"
 #include "imagegen/cache/entry.h"
 
 struct cache {
 	char *path; /* NULL: keeps nothing */
+	atomic_bool damaged;
 };
 
 /* The folder that the environment names; NULL if it names none. */
@@ -94,6 +97,16 @@ const char *cache_path(const struct cache *c)
 	return c->path;
 }
 
+bool cache_damaged(const struct cache *c)
+{
+	return atomic_load(&c->damaged);
+}
+
+void cache_set_damaged(struct cache *c)
+{
+	atomic_store(&c->damaged, true);
+}
+
 char *cache_entry_path(const struct cache *c, const char *kind, const uint8_t key[CACHE_KEY_LEN])
 {
 	char hex[2 * CACHE_KEY_LEN + 1];
@@ -103,15 +116,12 @@ char *cache_entry_path(const struct cache *c, const char *kind, const uint8_t ke
 bool cache_get(struct cache *c, const char *kind, const uint8_t key[CACHE_KEY_LEN], size_t max, uint8_t **ret_data, size_t *ret_len)
 {
 	char *path CLEANUP_FREE = cache_entry_path(c, kind, key);
-	uint8_t *file CLEANUP_FREE = NULL, sum[SHA256_DIGEST_LENGTH];
-	struct cache_header h;
+	uint8_t *file CLEANUP_FREE = NULL;
 	size_t len;
 	int fd CLEANUP(fd_closep) = path ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	if (fd < 0)
 		return false;
-	if (io_read_fd(fd, max + CACHE_HEADER_LEN, &file, &len) < 0 || len < CACHE_HEADER_LEN || !cache_header_parse(file, &h) ||
-	    h.len != len - CACHE_HEADER_LEN || strcmp(h.kind, kind) != 0 || memcmp(h.key, key, CACHE_KEY_LEN) != 0 ||
-	    memcmp(h.sum, SHA256(file + CACHE_HEADER_LEN, len - CACHE_HEADER_LEN, sum), sizeof(sum)) != 0) {
+	if (io_read_fd(fd, max + CACHE_HEADER_LEN, &file, &len) < 0 || !cache_entry_valid(file, len, kind, key)) {
 		(void)unlink(path);
 		return false;
 	}

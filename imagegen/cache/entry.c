@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <openssl/sha.h>
+
 #include "imagegen/base/bytes.h"
 
 #define MAGIC "mvpcache" /* 8 bytes, then the version of the format */
@@ -34,4 +36,13 @@ bool cache_header_parse(const uint8_t bytes[CACHE_HEADER_LEN], struct cache_head
 		return false;
 	*ret = h;
 	return true;
+}
+
+bool cache_entry_valid(const uint8_t *file, size_t len, const char *kind, const uint8_t key[CACHE_KEY_LEN])
+{
+	struct cache_header h;
+	uint8_t sum[SHA256_DIGEST_LENGTH];
+	return len >= CACHE_HEADER_LEN && cache_header_parse(file, &h) && h.len == len - CACHE_HEADER_LEN && strcmp(h.kind, kind) == 0 &&
+	       memcmp(h.key, key, CACHE_KEY_LEN) == 0 &&
+	       memcmp(h.sum, SHA256(file + CACHE_HEADER_LEN, len - CACHE_HEADER_LEN, sum), sizeof(sum)) == 0;
 }

@@ -19,9 +19,12 @@
 #include "imagegen/base/tmpfile.h"
 #include "imagegen/bootimg/bootimg.h"
 #include "imagegen/cache/digest.h"
+#include "imagegen/cache/disk.h"
+#include "imagegen/cache/list.h"
 #include "imagegen/crypt/luks2.h"
 #include "imagegen/graph/pack.h"
 #include "imagegen/graph/persona.h"
+#include "imagegen/graph/recall.h"
 #include "imagegen/graph/record.h"
 #include "imagegen/graph/secrets.h"
 #include "imagegen/hyp/board.h"
@@ -29,6 +32,8 @@
 #include "mvp/identity.h"
 
 /* Parts are made by tasks; the device's own partitions follow them, empty. */
+/* Of the cache's bound a single partition may take no more than this part. */
+enum { KEPT_SHARE = 8 };
 enum { PARTS = 1 + PERSONA_MAX, OWN_PARTS = 2, ALL_PARTS = PARTS + OWN_PARTS };
 
 /* One artifact made by a thread of its own, with diagnostics of its own. */
@@ -38,6 +43,8 @@ struct task {
 	const struct persona *persona; /* NULL: the hypervisor */
 	struct persona_disk disk;
 	struct image *sealed;
+	struct recall recall;
+	bool recalled; /* sealed is from the cache */
 	struct diag *d;
 	int rc;
 	pthread_t thread;
@@ -54,6 +61,7 @@ struct build {
 	struct pack *pack;
 	struct layout layout;
 	struct cache *cache;
+	uint64_t bound;                /* bytes that the cache may take */
 	struct stamps inputs;          /* what was read, as it was before */
 	uint8_t record[CACHE_KEY_LEN]; /* of this run */
 	bool made_out_dir;
@@ -73,6 +81,7 @@ static void build_fini(struct build *b)
 	for (size_t i = 0; i < PARTS; i++) {
 		persona_disk_fini(&b->tasks[i].disk);
 		image_free(b->tasks[i].sealed);
+		recall_fini(&b->tasks[i].recall);
 		diag_free(b->tasks[i].d);
 	}
 	hyp_result_fini(&b->hyp);
@@ -125,6 +134,10 @@ static int run_hyp(struct task *t)
 static int run_persona(struct task *t)
 {
 	struct build *b = t->b;
+	t->recalled = recall_find(b->cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
+	if (t->recalled)
+		return 0;
+	recall_stamp(b->m, &b->persona_opts, &t->disk);
 	if (persona_build(b->m, t->persona, &b->persona_opts, &t->disk, t->d))
 		return -1;
 	return persona_seal(b->m, t->persona, &b->persona_opts, &t->disk, &t->sealed, t->d);
@@ -314,10 +327,18 @@ static int pack(struct build *b, struct build_result *r)
 {
 	struct bundle_content contents[ALL_PARTS];
 	struct pack_opts o = { .master = b->master, .contents = contents, .contents_count = ALL_PARTS, .jobs = b->jobs };
+	struct recall_job keep CLEANUP(
+		recall_job_fini) = { .cache = b->cache, .bundle = { .out_dir = b->opts->out_dir }, .max_len = b->bound / KEPT_SHARE };
+	const struct bundle_job more = { .bundle = &keep.bundle, .packer = &recall_packer };
 	if (make_boot(b))
 		return -1;
 	list_contents(b, contents);
 	build_digest(b, o.digest);
+	for (size_t i = 1; i < PARTS; i++)
+		if (!b->tasks[i].recalled)
+			recall_add(&keep, b->tasks[i].persona->name, b->tasks[i].sealed, &b->tasks[i].recall, &b->tasks[i].disk);
+	if (keep.bundle.parts_count)
+		o.more = &more;
 	if (pack_run(b->pack, &o, r, b->d))
 		return -1;
 	b->made_out_dir = false;
@@ -344,14 +365,15 @@ static int plan(struct build *b)
 	return rc ? -1 : 0;
 }
 
-int build_run(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d)
+static int run_once(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, bool *ret_damaged, struct diag *d)
 {
 	struct build b CLEANUP(build_fini) = { .m = m, .opts = opts, .d = d, .jobs = opts->jobs };
-	struct build_result r = { 0 };
+	struct build_result r CLEANUP(build_result_fini) = { 0 };
+	struct cache_pruned pruned;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	if (!b.jobs)
 		b.jobs = cpus > 0 ? (unsigned)num_min((uint64_t)cpus, 64) : 1;
-	if (plan(&b))
+	if (plan(&b) || cache_bound(&b.bound, d))
 		return -1;
 	b.cache = opts->cache ? cache_open(d) : cache_none();
 	if (find_unchanged(&b, ret))
@@ -366,11 +388,31 @@ int build_run(const struct manifest *m, const struct build_opts *opts, struct bu
 		.board = b.board,
 	};
 	if (run_tasks(&b) || check_inputs(&b) || pack(&b, &r)) {
-		build_result_fini(&r);
+		*ret_damaged = cache_damaged(b.cache);
 		return -1;
 	}
+	cache_prune(b.cache, b.bound, &pruned);
 	*ret = r;
+	r = (struct build_result){ 0 };
 	return 0;
+}
+
+enum { DAMAGED_MAX = 1 + PERSONA_MAX };
+
+int build_run(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d)
+{
+	/* An entry of the cache that turns out to be damaged when half of it has been read is gone by then: the next attempt makes it. */
+	for (unsigned i = 0;; i++) {
+		struct diag *attempt = diag_new();
+		bool damaged = false;
+		int rc = run_once(m, opts, ret, &damaged, attempt);
+		if (rc && damaged && i < DAMAGED_MAX) {
+			diag_free(attempt);
+			continue;
+		}
+		diag_merge(d, attempt);
+		return rc;
+	}
 }
 
 void build_result_fini(struct build_result *r)

@@ -216,11 +216,13 @@ int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, 
 	}
 	if (rc || make_out_dirs(p, d))
 		return -1;
-	jobs = mem_array(struct bundle_job, count);
+	jobs = mem_array(struct bundle_job, count + 1);
 	count = 0;
 	for (size_t i = 0; i < p->count; i++)
 		for (size_t k = 0; k < p->variants[i].packers_count; k++)
 			jobs[count++] = (struct bundle_job){ &p->variants[i].bundle, p->variants[i].packers[k] };
+	if (o->more)
+		jobs[count++] = *o->more;
 	if (bundle_write(jobs, count, o->jobs, p->opts->progress, p->opts->progress_ctx, &r->outputs, d))
 		return -1;
 	for (size_t i = 0; i < p->count; i++)

@@ -21,6 +21,7 @@ struct pack_opts {
 	const struct bundle_content *contents;
 	size_t contents_count;
 	unsigned jobs;
+	const struct bundle_job *more; /* packers besides those of the profiles; NULL: none */
 };
 /* Fills the partitions and outputs of r. */
 MUST_USE int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, struct diag *d);

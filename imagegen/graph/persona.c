@@ -278,7 +278,8 @@ static void take_inputs(struct work *w)
 int persona_build(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, struct persona_disk *ret,
 		  struct diag *d)
 {
-	struct persona_disk pd CLEANUP(persona_disk_fini) = { 0 };
+	struct persona_disk pd CLEANUP(persona_disk_fini) = *ret;
+	*ret = (struct persona_disk){ 0 };
 	struct work w CLEANUP(work_fini) = { .m = m, .p = p, .opts = opts, .inputs = &pd.inputs, .d = d };
 	if (persona_has_tree(p) && tree_load(m, p, opts->epoch, opts->tmp_dir, &w.tree, d))
 		return -1;

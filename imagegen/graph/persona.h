@@ -20,6 +20,7 @@ struct persona_disk {
 	struct stamps inputs; /* files read */
 };
 
+/* ret is zero, or has inputs to which those of the layers are added. */
 MUST_USE int persona_build(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, struct persona_disk *ret,
 			   struct diag *d);
 void persona_disk_fini(struct persona_disk *pd);

@@ -52,9 +52,8 @@ void record_key(const struct manifest *m, const struct build_opts *o, uint8_t re
 	digest_get(g, ret);
 }
 
-void record_stamp_common(const struct manifest *m, struct stamps *s)
+void record_stamp_keys(const struct manifest *m, struct stamps *s)
 {
-	static const char *const tools[] = { "gcc", "as", "ld", "objcopy" };
 	const struct mstr *keys[] = { &m->keys.oem,
 				      &m->keys.enterprise,
 				      &m->keys.orders,
@@ -62,15 +61,29 @@ void record_stamp_common(const struct manifest *m, struct stamps *s)
 				      &m->keys.master,
 				      &m->personas[PERSONA_PERSONAL].encryption.passcode_file,
 				      &m->personas[PERSONA_WORK].encryption.passcode_file };
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		char *path CLEANUP_FREE = keys[i]->s ? manifest_path(m, keys[i]->s) : NULL;
+		if (path) /* a key in a token is no file */
+			stamps_add(s, path, access(path, F_OK) == 0);
+	}
+}
+
+void record_stamp_self(struct stamps *s)
+{
+	/* Another mvpctl may make something else of the same inputs. */
+	char *self CLEANUP_FREE = realpath("/proc/self/exe", NULL);
+	if (self)
+		stamps_add(s, self, false);
+}
+
+void record_stamp_common(const struct manifest *m, struct stamps *s)
+{
+	static const char *const tools[] = { "gcc", "as", "ld", "objcopy" };
 	const char *cross = getenv("MVP_CROSS");
 	struct args sources CLEANUP(args_fini) = { 0 };
 	for (size_t i = 0; i < m->includes.count; i++)
 		stamps_add(s, m->includes.v[i].s, true);
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		char *path CLEANUP_FREE = keys[i]->s ? manifest_path(m, keys[i]->s) : NULL;
-		if (path)
-			stamps_add(s, path, access(path, F_OK) == 0);
-	}
+	record_stamp_keys(m, s);
 	sources_files(&sources);
 	for (size_t i = 0; i < sources.count; i++)
 		stamps_add(s, sources.v[i], true);
@@ -80,10 +93,7 @@ void record_stamp_common(const struct manifest *m, struct stamps *s)
 		if (path)
 			stamps_add(s, path, false);
 	}
-	/* Another mvpctl may make something else of the same inputs. */
-	char *self CLEANUP_FREE = realpath("/proc/self/exe", NULL);
-	if (self)
-		stamps_add(s, self, false);
+	record_stamp_self(s);
 }
 
 static void put_result(struct buf *b, const struct build_result *r)

@@ -20,5 +20,7 @@ MUST_USE bool record_get(struct cache *c, const uint8_t key[CACHE_KEY_LEN], stru
 void record_put(struct cache *c, const uint8_t key[CACHE_KEY_LEN], const struct stamps *inputs, const struct build_result *r);
 /* Files that every build of m depends on, besides what profiles and personas bring: keys, the hypervisor's sources, tools, this program. */
 void record_stamp_common(const struct manifest *m, struct stamps *s);
+void record_stamp_keys(const struct manifest *m, struct stamps *s); /* the manifest's key files and passcodes */
+void record_stamp_self(struct stamps *s);                           /* this program */
 
 #endif

@@ -161,7 +161,7 @@ struct manifest {
 	struct section {
 		char *name;
 		uint8_t digest[32];
-	} *sections;
+	} * sections;
 	size_t sections_count, sections_cap;
 	struct mstrs includes; /* files read besides path, for the depfile */
 };
