@@ -8,7 +8,7 @@ $(O)/unit/test_vault_ce: $(O)/unit/test_vault_ce.arm64
 	@printf '#!/bin/sh\nexec qemu-aarch64 -cpu cortex-a53 "$$0.arm64"\n' > $@ && chmod +x $@
 
 # Tests of what uses public keys: vmm/vault/pk.c is BearSSL's, here that of the host.
-VAULT_PK_TESTS := $(shell grep -l 'vault/pk\.c"' tests/unit/*.c tests/fuzz/*.c)
+VAULT_PK_TESTS := $(shell grep -l 'vault/pk\.c"\|fixture_vault' tests/unit/test_*.c tests/fuzz/*.c)
 $(VAULT_PK_TESTS:tests/%.c=$(O)/%): LIBS += -lbearssl
 
 # The core on the fake machine of tests/fake: its files as they are, with the fake header in front, for whatever test includes that machine.

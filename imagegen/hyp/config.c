@@ -137,6 +137,7 @@ static void persona_config(struct buf *out, const struct manifest *m, const stru
 		p->cpus.v, p->encryption.on, p->encryption.on ? num_min(p->encryption.tries.v, UINT32_MAX) : 0, (unsigned)p->color.v);
 	(void)buf_printf(out, "\t\t\t.discard = %d,\n\t\t\t.network = %d,\n\t\t\t.may_switch = %d,\n\t\t\t.net_rate = %" PRIu64 ",\n",
 			 discard, persona_has_network(p), listed(&m->policy.switch_request, p->name), p->network_limit.v / 8);
+	(void)buf_printf(out, "\t\t\t.managed = %d,\n", p == &m->personas[PERSONA_WORK]);
 	(void)buf_printf(out, "\t\t\t.dtb = %s_dtb,\n\t\t\t.dtb_len = sizeof(%s_dtb),\n", p->name, p->name);
 	(void)buf_printf(out, "\t\t\t.dtb_bootargs_at = %u,\n\t\t\t.dtb_bootargs_len = %u,\n", f->bootargs_at, f->bootargs_len);
 	(void)buf_printf(out, "\t\t\t.dtb_initrd_start_at = %u,\n\t\t\t.dtb_initrd_end_at = %u,\n", f->initrd_start_at, f->initrd_end_at);
@@ -209,6 +210,8 @@ int config_vault(const struct board *b, const struct manifest *m, const struct l
 		rc = switch_keys(ret, m, d);
 	storage(ret, b);
 	display(ret, b, l);
+	(void)buf_printf(ret, "\t.lock_after = %" PRIu64 ",\n\t.wipe_after = %" PRIu64 ",\n", m->policy.lease.lock_after.v,
+			 m->policy.lease.wipe_after.v);
 	(void)buf_printf(ret, "\t.fw_cfg_pa = 0x%" PRIx64 ",\n\t.product = ", b->fw_cfg.v);
 	c_string(ret, m->name.s);
 	(void)buf_puts(ret, " \" \" ");

@@ -129,7 +129,7 @@ static const struct key policy_keys_v[] = {
 	{ "notifications", KEY_MAP, .map = &notification_keys, .later = "notifications are not carried between personas" },
 	{ "clipboard", KEY_CHOICE, M(policy.clipboard), .choices = clipboard_choices, .def_text = "none",
 	  .later = "no clipboard is carried between personas", .later_unless = "none" },
-	{ "lease", KEY_MAP, .map = &lease_keys, .later = "leases are not enforced" },
+	{ "lease", KEY_MAP, .map = &lease_keys },
 	{ "switch-request", KEY_STRINGS, M(policy.switch_request), .choices = persona_names },
 };
 static const struct keys policy_keys = KEYS(policy_keys_v);

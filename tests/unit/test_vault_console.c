@@ -8,6 +8,8 @@
 
 #include "vault_host.h"
 
+#include "tests/unit/fixture_orders.h"
+
 /* The configuration is chosen by each test: what the vault sees as constant is another name of this, of which the
  * compiler must not know. */
 extern struct mvp_vault_config host_config;
@@ -302,11 +304,11 @@ static void test_prefixed_input_waits_for_room(void **state)
 	assert_true(rx_interrupt);
 	assert_int_equal(strlen(heard(1)), 901);
 	/* A line too long is refused whole. */
-	char long_line[1200];
+	char long_line[INPUT_SIZE + 2];
 	memset(long_line, 'a', sizeof(long_line));
 	memcpy(long_line, "work|", 5);
-	long_line[1198] = '\n';
-	long_line[1199] = 0;
+	long_line[INPUT_SIZE] = '\n';
+	long_line[INPUT_SIZE + 1] = 0;
 	type(long_line);
 	assert_string_equal(heard(1), "");
 	assert_wire("mvp| line too long\n");

@@ -58,6 +58,31 @@ static uint8_t unlocked_with[PASSCODE_MAX];
 static size_t unlocked_len;
 static unsigned unlocks, unlocked_persona;
 
+/* Of the managed persona, if there is one: 1. */
+static struct mvp_state vault_state;
+static unsigned managed = 2, percent;
+static const char *lease = "";
+
+const struct mvp_state *state_get(void)
+{
+	return &vault_state;
+}
+
+unsigned handset_managed(void)
+{
+	return managed;
+}
+
+unsigned wipe_percent(void)
+{
+	return percent;
+}
+
+void lease_describe(char *text, size_t size)
+{
+	snprintf(text, size, "%s", lease);
+}
+
 paddr_t dma_paddr(const void *at)
 {
 	return (paddr_t){ (uint64_t)((const uint8_t *)at - host_screens) };
@@ -681,6 +706,41 @@ static void test_lock_says_why_there_is_nothing_to_see(void **state)
 	assert_string_equal(read_line(10, 2, WARN_COLOR), "");
 }
 
+/* The managed persona: why it is closed, and for how long it is open. */
+static void test_lock_shows_orders_and_the_lease(void **state)
+{
+	(void)state;
+	managed = 0;
+	set_state(1, PERSONA_RUNNING);
+	memset(&vault_state, 0, sizeof(vault_state));
+	memcpy(vault_state.reason, "lost: call 1\xc3\xa9\x07", 15);
+	vault_state.reason_len = 15;
+	lease = "locked by order";
+	set_state(0, PERSONA_BARRED);
+	assert_string_equal(read_line(4, 2, INK), "locked");
+	assert_string_equal(read_line(10, 2, WARN_COLOR), "lost: call 1??");
+	assert_string_equal(read_line(11, 2, WARN_COLOR), "locked by order");
+	/* No passcode is taken. */
+	lock_char('1');
+	lock_char('\r');
+	assert_int_equal(unlocks, 0);
+	vault_state.reason_len = 0;
+	vault_state.wipe_cause = MVP_CAUSE_LEASE;
+	percent = 42;
+	set_state(0, PERSONA_WIPING);
+	assert_string_equal(read_line(4, 2, INK), "wiping ...");
+	assert_string_equal(read_line(10, 2, WARN_COLOR), "its lease has run out");
+	assert_string_equal(read_line(11, 2, WARN_COLOR), "42%");
+	set_state(0, PERSONA_WIPED);
+	assert_string_equal(read_line(4, 2, INK), "wiped");
+	assert_string_equal(read_line(11, 2, WARN_COLOR), "");
+	lease = "locks in 3 days";
+	set_state(0, PERSONA_LOCKED);
+	assert_string_equal(read_line(11, 2, WARN_COLOR), "locks in 3 days");
+	managed = 2;
+	lease = "";
+}
+
 OPAQUE static void check_small_lock(uint32_t width, uint32_t height)
 {
 	for (int k = 0; k < 140; k++)
@@ -723,6 +783,7 @@ int main(void)
 		cmocka_unit_test_setup(test_lock_forgets_at_every_switch, power_on),
 		cmocka_unit_test_setup(test_lock_counts_wrong_passcodes_and_the_time_to_wait, power_on),
 		cmocka_unit_test_setup(test_lock_says_why_there_is_nothing_to_see, power_on),
+		cmocka_unit_test_setup(test_lock_shows_orders_and_the_lease, power_on),
 		cmocka_unit_test_setup(test_lock_is_clipped_on_small_screens, power_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

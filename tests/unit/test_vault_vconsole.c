@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/fixture_guest.h"
+#include "tests/unit/fixture_orders.h"
 
 #include "vmm/vault/devices/vconsole.c"
 #define get control_get
@@ -49,6 +50,12 @@ void console_wants_input(unsigned persona)
 unsigned front_persona(void)
 {
 	return shown;
+}
+
+void console_answer(unsigned source)
+{
+	(void)source;
+	fail();
 }
 
 void handset_switch(void)
@@ -266,7 +273,7 @@ static void test_input_comes_once_the_port_was_written_to(void **state)
 static void test_lines_and_answers(void **state)
 {
 	(void)state;
-	char longest[132], answer_to_longest[] = "unknown\n";
+	char longest[LINE_SIZE + 3], answer_to_longest[] = "unknown\n";
 	static const struct {
 		const char *line, *answer;
 	} rows[] = {
@@ -302,12 +309,16 @@ static void test_lines_and_answers(void **state)
 	}
 	assert_int_equal(control_alerts(0), 999);
 	assert_int_equal(control_alerts(1), 0);
-	/* A line of 129 bytes is none, whatever it begins with; the next one is whole. */
+	/* A line of 4097 bytes is none, whatever it begins with; the next one is whole. */
 	memset(longest, ' ', sizeof(longest));
 	memcpy(longest, "hello", 5);
-	longest[129] = '\n';
-	longest[130] = 0;
+	longest[LINE_SIZE + 1] = '\n';
+	longest[LINE_SIZE + 2] = 0;
 	say(0, TX1, longest);
+	for (unsigned i = 0; i < LINE_SIZE / TAKE_BYTES + 1; i++) {
+		host_time += 100000;
+		vconsole_tick();
+	}
 	assert_string_equal(got(0, RX1), answer_to_longest);
 	say(0, TX1, "hel");
 	assert_string_equal(got(0, RX1), "");
@@ -325,9 +336,11 @@ static void test_states_of_the_other_persona(void **state)
 		{ PERSONA_WAITING, "status front yes other locked\n" },   { PERSONA_LOCKED, "status front yes other locked\n" },
 		{ PERSONA_UNLOCKING, "status front yes other locked\n" }, { PERSONA_LOADING, "status front yes other open\n" },
 		{ PERSONA_RUNNING, "status front yes other open\n" },     { PERSONA_OFF, "status front yes other off\n" },
-		{ PERSONA_FAILED, "status front yes other off\n" },
+		{ PERSONA_FAILED, "status front yes other off\n" },       { PERSONA_BARRED, "status front yes other locked\n" },
+		{ PERSONA_WIPING, "status front yes other off\n" },       { PERSONA_WIPED, "status front yes other off\n" },
 	};
 	agent(0);
+	give(0, RX1, 8);
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 		personas[1].state = rows[i].state;
 		say(0, TX1, "status\n");
@@ -477,6 +490,44 @@ static void test_the_bar_is_told_ten_times_a_second(void **state)
 	assert_int_equal(bar_told, 3);
 }
 
+/* A question that takes long holds up the lines behind it, and no others. */
+static void test_long_questions_are_answered_in_order(void **state)
+{
+	(void)state;
+	memset(question, 0, sizeof(question));
+	agent(0);
+	say(0, TX1, "order abcd\nhello\n");
+	assert_string_equal(question[0].line, "order abcd");
+	assert_string_equal(got(0, RX1), "");
+	host_time += 100000;
+	vconsole_tick();
+	assert_string_equal(got(0, RX1), "");
+	strcpy(question[0].answer, "order accepted\n");
+	orders_answered(0);
+	assert_string_equal(got(0, RX1), "order accepted\n");
+	host_time += 100000;
+	vconsole_tick();
+	assert_string_equal(got(0, RX1), "mvp 1 personal\n");
+	say(0, TX1, "order bad\n"); /* is no message at all */
+	assert_string_equal(got(0, RX1), "order refused\n");
+}
+
+static void test_an_answer_is_for_the_agent_that_asked(void **state)
+{
+	(void)state;
+	memset(question, 0, sizeof(question));
+	agent(0);
+	say(0, TX1, "order abcd\n");
+	message(0, 1, PORT_OPEN, 0);
+	message(0, 1, PORT_OPEN, 1);
+	say(0, TX1, "hello\n"); /* not yet: the order is still under way */
+	strcpy(question[0].answer, "order accepted\n");
+	orders_answered(0);
+	host_time += 100000;
+	vconsole_tick();
+	assert_string_equal(got(0, RX1), "mvp 1 personal\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +542,8 @@ int main(void)
 		cmocka_unit_test_setup(test_events_go_to_agents_that_listen, setup),
 		cmocka_unit_test_setup(test_an_agent_that_does_not_read_is_not_listened_to, setup),
 		cmocka_unit_test_setup(test_the_bar_is_told_ten_times_a_second, setup),
+		cmocka_unit_test_setup(test_long_questions_are_answered_in_order, setup),
+		cmocka_unit_test_setup(test_an_answer_is_for_the_agent_that_asked, setup),
 	};
 	int failed = cmocka_run_group_tests_name("vault console device", tests, NULL, NULL);
 	for (unsigned p = 0; p < MVP_MAX_PERSONAS; p++)

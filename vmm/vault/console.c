@@ -15,9 +15,10 @@
  *     NAME|text        sends text and LF to the console of persona NAME (other control characters pass as they are)
  *     mvp|COMMAND      is for the vault: unlock PASSCODE, status, network, disk, switch, poweroff, reset
  * `unlock` opens the persona that is locked. `status` prints `status NAME STATE` for each persona, with STATE one of waiting, locked,
- * unlocking, loading, running, off, failed, and then `status front NAME`. `network` prints counts of frames, `disk` what is under way.
- * Lines of other forms get `mvp| unknown line` or `mvp| unknown command`. A line is at most 1023 bytes. Input waits while the persona it is
- * for has no room for it.
+ * unlocking, loading, running, off, failed, barred, wiping, wiped, and then `status front NAME`. `network` prints counts of frames, `disk`
+ * what is under way. `serial`, `order BASE64`, `receipt`, `receipt-done N`, `attest HEXNONCE` and `contact` are those of the control port
+ * (control.c); a question that comes before the last one is answered gets `mvp| busy`. Lines of other forms get `mvp| unknown line` or
+ * `mvp| unknown command`. A line is at most 4100 bytes. Input waits while the persona it is for has no room for it.
  *
  * A persona's console is its UART or, once it has written to that, port 0 of its virtio console. */
 #include "console.h"
@@ -27,13 +28,14 @@
 #include "drivers/pl011.h"
 #include "handset.h"
 #include "net.h"
+#include "orders.h"
 #include "timer.h"
 
 #define TX_SIZE 0x10000u
 #define TX_PERSONAS (TX_SIZE / 2) /* personas stop here; the rest is the vault's */
 #define HISTORY_SIZE 0x4000u
-#define LINE_SIZE 256u /* output of a persona gathered before it is shown */
-#define INPUT_SIZE 1024u
+#define LINE_SIZE 256u                   /* output of a persona gathered before it is shown */
+#define INPUT_SIZE (5 + ORDERS_LINE_MAX) /* with `mvp|` and a NUL */
 #define PASSCODE_SIZE 128u
 #define INPUT_BATCH 256 /* bytes read before others get a turn */
 #define QUIET_MS 50
@@ -102,6 +104,7 @@ static void put_text(const char *text)
 static void drain(void)
 {
 	while (out.tx_len && pl011_put(out.tx[out.tx_at])) {
+		out.tx[out.tx_at] = 0; /* what a persona printed is not kept */
 		out.tx_at = (out.tx_at + 1) % TX_SIZE;
 		out.tx_len--;
 	}
@@ -123,6 +126,7 @@ static void replay(void)
 	struct history *h = &out.history[out.front];
 	while (h->len && out.tx_len < TX_PERSONAS) {
 		uint8_t c = h->data[h->at];
+		h->data[h->at] = 0;
 		h->at = (h->at + 1) % HISTORY_SIZE;
 		h->len--;
 		out.column = c != '\n';
@@ -244,6 +248,31 @@ void console_log(const char *format, ...)
 	va_end(args);
 	spin_lock(&out.lock);
 	vault_line(text);
+	spin_unlock(&out.lock);
+}
+
+void console_line(const char *text)
+{
+	spin_lock(&out.lock);
+	vault_line(text);
+	spin_unlock(&out.lock);
+}
+
+void console_answer(unsigned source)
+{
+	char text[ORDERS_ANSWER_MAX];
+	size_t len = orders_answer(source, text);
+	if (!len)
+		return;
+	text[len - 1] = 0; /* its newline */
+	console_line(text);
+}
+
+void console_forget(unsigned persona)
+{
+	spin_lock(&out.lock);
+	wipe(&out.history[persona], sizeof(out.history[persona]));
+	wipe(&out.line[persona], sizeof(out.line[persona]));
 	spin_unlock(&out.lock);
 }
 
@@ -376,7 +405,9 @@ static void command(const char *text, uint32_t len)
 			return;
 		}
 	}
-	console_log("unknown command");
+	if (orders_ask(ORDERS_CONSOLE, text, len))
+		return;
+	console_log(orders_is_asked(ORDERS_CONSOLE) ? "busy" : begins(text, "order ") ? "order refused" : "unknown command");
 }
 
 /* Acts on the complete line in in.line; false if it has to wait. */

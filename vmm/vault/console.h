@@ -12,6 +12,11 @@ void console_tick(uint64_t now);  /* shows unfinished lines that have waited lon
 /* One line of the vault's own. No newline in it. */
 __attribute__((format(printf, 1, 2))) void console_log(const char *format, ...);
 
+/* The same of any length. */
+void console_line(const char *text);
+void console_answer(unsigned source);  /* orders.h has an answer for the console, or for the board's order */
+void console_forget(unsigned persona); /* what is kept of the persona's output (CPU 0) */
+
 /* Output of a persona; false, and not taken, when there is no room: console_has_room() says when. vpl011_room() is called then. */
 bool console_put(unsigned persona, uint8_t c);
 bool console_has_room(unsigned persona);

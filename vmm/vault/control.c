@@ -1,21 +1,31 @@
 /* The control port, `org.mvp.control`: how a program in a persona, its agent, takes part in the handset. Lines of ASCII end with LF; a CR
- * before it is dropped; a line has at most 128 bytes. Each line is answered by one line, in order:
- *     hello        mvp 1 NAME                   the version of this protocol, the persona's name
- *     status       status front yes|no other locked|open|off
- *                                               whether the persona is in front, and how it is with the other one
- *     switch       ok or denied                 brings the persona to the front or, if it is there, gives the screen away. Denied unless
- * the configuration lets this persona ask, and within a second of the last time alerts N     ok                           N, 0 to 999,
- * alerts wait in this persona: shown in the trusted bar of the other one and anything else by `unknown`. Without being asked the port says
- * `front` or `behind` when that has changed; an agent that does not read learns the last of it. The answers wait for the agent: what it
- * writes is not taken while it does not read. */
+ * before it is dropped; a line has at most 4096 bytes. Each line is answered by one line, in order:
+ *
+ *     hello             mvp 1 NAME                the version of this protocol, the persona's name
+ *     status            status front yes|no other locked|open|off
+ *                                                 whether the persona is in front, and how it is with the other one
+ *     switch            ok|denied                 brings the persona to the front or, if it is there, gives the screen away; denied unless
+ *                                                 the configuration lets this persona ask, and within a second of the last time
+ *     alerts N          ok                        N, 0 to 999, alerts wait in this persona: shown in the trusted bar of the other one
+ *     serial            serial NAME|none          which device this is; none: it is not provisioned, and takes no orders
+ *     order BASE64      order accepted|refused    an order (mvp/order.h), which is carried out now or will be; a receipt tells more
+ *     receipt           receipt N BASE64|none     the oldest receipt that nobody has acknowledged, and its sequence number
+ *     receipt-done N    ok                        it has arrived where it is wanted: the device forgets it
+ *     attest HEXNONCE   attest BASE64|none        what runs here, signed with the nonce of 8 to 64 bytes
+ *     contact           ok                        nothing: only a signed order renews a lease
+ *
+ * Anything else is answered by `unknown`. What takes a signature is answered later, and not more often than twice a second; the lines
+ * behind it wait. Without being asked the port says `front` or `behind` when that has changed; an agent that does not read learns the last
+ * of it. The answers wait for the agent: what it writes is not taken while it does not read. */
 #include "control.h"
 
+#include "console.h"
 #include "handset.h"
 #include "job.h"
 #include "timer.h"
 #include "ui/front.h"
 
-#define LINE_SIZE 128
+#define LINE_SIZE ORDERS_LINE_MAX
 #define ALERTS_MAX 999
 #define SWITCH_MS 1000
 #define ALERTS_MS 100 /* the bar is drawn for new numbers this often at most */
@@ -70,6 +80,8 @@ static const char *how_is(unsigned persona)
 		return "open";
 	case PERSONA_OFF:
 	case PERSONA_FAILED:
+	case PERSONA_WIPING:
+	case PERSONA_WIPED:
 		return "off";
 	default:
 		return "locked";
@@ -137,7 +149,16 @@ static size_t answer(unsigned persona, char *ret, size_t size)
 		set_alerts(persona, count);
 		return text_format(ret, size, "ok\n");
 	}
+	if (orders_ask(persona, a->line, a->len))
+		return 0;
+	if (a->len > 6 && !memcmp(a->line, "order ", 6)) /* no message at all: nothing to make a receipt of */
+		return text_format(ret, size, "order refused\n");
 	return text_format(ret, size, "unknown\n");
+}
+
+bool control_is_busy(unsigned persona)
+{
+	return orders_is_asked(persona);
 }
 
 size_t control_byte(unsigned persona, uint8_t c, char ret_answer[CONTROL_ANSWER_MAX])
@@ -158,12 +179,23 @@ size_t control_byte(unsigned persona, uint8_t c, char ret_answer[CONTROL_ANSWER_
 
 /* Events */
 
-size_t control_event(unsigned persona, char ret_line[CONTROL_ANSWER_MAX])
+void orders_answered(unsigned source)
 {
+	if (source < mvp_vault_config.personas)
+		control_wake(source);
+	else
+		console_answer(source);
+}
+
+size_t control_event(unsigned persona, char ret_line[CONTROL_EVENT_MAX])
+{
+	size_t len = orders_answer(persona, ret_line);
+	if (len)
+		return len;
 	uint32_t news = take(&agents[persona].news);
 	if (news == NEWS_NONE)
 		return 0;
-	return text_format(ret_line, CONTROL_ANSWER_MAX, news == NEWS_FRONT ? "front\n" : "behind\n");
+	return text_format(ret_line, CONTROL_EVENT_MAX, news == NEWS_FRONT ? "front\n" : "behind\n");
 }
 
 void control_open(unsigned persona)
@@ -171,6 +203,7 @@ void control_open(unsigned persona)
 	struct agent *a = &agents[persona];
 	a->len = 0;
 	a->too_long = false;
+	orders_forget(persona);
 	set(&a->news, NEWS_NONE);
 }
 

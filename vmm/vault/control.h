@@ -3,16 +3,20 @@
 #define VAULT_CONTROL_H
 
 #include "lib.h"
+#include "orders.h"
 
 #define CONTROL_ANSWER_MAX 64
+#define CONTROL_EVENT_MAX ORDERS_ANSWER_MAX
 
 /* The port, one at a time for each persona, any CPU. */
 void control_plug(unsigned persona); /* the persona begins: nothing is known of it */
 void control_open(unsigned persona); /* an agent begins: nothing is left of the one before */
 /* The next byte from the agent. Returns the length of the answer that it completes, with its newline, or 0. */
 size_t control_byte(unsigned persona, uint8_t c, char ret_answer[CONTROL_ANSWER_MAX]);
-/* The line to tell the agent without having been asked, or 0 if there is none. */
-size_t control_event(unsigned persona, char ret_line[CONTROL_ANSWER_MAX]);
+/* An answer is being worked out: no byte is taken before control_event() has told it. */
+bool control_is_busy(unsigned persona);
+/* The line to tell the agent without having been asked, or the answer that took long; 0 if there is none. */
+size_t control_event(unsigned persona, char ret_line[CONTROL_EVENT_MAX]);
 
 /* Supplied by the port: there is something for control_event() to tell. CPU 0. */
 void control_wake(unsigned persona);

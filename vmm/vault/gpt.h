@@ -4,8 +4,9 @@
 
 #include "lib.h"
 #include "mvp/gpt.h"
+#include "mvp/machine.h"
 
-#define GPT_WANTED_MAX 4
+#define GPT_WANTED_MAX (MVP_MAX_PERSONAS + 2) /* the handset's: personas, and the device's own */
 
 struct gpt_table {
 	uint64_t entries_sector, entries_len; /* bytes: entries_count * entry_size */

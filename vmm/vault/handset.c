@@ -3,9 +3,14 @@
 #include "console.h"
 #include "devices/devices.h"
 #include "drivers/virtio_rng.h"
+#include "identity.h"
 #include "job.h"
+#include "lease.h"
+#include "orders.h"
+#include "state.h"
 #include "timer.h"
 #include "ui/front.h"
+#include "wipe.h"
 
 #define FREE_TRIES 3 /* wrong passcodes without a delay */
 #define DELAY_MAX_S 60u
@@ -25,7 +30,8 @@ static struct {
 
 static const char *const state_names[] = {
 	[PERSONA_WAITING] = "waiting", [PERSONA_LOCKED] = "locked", [PERSONA_UNLOCKING] = "unlocking", [PERSONA_LOADING] = "loading",
-	[PERSONA_RUNNING] = "running", [PERSONA_OFF] = "off",       [PERSONA_FAILED] = "failed",
+	[PERSONA_RUNNING] = "running", [PERSONA_OFF] = "off",       [PERSONA_FAILED] = "failed",       [PERSONA_BARRED] = "barred",
+	[PERSONA_WIPING] = "wiping",   [PERSONA_WIPED] = "wiped",
 };
 
 bool handset_has_entropy(void)
@@ -63,14 +69,8 @@ static void power_down(bool reset)
 	timer_at(power.until);
 	if (disk_job.state != JOB_IDLE)
 		return; /* nothing was written yet */
-	disk_job.io.op = IO_FLUSH;
-	disk_job.io.len = 0;
-	disk_job.io.segs_count = 0;
-	disk_job.reading = true;
 	disk_job.state = JOB_FLUSH;
-	disk_lock(DISK_CLIENT_VAULT);
-	disk_submit(DISK_CLIENT_VAULT, &disk_job.io);
-	disk_unlock(DISK_CLIENT_VAULT);
+	job_flush(&disk_job, disk_job.io.view);
 }
 
 void handset_power_off(void)
@@ -114,11 +114,15 @@ void handset_opened(bool ok)
 			persona->state = PERSONA_FAILED;
 			persona->wrong = "the disk cannot be used";
 		}
-		if (persona->state == PERSONA_WAITING && !persona->config->encrypted)
+		if (ok && p == handset_managed() && (persona->state == PERSONA_WAITING || persona->state == PERSONA_LOCKED) && lease_bars())
+			handset_bar(p, true);
+		else if (persona->state == PERSONA_WAITING && !persona->config->encrypted)
 			load(p);
 		else if (persona->state == PERSONA_LOCKED)
 			console_log("%s: locked", name_of(p));
 	}
+	if (ok)
+		orders_start();
 	front_update();
 }
 
@@ -140,7 +144,7 @@ static void take_stopped(unsigned persona)
 	front_update();
 	for (unsigned i = 0; i < mvp_vault_config.personas; i++) {
 		enum persona_state s = personas[i].state;
-		if (s == PERSONA_RUNNING || s == PERSONA_LOADING || s == PERSONA_UNLOCKING)
+		if (s == PERSONA_RUNNING || s == PERSONA_LOADING || s == PERSONA_UNLOCKING || s == PERSONA_WIPING)
 			return;
 	}
 	power_down(false);
@@ -207,6 +211,102 @@ void handset_unlock_result(unsigned persona, bool right)
 	front_update();
 }
 
+/* The managed persona's end, for a while or for good */
+
+unsigned handset_managed(void)
+{
+	unsigned p = 0;
+	while (p < mvp_vault_config.personas && !mvp_vault_config.persona[p].managed)
+		p++;
+	return p;
+}
+
+enum mvp_work_state handset_work_state(void)
+{
+	unsigned p = handset_managed();
+	switch (p < mvp_vault_config.personas ? personas[p].state : PERSONA_FAILED) {
+	case PERSONA_WAITING:
+	case PERSONA_LOCKED:
+	case PERSONA_UNLOCKING:
+		return MVP_WORK_LOCKED;
+	case PERSONA_LOADING:
+	case PERSONA_RUNNING:
+	case PERSONA_OFF:
+		return MVP_WORK_OPEN;
+	case PERSONA_BARRED:
+		return MVP_WORK_BARRED;
+	case PERSONA_WIPING:
+		return MVP_WORK_WIPING;
+	case PERSONA_WIPED:
+		return MVP_WORK_WIPED;
+	case PERSONA_FAILED:
+		break;
+	}
+	return MVP_WORK_FAILED;
+}
+
+void handset_halt(unsigned persona)
+{
+	halt_start(&personas[persona].job);
+}
+
+void handset_halted(unsigned persona)
+{
+	console_log("%s: stopped, its memory is scrubbed", name_of(persona));
+	lease_changed(); /* the bar may have been lifted meanwhile */
+	front_update();
+}
+
+static bool is_gone(const struct persona *p)
+{
+	return p->state == PERSONA_FAILED || p->state == PERSONA_WIPING || p->state == PERSONA_WIPED;
+}
+
+void handset_bar(unsigned persona, bool barred)
+{
+	struct persona *p = &personas[persona];
+	if (is_gone(p) || barred == (p->state == PERSONA_BARRED))
+		return;
+	if (!barred && !p->halted)
+		return; /* soon: the lease is looked at again */
+	console_log(barred ? "%s: barred" : "%s: may be opened again", name_of(persona));
+	if (barred) {
+		p->state = PERSONA_BARRED;
+		handset_halt(persona);
+	} else if (p->config->encrypted) {
+		p->state = PERSONA_LOCKED;
+	} else {
+		load(persona);
+	}
+	front_update();
+}
+
+void handset_forgive(void)
+{
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
+		struct mvp_state_persona *s = &state_edit()->persona[p];
+		s->failures = 0;
+		s->not_before = 0;
+		personas[p].failures = 0;
+		personas[p].not_before = 0;
+	}
+}
+
+void handset_wiping(unsigned persona)
+{
+	personas[persona].state = PERSONA_WIPING;
+	front_update();
+}
+
+void handset_wiped(unsigned persona)
+{
+	if (persona == mvp_vault_config.personas)
+		return;
+	personas[persona].state = PERSONA_WIPED;
+	console_log("%s: wiped", name_of(persona));
+	front_update();
+}
+
 /* The user's other wishes */
 
 void handset_switch(void)
@@ -248,7 +348,14 @@ void handset_poll(bool work)
 				work = false;
 		}
 		moved |= job_step(&disk_job, false);
+		bool computes = wipe_has_work();
+		moved |= wipe_step(work);
+		if (computes)
+			work = false;
+		moved |= state_poll();
 	}
+	orders_poll(work);
+	lease_poll();
 	if (power.wanted && (disk_job.state != JOB_FLUSH || arch_counter() >= power.until))
 		power_now();
 }
@@ -259,7 +366,7 @@ bool handset_has_work(void)
 		if (job_computes(&personas[p].job))
 			return true;
 	}
-	return false;
+	return wipe_has_work() || orders_has_work();
 }
 
 bool handset_irq(uint32_t intid)
@@ -282,6 +389,7 @@ void handset_start(unsigned cpus)
 		personas[p].job.persona = p;
 	}
 	disk_job.persona = MVP_MAX_PERSONAS;
+	identity_start();
 	has_entropy = virtio_rng_start(&rng_intid);
 	if (has_entropy) {
 		hc(MVP_HC_IRQ_ENABLE, rng_intid, 1, 0);

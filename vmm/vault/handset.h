@@ -4,6 +4,7 @@
 
 #include "devices/ring.h"
 #include "disk.h"
+#include "mvp/order.h"
 
 void handset_start(unsigned cpus);
 
@@ -23,5 +24,14 @@ void handset_power_off(void);
 void handset_reset(void);
 void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len);
 void handset_unlock_any(const uint8_t *passcode, size_t len); /* the persona that is locked */
+
+/* The managed persona: the one that orders and the lease are about. CPU 0 */
+unsigned handset_managed(void);                  /* its index; the number of personas if there is none */
+enum mvp_work_state handset_work_state(void);    /* for attestations */
+void handset_bar(unsigned persona, bool barred); /* it is not to be open; or may be again */
+void handset_forgive(void);                      /* wrong passcodes; the caller commits */
+void handset_wiping(unsigned persona);
+void handset_halt(unsigned persona); /* halt.c ends it; persona.halted says when it is done */
+void handset_wiped(unsigned persona);
 
 #endif

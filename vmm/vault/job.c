@@ -17,11 +17,16 @@ static const struct {
 	[JOB_OPEN_COPY] = { WAIT_READ, open_copy },
 	[JOB_OPEN_AREA] = { WAIT_READ, open_area },
 	[JOB_FLUSH] = { WAIT_READ, handset_flushed },
+	[JOB_OWN_IDENTITY] = { WAIT_READ, own_identity },
+	[JOB_OWN_STATE] = { WAIT_READ, own_state },
+	[JOB_OWN_WIPE] = { WAIT_NOTHING, own_wipe },
+	[JOB_STATE_WRITTEN] = { WAIT_READ, state_written },
+	[JOB_STATE_FLUSHED] = { WAIT_READ, state_flushed },
 	[JOB_KDF] = { WAIT_WORK, unlock_kdf },
 	[JOB_SLOT_AREA] = { WAIT_READ, unlock_area },
 	[JOB_SLOT_MERGE] = { WAIT_WORK, unlock_merge },
 	[JOB_DIGEST] = { WAIT_WORK, unlock_digest },
-	[JOB_DRAIN] = { WAIT_NOTHING, load_drain },
+	[JOB_DRAIN] = { WAIT_WORK, load_drain },
 	[JOB_SCRUB] = { WAIT_WORK, load_scrub },
 	[JOB_LOAD_TABLE] = { WAIT_NOTHING, load_table },
 	[JOB_VBMETA] = { WAIT_READ, verify_vbmeta },
@@ -33,6 +38,18 @@ static const struct {
 	[JOB_HASH] = { WAIT_WORK, verify_hash },
 	[JOB_SEED] = { WAIT_NOTHING, load_seed },
 	[JOB_CLEAN] = { WAIT_WORK, load_clean },
+	[JOB_HALT] = { WAIT_READ, halt },
+	[JOB_HALT_STOP] = { WAIT_WORK, halt_stop },
+	[JOB_HALT_DRAIN] = { WAIT_WORK, halt_drain },
+	[JOB_HALT_SCRUB] = { WAIT_WORK, halt_scrub },
+	[JOB_WIPE_DECIDED] = { WAIT_NOTHING, wipe_decided },
+	[JOB_WIPE_KEYS] = { WAIT_READ, wipe_keys },
+	[JOB_WIPE_KEYS_FLUSHED] = { WAIT_READ, wipe_keys_flushed },
+	[JOB_WIPE_HALTED] = { WAIT_NOTHING, wipe_halted },
+	[JOB_WIPE_TURN] = { WAIT_WORK, wipe_turn },
+	[JOB_WIPE_DATA] = { WAIT_READ, wipe_data },
+	[JOB_WIPE_FLUSHED] = { WAIT_READ, wipe_flushed },
+	[JOB_WIPE_DONE] = { WAIT_NOTHING, wipe_done },
 };
 
 uint64_t job_deadline(void)
@@ -40,24 +57,46 @@ uint64_t job_deadline(void)
 	return arch_counter() + (uint64_t)arch_counter_hz() * STEP_US / 1000000;
 }
 
-void job_read(struct job *j, const struct view *v, uint64_t at, uint8_t *to, uint64_t len)
+static void submit(struct job *j, const struct view *v, enum io_op op, uint64_t at, uint8_t *data, uint64_t len)
 {
 	j->io.view = v;
-	j->io.op = IO_READ;
+	j->io.op = op;
+	j->io.unmap = false;
 	j->io.sector = at / SECTOR;
 	j->io.len = len;
-	j->io.segs_count = 1;
-	j->io.segs[0].at = to;
+	j->io.segs_count = data ? 1 : 0;
+	j->io.segs[0].at = data;
 	j->io.segs[0].len = (uint32_t)len;
 	disk_lock(DISK_CLIENT_VAULT);
 	j->reading = true;
-	if (len && len <= UINT32_MAX && at % SECTOR == 0 && len % SECTOR == 0 && range_in(at, len, v->sectors * SECTOR)) {
+	if (op == IO_FLUSH ||
+	    (len && (!data || len <= UINT32_MAX) && at % SECTOR == 0 && len % SECTOR == 0 && range_in(at, len, v->sectors * SECTOR))) {
 		disk_submit(DISK_CLIENT_VAULT, &j->io);
 	} else {
 		j->io.failed = true;
 		j->reading = false;
 	}
 	disk_unlock(DISK_CLIENT_VAULT);
+}
+
+void job_read(struct job *j, const struct view *v, uint64_t at, uint8_t *to, uint64_t len)
+{
+	submit(j, v, IO_READ, at, to, len);
+}
+
+void job_write(struct job *j, const struct view *v, uint64_t at, uint8_t *from, uint64_t len)
+{
+	submit(j, v, IO_WRITE, at, from, len);
+}
+
+void job_discard(struct job *j, const struct view *v, uint64_t at, uint64_t len)
+{
+	submit(j, v, IO_DISCARD, at, NULL, len);
+}
+
+void job_flush(struct job *j, const struct view *v)
+{
+	submit(j, v, IO_FLUSH, 0, NULL, 0);
 }
 
 bool job_read_failed(const struct job *j)

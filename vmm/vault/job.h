@@ -23,6 +23,13 @@ enum job_state {
 	JOB_OPEN_COPY,
 	JOB_OPEN_AREA,
 	JOB_FLUSH,
+	/* own.c: the device's own partitions */
+	JOB_OWN_IDENTITY,
+	JOB_OWN_STATE,
+	JOB_OWN_WIPE,
+	/* state.c */
+	JOB_STATE_WRITTEN,
+	JOB_STATE_FLUSHED,
 	/* unlock.c */
 	JOB_KDF,
 	JOB_SLOT_AREA,
@@ -41,6 +48,20 @@ enum job_state {
 	JOB_HASH,
 	JOB_SEED,
 	JOB_CLEAN,
+	/* halt.c */
+	JOB_HALT,
+	JOB_HALT_STOP,
+	JOB_HALT_DRAIN,
+	JOB_HALT_SCRUB,
+	/* wipe.c */
+	JOB_WIPE_DECIDED,
+	JOB_WIPE_KEYS,
+	JOB_WIPE_KEYS_FLUSHED,
+	JOB_WIPE_HALTED,
+	JOB_WIPE_TURN,
+	JOB_WIPE_DATA,
+	JOB_WIPE_FLUSHED,
+	JOB_WIPE_DONE,
 	JOB_STATES
 };
 
@@ -49,6 +70,7 @@ struct job {
 	enum job_state state;
 	unsigned persona; /* MVP_MAX_PERSONAS for the disk's job */
 	bool reading;     /* io is under way; set under the disk lock */
+	uint32_t ticket;  /* of a commit that it waits for: state.h */
 	struct io io;
 	uint8_t buf[JOB_BUF] __attribute__((aligned(4096)));
 
@@ -96,6 +118,9 @@ enum persona_state {
 	PERSONA_RUNNING,
 	PERSONA_OFF,
 	PERSONA_FAILED,
+	PERSONA_BARRED, /* by an order or the lease */
+	PERSONA_WIPING,
+	PERSONA_WIPED,
 };
 
 /* What the handset knows of a persona. */
@@ -112,6 +137,7 @@ struct persona {
 	unsigned failures;   /* wrong passcodes since the last right one */
 	uint64_t not_before; /* counter value: no attempt until then */
 	uint32_t stopped;    /* 1 + MVP_PERSONA_* when it stopped by itself; any CPU writes */
+	bool halted;         /* its memory holds nothing: halt.c is done */
 	struct job job;
 };
 
@@ -119,7 +145,11 @@ extern struct persona personas[MVP_MAX_PERSONAS];
 
 /* Reads len bytes at `at` of a view into to: whole sectors inside it, or the read fails. Then the state's step runs. */
 void job_read(struct job *j, const struct view *v, uint64_t at, uint8_t *to, uint64_t len);
-bool job_read_failed(const struct job *j);
+/* The same for writing, discarding whole units, and flushing what was written before to the disk that the view is of. */
+void job_write(struct job *j, const struct view *v, uint64_t at, uint8_t *from, uint64_t len);
+void job_discard(struct job *j, const struct view *v, uint64_t at, uint64_t len);
+void job_flush(struct job *j, const struct view *v);
+bool job_read_failed(const struct job *j); /* the last of them, whichever it was */
 
 /* Counter value until which a step may go on computing: a fraction of a millisecond from now. */
 uint64_t job_deadline(void);
@@ -135,6 +165,11 @@ void gpt_job_start(struct job *j, const struct view *v, enum job_state after);
 enum job_state gpt_job_header(struct job *j);
 enum job_state gpt_job_entries(struct job *j);
 enum job_state handset_flushed(struct job *j);
+enum job_state own_identity(struct job *j);
+enum job_state own_state(struct job *j);
+enum job_state own_wipe(struct job *j);
+enum job_state state_written(struct job *j);
+enum job_state state_flushed(struct job *j);
 enum job_state open_table(struct job *j);
 enum job_state open_copy(struct job *j);
 enum job_state open_area(struct job *j);
@@ -154,10 +189,31 @@ enum job_state load_rest(struct job *j);
 enum job_state verify_hash(struct job *j);
 enum job_state load_seed(struct job *j);
 enum job_state load_clean(struct job *j);
+enum job_state halt(struct job *j);
+enum job_state halt_stop(struct job *j);
+enum job_state halt_drain(struct job *j);
+enum job_state halt_scrub(struct job *j);
+enum job_state wipe_decided(struct job *j);
+enum job_state wipe_keys(struct job *j);
+enum job_state wipe_keys_flushed(struct job *j);
+enum job_state wipe_halted(struct job *j);
+enum job_state wipe_turn(struct job *j);
+enum job_state wipe_data(struct job *j);
+enum job_state wipe_flushed(struct job *j);
+enum job_state wipe_done(struct job *j);
 
 void open_start(struct job *j); /* the handset's disk */
 void unlock_start(struct job *j, const uint8_t *passcode, size_t len);
 void load_start(struct job *j);
+void halt_start(struct job *j);
+
+/* Reads the device's own partitions (a sector count of 0: there is none), then goes on with open_containers(). */
+enum job_state own_start(struct job *j, const struct view *keys, const struct view *state);
+enum job_state open_containers(struct job *j);
+
+/* A piece of the persona's RAM and frame, from j->load.done and frame_done on. */
+enum scrub { SCRUB_MORE, SCRUB_DONE, SCRUB_FAILED };
+enum scrub load_scrub_piece(struct job *j);
 
 /* load.c, for verify.c */
 enum job_state load_fail(struct job *j, const char *wrong);
@@ -175,5 +231,6 @@ bool handset_has_entropy(void);
 void handset_opened(bool ok);
 void handset_unlock_result(unsigned persona, bool right);
 void handset_load_result(unsigned persona, const char *wrong); /* NULL: it runs */
+void handset_halted(unsigned persona);
 
 #endif

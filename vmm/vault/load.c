@@ -33,29 +33,35 @@ enum job_state load_drain(struct job *j)
 	return devices_busy(j->persona) ? JOB_DRAIN : JOB_SCRUB;
 }
 
-enum job_state load_scrub(struct job *j)
+enum scrub load_scrub_piece(struct job *j)
 {
-	struct persona *p = &personas[j->persona];
 	uint64_t deadline = job_deadline();
 	do {
-		if (j->load.done < p->ram.size) {
+		if (j->load.done < personas[j->persona].ram.size) {
 			int64_t next = hc(MVP_HC_PERSONA_SCRUB, j->persona, j->load.done, 0);
 			if (next < 0)
-				return next == MVP_E_BUSY ? JOB_SCRUB : load_fail(j, "its memory cannot be scrubbed");
+				return next == MVP_E_BUSY ? SCRUB_MORE : SCRUB_FAILED;
 			j->load.done = (uint64_t)next;
 			continue;
 		}
 		/* Its frame, which is no part of its RAM. */
 		j->load.frame_done = screen_scrub(j->persona, j->load.frame_done);
-		if (j->load.frame_done == UINT64_MAX) {
-			j->gpt.scan.wanted_count = WANTED;
-			for (unsigned i = 0; i < WANTED; i++)
-				j->gpt.scan.wanted[i].name = wanted[i];
-			gpt_job_start(j, &p->disk, JOB_LOAD_TABLE);
-			return j->state;
-		}
+		if (j->load.frame_done == UINT64_MAX)
+			return SCRUB_DONE;
 	} while (arch_counter() < deadline);
-	return JOB_SCRUB;
+	return SCRUB_MORE;
+}
+
+enum job_state load_scrub(struct job *j)
+{
+	enum scrub s = load_scrub_piece(j);
+	if (s != SCRUB_DONE)
+		return s == SCRUB_MORE ? JOB_SCRUB : load_fail(j, "its memory cannot be scrubbed");
+	j->gpt.scan.wanted_count = WANTED;
+	for (unsigned i = 0; i < WANTED; i++)
+		j->gpt.scan.wanted[i].name = wanted[i];
+	gpt_job_start(j, &personas[j->persona].disk, JOB_LOAD_TABLE);
+	return j->state;
 }
 
 enum job_state load_table(struct job *j)

@@ -1,6 +1,7 @@
 /* Opens the handset's disk: finds the personas' partitions and reads the headers of the encrypted ones. */
 #include "console.h"
 #include "job.h"
+#include "mvp/identity.h"
 
 static struct view whole;
 
@@ -12,9 +13,12 @@ static struct luks2 candidate;
 void open_start(struct job *j)
 {
 	whole = (struct view){ .sector = 0, .sectors = disk_sectors() };
-	j->gpt.scan.wanted_count = mvp_vault_config.personas;
-	for (unsigned p = 0; p < mvp_vault_config.personas; p++)
+	unsigned personas_count = mvp_vault_config.personas;
+	for (unsigned p = 0; p < personas_count; p++)
 		j->gpt.scan.wanted[p].name = mvp_vault_config.persona[p].name;
+	j->gpt.scan.wanted[personas_count].name = MVP_KEYS_PARTITION;
+	j->gpt.scan.wanted[personas_count + 1].name = MVP_STATE_PARTITION;
+	j->gpt.scan.wanted_count = personas_count + 2;
 	gpt_job_start(j, &whole, JOB_OPEN_TABLE);
 }
 
@@ -62,7 +66,7 @@ static enum job_state next_container(struct job *j)
 {
 	for (; j->open.persona < mvp_vault_config.personas; j->open.persona++) {
 		struct persona *p = &personas[j->open.persona];
-		if (!p->config->encrypted || p->state == PERSONA_FAILED)
+		if (!p->config->encrypted || p->state != PERSONA_WAITING)
 			continue;
 		j->open.attempt = 0;
 		j->open.best = (struct luks2_copy){ 0 };
@@ -97,6 +101,13 @@ enum job_state open_table(struct job *j)
 		p->partition = (struct view){ .sector = w->sector, .sectors = w->sectors };
 		p->disk = p->partition;
 	}
+	const struct gpt_wanted *own = &j->gpt.scan.wanted[mvp_vault_config.personas];
+	return own_start(j, &(struct view){ .sector = own[0].sector, .sectors = own[0].found ? own[0].sectors : 0 },
+			 &(struct view){ .sector = own[1].sector, .sectors = own[1].found ? own[1].sectors : 0 });
+}
+
+enum job_state open_containers(struct job *j)
+{
 	j->open.persona = 0;
 	return next_container(j);
 }

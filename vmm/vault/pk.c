@@ -16,6 +16,24 @@ _Noreturn void __stack_chk_fail(void)
 	vault_panic(VAULT_PANIC_INTERNAL, (uint64_t)__builtin_return_address(0));
 }
 
+/* Debian's library is fortified, too: copies into objects whose size the compiler knew. */
+void *__memcpy_chk(void *to, const void *from, size_t len, size_t size);
+void *__memset_chk(void *to, int c, size_t len, size_t size);
+
+void *__memcpy_chk(void *to, const void *from, size_t len, size_t size)
+{
+	if (len > size)
+		__stack_chk_fail();
+	return memcpy(to, from, len);
+}
+
+void *__memset_chk(void *to, int c, size_t len, size_t size)
+{
+	if (len > size)
+		__stack_chk_fail();
+	return memset(to, c, len);
+}
+
 /* Called while no function of BearSSL is on the stack. */
 static void guard_stack(void)
 {
@@ -252,4 +270,13 @@ bool pk_p256_public(const uint8_t secret[PK_P256_SECRET_LEN], uint8_t ret_point[
 {
 	guard_stack();
 	return is_secret(secret) && br_ec_p256_m31.mulgen(ret_point, secret, PK_P256_SECRET_LEN, BR_EC_secp256r1) == MVP_P256_POINT_LEN;
+}
+
+bool pk_p256_is_point(const uint8_t point[MVP_P256_POINT_LEN])
+{
+	static const uint8_t one[1] = { 1 };
+	uint8_t copy[MVP_P256_POINT_LEN];
+	guard_stack();
+	memcpy(copy, point, sizeof(copy));
+	return br_ec_p256_m31.mul(copy, sizeof(copy), one, sizeof(one), BR_EC_secp256r1) == 1;
 }

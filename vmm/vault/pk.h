@@ -21,6 +21,7 @@ bool pk_p256_verify(const uint8_t point[MVP_P256_POINT_LEN], const uint8_t diges
 /* secret: big endian. False, and nothing written, unless 0 < secret < order of the curve. */
 bool pk_p256_sign(const uint8_t secret[PK_P256_SECRET_LEN], const uint8_t digest[SHA256_LEN],
 		  uint8_t ret_signature[MVP_P256_SIGNATURE_LEN]);
+bool pk_p256_is_point(const uint8_t point[MVP_P256_POINT_LEN]); /* on the curve, and not its zero */
 bool pk_p256_public(const uint8_t secret[PK_P256_SECRET_LEN], uint8_t ret_point[MVP_P256_POINT_LEN]);
 
 #endif

@@ -188,8 +188,8 @@ class Console:
 class Handset(Console):
     """A built handset, run by `mvpctl run --headless`."""
 
-    def __init__(self, disk, log, *, cpu="cortex-a72", smp=2, prefixed=True, show=None):
-        command = [env.MVPCTL, "run", "--headless", "--cpu", cpu, "--smp", str(smp), disk]
+    def __init__(self, disk, log, *, cpu="cortex-a72", smp=2, prefixed=True, show=None, arguments=()):
+        command = [env.MVPCTL, "run", "--headless", "--cpu", cpu, "--smp", str(smp), *arguments, disk]
         super().__init__(command, os.path.join(env.WORK, "log", log + ".log"), prefixed, show)
 
     def personal_ready(self, timeout=120):

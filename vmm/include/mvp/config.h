@@ -69,6 +69,7 @@ struct mvp_vault_persona {
 	uint32_t discard;                                /* 1: what it discards is discarded on the flash, which shows where nothing is */
 	uint32_t network;                                /* 1: it has a network device, whose address derives from the board's */
 	uint32_t may_switch;                             /* 1: its agent may ask for a switch of the screen */
+	uint32_t managed;                                /* 1: orders and the lease are about it; one persona at most */
 	uint64_t net_rate;                               /* bytes per second in each direction, 0: no limit */
 	uint32_t verified;                               /* 1: the vbmeta of its disk must be signed by the key below, and hold */
 	uint8_t avb_key_digest[32];                      /* SHA-256 of that key as vbmeta images hold it (AvbRSAPublicKeyHeader, n, rr) */
@@ -100,6 +101,7 @@ struct mvp_vault_config {
 	uint32_t bar_height;                      /* lines */
 	uint64_t screens_pa, screens_size;        /* multiples of MVP_BLOCK_SIZE */
 	uint64_t screen_at[MVP_MAX_PERSONAS + 1]; /* first byte of each bar, from screens_pa */
+	uint64_t lock_after, wipe_after;          /* seconds: the lease of the managed persona until an order changes it; 0: never */
 	const char *product;                      /* manifest name and version, for the greeting */
 	struct mvp_vault_persona persona[MVP_MAX_PERSONAS];
 };

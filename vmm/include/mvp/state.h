@@ -53,7 +53,7 @@ enum mvp_wipe {
 	MVP_WIPE_DONE = 3,
 };
 
-/* Integers little endian. */
+/* Integers little endian; every member lies where its alignment wants it, so there is no padding. */
 struct mvp_state {
 	uint8_t magic[8];
 	uint32_t version;
@@ -89,10 +89,10 @@ struct mvp_state {
 	uint8_t reserved[1916];
 	uint32_t checksum; /* CRC-32 (as GPT's) of all before it */
 	uint8_t mac[32];   /* HMAC-SHA256 of all before it */
-} __attribute__((packed));
+};
 
 _Static_assert(sizeof(struct mvp_state_receipt) == 96, "layout of a pending receipt");
 _Static_assert(sizeof(struct mvp_state_persona) == 64, "layout of a persona's state");
-_Static_assert(sizeof(struct mvp_state) == 4096, "layout of the state record");
+_Static_assert(sizeof(struct mvp_state) == 4096 && __builtin_offsetof(struct mvp_state, mac) == 4064, "layout of the state record");
 
 #endif

@@ -173,7 +173,7 @@ static size_t take_control(struct vconsole *v, const uint8_t *data, size_t len)
 {
 	struct port *p = &v->port[PORT_CONTROL];
 	size_t n = 0;
-	while (n < len && FIFO_SIZE - p->fifo_len >= CONTROL_ANSWER_MAX) {
+	while (n < len && FIFO_SIZE - p->fifo_len >= CONTROL_ANSWER_MAX && !control_is_busy(v->dev.persona)) {
 		char answer[CONTROL_ANSWER_MAX];
 		size_t answer_len = control_byte(v->dev.persona, data[n++], answer);
 		fifo_put(p, answer, answer_len);
@@ -223,7 +223,7 @@ static void take(struct vconsole *v, unsigned port)
 static void serve_agent(struct vconsole *v)
 {
 	struct port *p = &v->port[PORT_CONTROL];
-	char line[CONTROL_ANSWER_MAX];
+	char line[CONTROL_EVENT_MAX];
 	deliver(v, PORT_CONTROL);
 	take(v, PORT_CONTROL);
 	if (p->open && FIFO_SIZE - p->fifo_len >= sizeof(line)) {
@@ -231,7 +231,7 @@ static void serve_agent(struct vconsole *v)
 		fifo_put(p, line, len);
 	}
 	deliver(v, PORT_CONTROL);
-	if (p->taking && FIFO_SIZE - p->fifo_len >= CONTROL_ANSWER_MAX)
+	if (p->taking && FIFO_SIZE - p->fifo_len >= CONTROL_ANSWER_MAX && !control_is_busy(v->dev.persona))
 		take_later(v);
 }
 

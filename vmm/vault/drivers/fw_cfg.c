@@ -91,3 +91,8 @@ bool fw_cfg_write(const struct fw_cfg_file *f, const void *data, uint32_t len)
 {
 	return len <= f->size && transfer((uint32_t)f->key << 16 | DMA_SELECT | DMA_WRITE, data, len);
 }
+
+bool fw_cfg_read(const struct fw_cfg_file *f, void *to, uint32_t len)
+{
+	return len <= f->size && transfer((uint32_t)f->key << 16 | DMA_SELECT | DMA_READ, to, len);
+}

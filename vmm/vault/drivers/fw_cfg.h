@@ -13,5 +13,7 @@ struct fw_cfg_file {
 bool fw_cfg_find(const char *name, struct fw_cfg_file *ret_file);
 /* Writes len bytes to the start of a file; data lies in the vault's own memory. One access of the device. False if it refuses. */
 bool fw_cfg_write(const struct fw_cfg_file *f, const void *data, uint32_t len);
+/* The same the other way: the first len bytes of a file. */
+bool fw_cfg_read(const struct fw_cfg_file *f, void *to, uint32_t len);
 
 #endif

@@ -3,6 +3,8 @@
 #include "../control.h"
 #include "../drivers/pl031.h"
 #include "../job.h"
+#include "../lease.h"
+#include "../wipe.h"
 #include "font.h"
 #include "front.h"
 #include "screen.h"
@@ -16,14 +18,16 @@
 #define COLUMNS 30u /* of a bar whose text is as high as it */
 #define NO_CLOCK UINT32_MAX
 #define UNVERIFIED UINT32_MAX /* beside the states */
+#define LEASE_MAX 24u
 
 /* What a bar depends on, besides the configuration. */
 struct picture {
 	uint32_t drawn; /* 1 */
 	uint32_t minute;
 	struct {
-		uint32_t state, alerts;
+		uint32_t state, alerts, percent;
 	} other[MVP_MAX_PERSONAS];
+	char lease[LEASE_MAX]; /* of the managed persona */
 };
 
 static struct picture pictures[MVP_MAX_PERSONAS + 1];
@@ -38,9 +42,11 @@ static uint32_t minute(void)
 }
 
 /* What there is to say about a persona that is not the bar's own. */
-static void describe(uint32_t state, uint32_t alerts, char *text, size_t size)
+static void describe(uint32_t state, uint32_t alerts, uint32_t percent, char *text, size_t size)
 {
-	if (state == PERSONA_RUNNING && !alerts)
+	if (state == PERSONA_WIPING)
+		text_format(text, size, "wiping %u%%", percent);
+	else if (state == PERSONA_RUNNING && !alerts)
 		text_format(text, size, "no alerts");
 	else if (state == PERSONA_RUNNING)
 		text_format(text, size, alerts == 1 ? "%u alert" : "%u alerts", alerts);
@@ -50,6 +56,8 @@ static void describe(uint32_t state, uint32_t alerts, char *text, size_t size)
 			    : state == PERSONA_OFF    ? "off"
 			    : state == PERSONA_FAILED ? "failed"
 			    : state == UNVERIFIED     ? "not verified"
+			    : state == PERSONA_BARRED ? "locked"
+			    : state == PERSONA_WIPED  ? "wiped"
 						      : "starting");
 }
 
@@ -60,7 +68,7 @@ static uint32_t draw_other(const struct canvas *bar, const struct picture *v, un
 	const struct mvp_vault_persona *p = &mvp_vault_config.persona[persona];
 	bool alert = v->other[persona].state == PERSONA_RUNNING && v->other[persona].alerts;
 	char text[16];
-	describe(v->other[persona].state, v->other[persona].alerts, text, sizeof(text));
+	describe(v->other[persona].state, v->other[persona].alerts, v->other[persona].percent, text, sizeof(text));
 	uint32_t width = draw_text_width(scale, p->name), half = bar->height / 2;
 	if (draw_text_width(scale, text) > width)
 		width = draw_text_width(scale, text);
@@ -103,6 +111,8 @@ static void draw_bar(unsigned screen, const struct picture *v)
 		if (p != screen && bar.height >= 2 * FONT_HEIGHT * small)
 			right = draw_other(&bar, v, p, left, right, small);
 	}
+	if (v->lease[0] && left + draw_text_width(small, v->lease) + PAD <= right)
+		draw_text(&bar, left, bar.height > FONT_HEIGHT * small ? (bar.height - FONT_HEIGHT * small) / 2 : 0, small, ink, v->lease);
 	if (bar.height > FONT_HEIGHT + EDGE)
 		draw_fill(&bar, &(struct rect){ 0, bar.height - EDGE, bar.width, EDGE }, EDGE_COLOR);
 	draw_done(&bar);
@@ -120,11 +130,13 @@ void bar_update(void)
 		bool unverified = personas[p].state == PERSONA_FAILED && personas[p].unverified;
 		all.other[p].state = unverified ? UNVERIFIED : personas[p].state;
 		all.other[p].alerts = control_alerts(p);
+		all.other[p].percent = personas[p].state == PERSONA_WIPING ? wipe_percent() : 0;
 	}
+	lease_describe(all.lease, sizeof(all.lease));
 	for (unsigned s = 0; s <= SCREEN_VAULT; s++) {
 		struct picture v = all;
 		if (s != SCREEN_VAULT)
-			v.other[s].state = v.other[s].alerts = 0;
+			v.other[s].state = v.other[s].alerts = v.other[s].percent = 0;
 		if (!memcmp(&v, &pictures[s], sizeof(v)))
 			continue;
 		pictures[s] = v;

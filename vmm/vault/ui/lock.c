@@ -2,6 +2,9 @@
 
 #include "../handset.h"
 #include "../job.h"
+#include "../lease.h"
+#include "../state.h"
+#include "../wipe.h"
 #include "font.h"
 #include "front.h"
 #include "screen.h"
@@ -134,10 +137,49 @@ static const char *status(enum persona_state s)
 		return "not started";
 	case PERSONA_OFF:
 		return "off";
+	case PERSONA_BARRED:
+		return "locked";
+	case PERSONA_WIPING:
+		return "wiping ...";
+	case PERSONA_WIPED:
+		return "wiped";
 	case PERSONA_RUNNING:
 		break;
 	}
 	return "running";
+}
+
+/* Who wiped or locked it gave a reason, in UTF-8: what the font does not have becomes a mark. */
+static void put_reason(char *text, size_t size)
+{
+	const struct mvp_state *s = state_get();
+	size_t n = 0;
+	for (uint32_t i = 0; i < s->reason_len && n + 1 < size; i++) {
+		uint8_t c = s->reason[i];
+		if ((c & 0xc0) != 0x80)
+			text[n++] = c >= ' ' && c < 0x7f ? (char)c : '?';
+	}
+	text[n] = 0;
+}
+
+/* What there is to say about the managed persona besides its state. */
+static void describe_managed(enum persona_state state, char *wrong, char *wait, size_t size)
+{
+	static const char *const causes[] = {
+		[MVP_CAUSE_ORDER] = "by order of its owner",
+		[MVP_CAUSE_PASSCODES] = "after too many wrong passcodes",
+		[MVP_CAUSE_LEASE] = "its lease has run out",
+	};
+	uint32_t cause = state_get()->wipe_cause;
+	bool wipes = state == PERSONA_WIPING || state == PERSONA_WIPED;
+	if (wipes && cause < ARRAY_LEN(causes) && causes[cause])
+		text_format(wrong, size, "%s", causes[cause]);
+	if (state == PERSONA_BARRED || (wipes && state_get()->reason_len))
+		put_reason(wrong, size);
+	if (state == PERSONA_WIPING)
+		text_format(wait, size, "%u%%", wipe_percent());
+	else if (!wipes && !wait[0])
+		lease_describe(wait, size);
 }
 
 void lock_prepare(unsigned persona)
@@ -157,6 +199,8 @@ void lock_prepare(unsigned persona)
 		text_format(wait, sizeof(wait), "wait %lu s", (unsigned long)seconds);
 		front_due(p->not_before - (seconds - 1) * hz);
 	}
+	if (persona == handset_managed())
+		describe_managed(p->state, wrong, wait, TEXT_MAX);
 	put_persona(persona);
 	put_field(TITLE, p->config->name);
 	put_field(STATUS, status(p->state));

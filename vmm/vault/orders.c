@@ -1,0 +1,458 @@
+/* Questions:
+ *     serial            serial NAME|none
+ *     order BASE64      order accepted|refused
+ *     receipt           receipt SEQUENCE BASE64, of the oldest that is pending, or receipt none
+ *     receipt-done N    ok
+ *     attest HEXNONCE   attest BASE64, or attest none from a device that is not provisioned
+ *     contact           ok
+ * Base64 is RFC 4648's with padding. What is malformed gets `unknown`. */
+#include "orders.h"
+
+#include "base64.h"
+#include "console.h"
+#include "drivers/fw_cfg.h"
+#include "handset.h"
+#include "identity.h"
+#include "lease.h"
+#include "order.h"
+#include "pk.h"
+#include "receipt.h"
+#include "state.h"
+#include "timer.h"
+#include "wipe.h"
+
+#define ORDER_FILE "opt/org.mvp/order"
+#define PAUSE_MS 500  /* between two questions of one source that take a signature */
+#define RETRY_MS 1000 /* between two attempts to write the journal */
+
+enum progress { FREE, ASKED, COMMITTING, ANSWERED };
+enum kind { ASK_SERIAL, ASK_ORDER, ASK_RECEIPT, ASK_DROP, ASK_ATTEST, ASK_CONTACT };
+
+struct question {
+	uint32_t progress; /* atomic: the source's while FREE and ANSWERED, CPU 0's while ASKED and COMMITTING */
+	uint32_t dropped;  /* atomic: nobody waits for the answer */
+	enum kind kind;
+	uint8_t data[MVP_ORDER_MAX]; /* order or nonce */
+	size_t len;
+	uint64_t number;
+	/* CPU 0's */
+	uint64_t not_before, retry_at; /* counter values: for the next question, for the journal */
+	uint32_t ticket;
+	bool wipes, accepted;
+	uint32_t answer_len;
+	char answer[ORDERS_ANSWER_MAX];
+};
+
+static struct question questions[ORDERS_SOURCES];
+static unsigned turn; /* whose question is looked at first */
+static struct {
+	bool waits; /* for the receipt of the board's order */
+	uint8_t digest[SHA256_LEN];
+} board;
+
+static uint32_t progress(const struct question *q)
+{
+	return __atomic_load_n(&q->progress, __ATOMIC_ACQUIRE);
+}
+
+static void set_progress(struct question *q, uint32_t v)
+{
+	__atomic_store_n(&q->progress, v, __ATOMIC_RELEASE);
+}
+
+/* Asking */
+
+static bool parse_number(const char *text, size_t len, uint64_t *ret)
+{
+	*ret = 0;
+	if (!len || len > 20)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		uint64_t digit = (uint64_t)(text[i] - '0');
+		if (text[i] < '0' || text[i] > '9' || *ret > (UINT64_MAX - digit) / 10)
+			return false;
+		*ret = *ret * 10 + digit;
+	}
+	return true;
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static bool parse_nonce(struct question *q, const char *text, size_t len)
+{
+	if (len % 2 || len < 2 * MVP_NONCE_MIN || len > 2 * MVP_NONCE_MAX)
+		return false;
+	for (size_t i = 0; i < len; i += 2) {
+		int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		q->data[i / 2] = (uint8_t)(high << 4 | low);
+	}
+	q->len = len / 2;
+	return true;
+}
+
+static bool parse(struct question *q, const char *line, size_t len)
+{
+	static const struct {
+		const char *word;
+		enum kind kind;
+		bool more;
+	} words[] = {
+		{ "serial", ASK_SERIAL, false },    { "order", ASK_ORDER, true },   { "receipt", ASK_RECEIPT, false },
+		{ "receipt-done", ASK_DROP, true }, { "attest", ASK_ATTEST, true }, { "contact", ASK_CONTACT, false },
+	};
+	size_t word_len = 0;
+	while (word_len < len && line[word_len] != ' ')
+		word_len++;
+	const char *more = line + word_len + 1;
+	size_t more_len = word_len < len ? len - word_len - 1 : 0;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (text_len(words[i].word) != word_len || memcmp(words[i].word, line, word_len) || words[i].more != (word_len < len))
+			continue;
+		q->kind = words[i].kind;
+		if (q->kind == ASK_ORDER)
+			return base64_decode(more, more_len, q->data, sizeof(q->data), &q->len);
+		if (q->kind == ASK_ATTEST)
+			return parse_nonce(q, more, more_len);
+		return q->kind != ASK_DROP || parse_number(more, more_len, &q->number);
+	}
+	return false;
+}
+
+bool orders_ask(unsigned source, const char *line, size_t len)
+{
+	struct question *q = &questions[source];
+	if (progress(q) != FREE || !parse(q, line, len))
+		return false;
+	__atomic_store_n(&q->dropped, 0, __ATOMIC_RELAXED);
+	set_progress(q, ASKED);
+	hc(MVP_HC_DOORBELL, 0, 0, 0);
+	return true;
+}
+
+bool orders_is_asked(unsigned source)
+{
+	return progress(&questions[source]) != FREE;
+}
+
+size_t orders_answer(unsigned source, char ret[ORDERS_ANSWER_MAX])
+{
+	struct question *q = &questions[source];
+	size_t len = 0;
+	if (progress(q) != ANSWERED)
+		return 0;
+	if (!__atomic_load_n(&q->dropped, __ATOMIC_RELAXED)) {
+		len = q->answer_len;
+		memcpy(ret, q->answer, len);
+	}
+	set_progress(q, FREE);
+	return len;
+}
+
+void orders_forget(unsigned source)
+{
+	__atomic_store_n(&questions[source].dropped, 1, __ATOMIC_RELAXED);
+}
+
+/* Answering */
+
+static void answer(unsigned source, size_t len)
+{
+	struct question *q = &questions[source];
+	q->answer_len = (uint32_t)len;
+	wipe(q->data, sizeof(q->data));
+	set_progress(q, ANSWERED);
+	orders_answered(source);
+}
+
+static void say(unsigned source, const char *text)
+{
+	answer(source, text_format(questions[source].answer, ORDERS_ANSWER_MAX, "%s\n", text));
+}
+
+/* A message behind what the answer has so far. */
+static void say_message(unsigned source, size_t at, const uint8_t *message, size_t len)
+{
+	char *to = questions[source].answer;
+	at += base64_encode(message, len, to + at, ORDERS_ANSWER_MAX - 1 - at);
+	to[at++] = '\n';
+	answer(source, at);
+}
+
+static void rest(struct question *q)
+{
+	q->not_before = arch_counter() + arch_ms(PAUSE_MS);
+}
+
+static enum mvp_outcome judge(const uint8_t *data, size_t len, struct order *o)
+{
+	const struct mvp_state *s = state_get();
+	const uint8_t *key = s->order_rotated ? s->order_public : identity_order_public();
+	if (!order_parse(data, len, o)) {
+		o->action = 0;
+		return MVP_OUTCOME_MALFORMED;
+	}
+	if (!pk_p256_verify(key, o->cose.digest, o->cose.signature))
+		return MVP_OUTCOME_SIGNATURE;
+	if (!order_is_for(o, identity_serial(), identity_fleet()))
+		return MVP_OUTCOME_DEVICE;
+	if (o->counter <= s->order_counter)
+		return MVP_OUTCOME_STALE;
+	if (o->action < MVP_ACTION_WIPE || o->action > MVP_ACTION_ROTATE_KEY)
+		return MVP_OUTCOME_UNKNOWN;
+	if (o->action == MVP_ACTION_ROTATE_KEY && !pk_p256_is_point(o->new_key))
+		return MVP_OUTCOME_MALFORMED;
+	bool about_work = o->action == MVP_ACTION_LOCK || o->action == MVP_ACTION_UNLOCK_ALLOW || o->action == MVP_ACTION_LEASE;
+	return about_work && s->wipe == MVP_WIPE_DONE ? MVP_OUTCOME_WIPED : MVP_OUTCOME_DONE;
+}
+
+static void keep_reason(struct mvp_state *s, const struct order *o)
+{
+	s->reason_len = (uint32_t)o->reason_len;
+	memset(s->reason, 0, sizeof(s->reason));
+	if (o->reason_len)
+		memcpy(s->reason, o->reason, o->reason_len);
+}
+
+/* Makes the order's changes, all but the counter and the receipt. True if it begins a wipe, whose end has the receipt. */
+static bool carry_out(struct mvp_state *s, const struct order *o, const uint8_t digest[SHA256_LEN])
+{
+	switch ((enum mvp_action)o->action) {
+	case MVP_ACTION_WIPE:
+		if (s->wipe == MVP_WIPE_DONE)
+			return false;
+		keep_reason(s, o);
+		s->wipe = MVP_WIPE_KEYS;
+		s->wipe_cause = MVP_CAUSE_ORDER;
+		memcpy(s->wipe_order, digest, SHA256_LEN);
+		return true;
+	case MVP_ACTION_LOCK:
+		keep_reason(s, o);
+		s->barred = 1;
+		return false;
+	case MVP_ACTION_UNLOCK_ALLOW:
+		s->barred = 0;
+		s->reason_len = 0;
+		/* Contact, too: where the lease had locked it, it would at once again. */
+		if (o->issued > s->lease_issued)
+			s->lease_issued = o->issued;
+		handset_forgive();
+		return false;
+	case MVP_ACTION_LEASE:
+		s->lease_issued = o->issued;
+		s->lease_lock_after = o->lock_after;
+		s->lease_wipe_after = o->wipe_after;
+		s->lease_ordered = 1;
+		return false;
+	case MVP_ACTION_ROTATE_KEY:
+		memcpy(s->order_public, o->new_key, MVP_P256_POINT_LEN);
+		s->order_rotated = 1;
+		return false;
+	}
+	return false;
+}
+
+/* Verifies an order and makes its changes, which are not durable yet. */
+static void take_order(unsigned source)
+{
+	struct question *q = &questions[source];
+	struct mvp_state *s = state_edit();
+	struct order o;
+	struct sha256 hash;
+	uint8_t digest[SHA256_LEN];
+	sha256_init(&hash);
+	sha256_add(&hash, q->data, q->len);
+	sha256_end(&hash, digest);
+	enum mvp_outcome outcome = judge(q->data, q->len, &o);
+	enum mvp_action action = o.action <= MVP_ACTION_ROTATE_KEY ? (enum mvp_action)o.action : 0;
+	bool refused = outcome != MVP_OUTCOME_DONE;
+	/* A refusal that somebody keeps asking for is on its way already. */
+	bool known = refused && receipt_find(digest, outcome);
+	q->accepted = !refused && receipt_has_room(RECEIPT_ORDER);
+	q->wipes = false;
+	rest(q);
+	if (source == ORDERS_BOARD) {
+		board.waits = true;
+		memcpy(board.digest, digest, sizeof(digest));
+	}
+	if (known || !receipt_has_room(refused ? RECEIPT_REFUSAL : RECEIPT_ORDER)) {
+		say(source, "order refused");
+		return;
+	}
+	if (q->accepted) {
+		s->order_counter = o.counter;
+		q->wipes = carry_out(s, &o, digest);
+	}
+	if (!q->wipes)
+		receipt_add(MVP_CAUSE_ORDER, digest, action, outcome);
+	q->ticket = state_commit();
+	q->retry_at = 0;
+	set_progress(q, COMMITTING);
+	console_log(q->accepted ? "order %u taken" : "order refused (%u)", q->accepted ? (unsigned)action : (unsigned)outcome);
+}
+
+/* Nothing is answered, nor done, before it is durable; but nothing is gained by sparing the keys for a journal that cannot be written. */
+static void finish_order(unsigned source)
+{
+	struct question *q = &questions[source];
+	enum state_done done = state_settled(q->ticket);
+	if (done == STATE_PENDING)
+		return;
+	if (q->wipes)
+		wipe_run(q->ticket);
+	q->wipes = false;
+	lease_changed();
+	if (done == STATE_DONE) {
+		say(source, q->accepted ? "order accepted" : "order refused");
+		return;
+	}
+	q->ticket = state_commit();
+	q->retry_at = arch_counter() + arch_ms(RETRY_MS);
+	timer_at(q->retry_at);
+}
+
+static void give_receipt(unsigned source)
+{
+	struct question *q = &questions[source];
+	const struct mvp_state_receipt *r = receipt_oldest();
+	uint8_t message[MVP_RECEIPT_MAX];
+	size_t len = r ? receipt_emit(r, message) : 0;
+	rest(q);
+	if (!len)
+		say(source, "receipt none");
+	else
+		say_message(source, text_format(q->answer, ORDERS_ANSWER_MAX, "receipt %lu ", (unsigned long)r->sequence), message, len);
+}
+
+static void give_attestation(unsigned source)
+{
+	struct question *q = &questions[source];
+	uint8_t message[MVP_ATTEST_MAX];
+	size_t len = attest_emit(q->data, q->len, handset_work_state(), message);
+	rest(q);
+	if (!len)
+		say(source, "attest none");
+	else
+		say_message(source, text_format(q->answer, ORDERS_ANSWER_MAX, "attest "), message, len);
+}
+
+/* Whether a question takes a public key's work, and so has to wait for a share of CPU time. */
+static bool computes(const struct question *q)
+{
+	bool provisioned = identity_get() == IDENTITY_SOUND;
+	return provisioned && (q->kind == ASK_ORDER || q->kind == ASK_ATTEST || (q->kind == ASK_RECEIPT && receipt_oldest()));
+}
+
+/* An order that comes in the middle of a wipe waits for its end: it may be a second one. */
+static bool may_go(const struct question *q)
+{
+	uint32_t wipe_now = state_get()->wipe;
+	bool wiping = wipe_now == MVP_WIPE_KEYS || wipe_now == MVP_WIPE_DATA;
+	return arch_counter() >= q->not_before && !(q->kind == ASK_ORDER && wiping);
+}
+
+static void take(unsigned source)
+{
+	struct question *q = &questions[source];
+	char line[16 + MVP_SERIAL_MAX];
+	bool provisioned = identity_get() == IDENTITY_SOUND;
+	switch (q->kind) {
+	case ASK_SERIAL:
+		text_format(line, sizeof(line), "serial %s", provisioned ? identity_serial() : "none");
+		say(source, line);
+		return;
+	case ASK_ORDER:
+		if (provisioned)
+			take_order(source);
+		else
+			say(source, "order refused");
+		return;
+	case ASK_RECEIPT:
+		give_receipt(source);
+		return;
+	case ASK_DROP:
+		if (receipt_drop(q->number))
+			state_commit();
+		say(source, "ok");
+		return;
+	case ASK_ATTEST:
+		give_attestation(source);
+		return;
+	case ASK_CONTACT:
+		say(source, "ok");
+		return;
+	}
+}
+
+/* Whoever brought the order by the board gets its receipt on the console, once. */
+static bool board_receipt_is_there(void)
+{
+	return board.waits && identity_get() == IDENTITY_SOUND && receipt_find(board.digest, 0);
+}
+
+static void show_board_receipt(void)
+{
+	uint8_t message[MVP_RECEIPT_MAX];
+	char line[ORDERS_ANSWER_MAX];
+	const struct mvp_state_receipt *r = receipt_find(board.digest, 0);
+	size_t len = receipt_emit(r, message), at;
+	board.waits = false;
+	at = text_format(line, sizeof(line), "receipt %lu ", (unsigned long)r->sequence);
+	line[at + base64_encode(message, len, line + at, sizeof(line) - 1 - at)] = 0;
+	console_line(line);
+}
+
+void orders_poll(bool work)
+{
+	for (unsigned i = 0; i < ORDERS_SOURCES; i++) {
+		unsigned source = (turn + i) % ORDERS_SOURCES;
+		struct question *q = &questions[source];
+		if (progress(q) == COMMITTING && arch_counter() >= q->retry_at)
+			finish_order(source);
+		if (progress(q) != ASKED)
+			continue;
+		if (!may_go(q)) {
+			if (q->not_before > arch_counter())
+				timer_at(q->not_before);
+			continue;
+		}
+		if (computes(q) && !work)
+			continue;
+		if (computes(q)) {
+			work = false; /* it is used up */
+			turn = (source + 1) % ORDERS_SOURCES;
+		}
+		take(source);
+	}
+	if (work && board_receipt_is_there())
+		show_board_receipt();
+}
+
+bool orders_has_work(void)
+{
+	for (unsigned i = 0; i < ORDERS_SOURCES; i++) {
+		const struct question *q = &questions[i];
+		if (progress(q) == ASKED && may_go(q) && computes(q))
+			return true;
+	}
+	return board_receipt_is_there();
+}
+
+void orders_start(void)
+{
+	struct question *q = &questions[ORDERS_BOARD];
+	struct fw_cfg_file file;
+	if (!fw_cfg_find(ORDER_FILE, &file))
+		return;
+	if (file.size > sizeof(q->data) || !fw_cfg_read(&file, q->data, file.size)) {
+		console_log("the board's order cannot be read");
+		return;
+	}
+	q->kind = ASK_ORDER;
+	q->len = file.size;
+	set_progress(q, ASKED);
+}
