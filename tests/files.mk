@@ -66,11 +66,11 @@ fuzz-build: $(FUZZ_BIN)
 fuzz-run: fuzz-build
 	@O=$(O) scripts/fuzz $(FUZZ_SECONDS) '$(T)' $(FUZZ_BIN)
 
-# The whole product with foreign tools and QEMU.
-e2e: all demo-manifest $(E2E_BIN) $(O)/deps/run $(O)/deps/test
-	@O=$(abspath $(O)) python3 tests/e2e/run.py $(T)
-
 include tests/bench.mk
+
+# The whole product with foreign tools and QEMU.
+e2e: all demo-manifest $(E2E_BIN) $(BENCH_BIN) $(O)/deps/run $(O)/deps/test
+	@O=$(abspath $(O)) python3 tests/e2e/run.py $(T)
 
 SOAK_SECONDS ?= 1800
 # What the hostile personas count before they have had enough.

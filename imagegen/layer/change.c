@@ -206,7 +206,7 @@ static int parse_value(const struct layer_xattr *x, uint8_t **ret, size_t *ret_l
 		}
 		len = CAPABILITY_LEN;
 	} else {
-		memcpy(v, text, len);
+		memcpy(v, text, len + 1); /* with its NUL, which does not count */
 	}
 	*ret = TAKE(v);
 	*ret_len = len;
