@@ -63,8 +63,9 @@ def main(argv):
         rows = bench.attempt(module.__name__, lambda m=module: m.measure(bench))
         if not rows:
             continue
-        print(table.text(module.TITLE, rows, COLUMNS, module.NOTES), flush=True)
-        pages.append(table.markdown(module.TITLE, rows, COLUMNS, module.NOTES))
+        columns = getattr(module, "COLUMNS", COLUMNS)
+        print(table.text(module.TITLE, rows, columns, module.NOTES), flush=True)
+        pages.append(table.markdown(module.TITLE, rows, columns, module.NOTES))
         for row in rows:
             for goal, met in row.verdicts():
                 if met is None:
