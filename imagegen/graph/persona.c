@@ -87,7 +87,8 @@ static int load_kernel(struct work *w)
 {
 	struct guest_fdt fdt = { 0 };
 	if (of_android(&w->p->boot.kernel)) {
-		w->kernel = (struct blob){ TAKE(w->android.kernel), w->android.kernel_len };
+		w->kernel.data = TAKE(w->android.kernel);
+		w->kernel.len = w->android.kernel_len;
 		w->kernel_path = mem_strdup(persona_layer(w->p, LAYER_ANDROID)->android[ANDROID_BOOT].s);
 	} else if (read_part(w, &w->p->boot.kernel, &w->kernel, &w->kernel_path)) {
 		return -1;
@@ -122,7 +123,8 @@ static int load_initrd(struct work *w)
 	if (!strcmp(initrd->s, "generate"))
 		return generate_initrd(w);
 	if (of_android(initrd)) {
-		w->initrd = (struct blob){ TAKE(w->android.ramdisk), w->android.ramdisk_len };
+		w->initrd.data = TAKE(w->android.ramdisk);
+		w->initrd.len = w->android.ramdisk_len;
 		return 0;
 	}
 	return read_part(w, initrd, &w->initrd, NULL);
