@@ -78,10 +78,29 @@ static void key_file(const struct context *c, const char *what, const struct mst
 		want_file(c, what, s->s, &s->loc, false);
 }
 
+/* One way to the private key, or only the public one. */
+static void signing_key(const struct context *c, const char *what, const char *name, const struct mkey *k)
+{
+	if (!k->on)
+		return;
+	key_file(c, what, &k->file);
+	key_file(c, what, &k->public_key);
+	if (k->file.s && k->helper.s)
+		diag_fail(c->d, MVP0213, &k->helper.loc, "'%s' has both 'file' and 'helper'; which of them signs would be a guess", name);
+	else if (k->helper.s && !k->public_key.s)
+		diag_fail(c->d, MVP0213, &k->helper.loc, "the helper of '%s' needs 'public', the file with the public key", name);
+	else if (!k->file.s && !k->public_key.s)
+		diag_fail(c->d, MVP0213, &k->loc, "'%s' names no key: give 'file', 'helper' and 'public', or 'public' alone", name);
+	else if (k->file.s && k->public_key.s)
+		diag_fail(c->d, MVP0213, &k->public_key.loc, "'%s' has a private key in 'file'; 'public' says nothing then", name);
+	else if (k->passphrase.s && !k->file.s)
+		diag_fail(c->d, MVP0213, &k->passphrase.loc, "'%s' has a passphrase, but no 'file' that it opens", name);
+}
+
 static void check_signing_keys(const struct context *c)
 {
-	key_file(c, "OEM key", &c->m->keys.oem);
-	key_file(c, "enterprise key", &c->m->keys.enterprise);
+	signing_key(c, "OEM key", "oem", &c->m->keys.oem);
+	signing_key(c, "enterprise key", "enterprise", &c->m->keys.enterprise);
 	key_file(c, "order key", &c->m->keys.orders);
 	key_file(c, "escrow certificate", &c->m->keys.escrow);
 }

@@ -18,12 +18,14 @@
 
 #define M(member) .at = offsetof(struct manifest, member)
 #define P(member) .at = offsetof(struct persona, member)
+#define K(member) .at = offsetof(struct mkey, member)
 
 static const char *const persona_names[PERSONA_MAX + 1] = { "personal", "work", NULL };
 static const char *const console_choices[] = { "mux", "prefixed", NULL };
 static const char *const build_choices[] = { "release", "measure", NULL };
 static const char *const network_choices[] = { "nat", "none", NULL };
 static const char *const holes_choices[] = { "fill", "keep", NULL };
+static const char *const verity_choices[] = { "on", "off", NULL };
 static const char *const redaction_choices[] = { "full", "title", "count", "none", NULL };
 static const char *const clipboard_choices[] = { "none", "personal-to-work", "work-to-personal", "both", NULL };
 
@@ -32,12 +34,19 @@ static void read_initrd(struct reader *r, const struct key *k, const struct ynod
 static void read_persona(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_switch_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_console_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
+static void read_signing_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 
-#define SIGNING_LATER "signing and verified boot are not built in"
+static const struct key signing_key_keys_v[] = {
+	{ "file", KEY_TEXT, K(file) },
+	{ "passphrase", KEY_TEXT, K(passphrase) },
+	{ "helper", KEY_TEXT, K(helper) },
+	{ "public", KEY_PATH, K(public_key) },
+};
+static const struct keys signing_key_keys = KEYS(signing_key_keys_v);
 
 static const struct key keys_keys_v[] = {
-	{ "oem", KEY_PATH, M(keys.oem), .later = SIGNING_LATER },
-	{ "enterprise", KEY_PATH, M(keys.enterprise), .later = SIGNING_LATER },
+	{ "oem", KEY_CUSTOM, M(keys.oem), .read = read_signing_key, .map = &signing_key_keys },
+	{ "enterprise", KEY_CUSTOM, M(keys.enterprise), .read = read_signing_key, .map = &signing_key_keys },
 	{ "orders", KEY_PATH, M(keys.orders), .later = "orders are not built in" },
 	{ "escrow", KEY_PATH, M(keys.escrow), .later = "no recovery key is made" },
 	{ "master", KEY_PATH, .required = true, M(keys.master) },
@@ -50,6 +59,7 @@ static const struct key hypervisor_keys_v[] = {
 	{ "console-key", KEY_CUSTOM, M(hypervisor.console_key), .read = read_console_key },
 	{ "console", KEY_CHOICE, M(hypervisor.console), .choices = console_choices, .def_text = "mux" },
 	{ "build", KEY_CHOICE, M(hypervisor.build), .choices = build_choices, .def_text = "release" },
+	{ "security-version", KEY_COUNT, M(hypervisor.security_version), .max = INT64_MAX },
 };
 static const struct keys hypervisor_keys = KEYS(hypervisor_keys_v);
 
@@ -63,6 +73,8 @@ static const struct keys boot_keys = KEYS(boot_keys_v);
 static const struct key system_keys_v[] = {
 	{ "layers", KEY_CUSTOM, .required = true, .read = layers_read, .map = &layer_keys },
 	{ "size", KEY_SIZE, P(system.size), .auto_ok = true, .min = 8 * MIB, .max = 1024 * GIB, .unit = 4096 },
+	{ "verity", KEY_CHOICE, P(system.verity), .choices = verity_choices },
+	{ "fec-roots", KEY_COUNT, P(system.fec_roots), .max = 24 },
 };
 static const struct keys system_keys = KEYS(system_keys_v);
 
@@ -88,7 +100,7 @@ static const struct keys encryption_keys = KEYS(encryption_keys_v);
 #define PERSONA_KEYS(color_) \
 	{ "memory", KEY_SIZE, .required = true, P(memory), .min = 16 * MIB, .max = 64 * GIB, .unit = 2 * MIB }, \
 		{ "cpus", KEY_COUNT, .required = true, P(cpus), .min = 1, .max = MVP_MAX_VCPUS }, \
-		{ "security-version", KEY_COUNT, P(security_version), .max = UINT64_MAX, .later = SIGNING_LATER }, \
+		{ "security-version", KEY_COUNT, P(security_version), .max = INT64_MAX }, \
 		{ "boot", KEY_MAP, .required = true, .map = &boot_keys }, \
 		{ "system", KEY_MAP, .map = &system_keys, .loc_at = offsetof(struct persona, system.loc), \
 		  .on_at = offsetof(struct persona, has_system) }, \
@@ -262,6 +274,24 @@ static void read_console_key(struct reader *r, const struct key *k, const struct
 	diag_hint(r->d, "write ctrl- and one of a-z ] \\ ^ _ except h, i, j and m (Backspace, Tab, Enter)");
 }
 
+/* One text is a file or a URI; more than that is a mapping. */
+static void read_signing_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
+{
+	struct mkey *key = (struct mkey *)(void *)((char *)obj + k->at);
+	size_t errors = diag_errors(r->d);
+	if (n->kind != YNODE_MAP) {
+		const char *t = plain_text(r, n, "a file, a pkcs11: URI or a mapping");
+		if (t)
+			set(&key->file, t, n->loc, true);
+	} else {
+		size_t mark = schema_enter(r, k->name);
+		schema_read(r, k->map, n, key);
+		schema_leave(r, mark);
+	}
+	key->loc = n->loc;
+	key->on = diag_errors(r->d) == errors;
+}
+
 /* What the tables cannot give: the defaults of keys with a reader of their own. */
 static void persona_defaults(struct persona *p)
 {
@@ -347,6 +377,7 @@ int manifest_load(const char *path, struct manifest **ret_m, struct diag *d)
 static void persona_fini(struct persona *p)
 {
 	layers_free(p->system.layers, p->system.layers_count);
+	free(p->system.verity.s);
 	free(p->boot.kernel.s);
 	free(p->boot.initrd.s);
 	free(p->boot.cmdline.s);
@@ -363,8 +394,14 @@ void manifest_free(struct manifest *m)
 				 &m->version,
 				 &m->board,
 				 &m->carrier,
-				 &m->keys.oem,
-				 &m->keys.enterprise,
+				 &m->keys.oem.file,
+				 &m->keys.oem.passphrase,
+				 &m->keys.oem.helper,
+				 &m->keys.oem.public_key,
+				 &m->keys.enterprise.file,
+				 &m->keys.enterprise.passphrase,
+				 &m->keys.enterprise.helper,
+				 &m->keys.enterprise.public_key,
 				 &m->keys.orders,
 				 &m->keys.escrow,
 				 &m->keys.master,
@@ -386,6 +423,13 @@ void manifest_free(struct manifest *m)
 	free(m->path);
 	free(m->dir);
 	free(m);
+}
+
+bool persona_verity(const struct persona *p)
+{
+	if (!p->has_system || p->system.verity.s)
+		return p->has_system && !strcmp(p->system.verity.s, "on");
+	return p->boot.initrd.s && !strcmp(p->boot.initrd.s, "generate") && !strstr(p->boot.cmdline.s, "mvp.system=rw");
 }
 
 bool persona_has_network(const struct persona *p)

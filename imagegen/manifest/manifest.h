@@ -25,6 +25,15 @@ struct mstrs {
 	struct loc loc;
 };
 
+/* A key that signs: a file or pkcs11: URI, a program that reaches it, or its public key alone when signatures are made elsewhere. */
+struct mkey {
+	struct mstr file;       /* relative to the manifest's folder, or a pkcs11: URI */
+	struct mstr passphrase; /* file:PATH, env:NAME or fd:N */
+	struct mstr helper, public_key;
+	struct loc loc;
+	bool on;
+};
+
 enum layer_kind {
 	/* Files, merged into the persona's tree. */
 	LAYER_TAR,
@@ -110,6 +119,8 @@ struct persona {
 		struct layer *layers;
 		size_t layers_count;
 		struct mnum size; /* bytes; 0: auto, content plus headroom */
+		struct mstr verity; /* "on", "off", or NULL: as persona_verity() decides */
+		struct mnum fec_roots; /* Reed-Solomon roots of its parity, 0: none */
 		struct loc loc;
 	} system;
 	bool has_system; /* a bare-metal kernel may come without a disk */
@@ -137,7 +148,8 @@ struct manifest {
 	struct mstr name, version, board, carrier;
 	struct mstrs oem;
 	struct {
-		struct mstr oem, enterprise, orders, escrow, master; /* paths relative to dir */
+		struct mkey oem, enterprise;         /* sign the handset and its personal side, and its work side */
+		struct mstr orders, escrow, master; /* paths relative to dir */
 	} keys;
 	struct {
 		struct mnum foreground_share; /* percent, 1..99 */
@@ -145,6 +157,7 @@ struct manifest {
 		struct mstr console_key;      /* of the console: "ctrl-]" and the like; value_console_key() tells the byte */
 		struct mstr console;          /* "mux" or "prefixed" */
 		struct mstr build;            /* "release" or "measure" */
+		struct mnum security_version; /* rollback index of the handset's own vbmeta */
 	} hypervisor;
 	struct persona personas[PERSONA_MAX];
 	struct {
@@ -175,6 +188,8 @@ MUST_USE int manifest_parse(const char *path, const uint8_t *data, size_t len, b
 void manifest_free(struct manifest *m);
 DEFINE_FREEP(struct manifest, manifest_free)
 
+/* Has its system partition a hash tree? If nothing is said: where the first process is ours, which sees to it that it holds. */
+bool persona_verity(const struct persona *p);
 bool persona_has_network(const struct persona *p);
 /* The first layer of that kind; NULL if there is none. */
 const struct layer *persona_layer(const struct persona *p, enum layer_kind kind);
