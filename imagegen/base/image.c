@@ -372,3 +372,28 @@ struct image *image_slice(struct image *img, uint64_t at, uint64_t len)
 	*s = (struct slice_ctx){ .img = image_ref(img), .at = at, .len = len };
 	return image_new(&slice_ops, s, len);
 }
+
+/* Without holes. */
+
+static int solid_read(void *ctx, uint64_t at, void *buf, size_t len, struct diag *d)
+{
+	return image_read(ctx, at, buf, len, d);
+}
+
+static struct extent solid_extent(void *ctx, uint64_t at)
+{
+	(void)at;
+	return (struct extent){ .len = image_len(ctx), .data = true };
+}
+
+static void solid_free(void *ctx)
+{
+	image_free(ctx);
+}
+
+static const struct image_ops solid_ops = { .read = solid_read, .extent = solid_extent, .free = solid_free };
+
+struct image *image_solid(struct image *img)
+{
+	return image_new(&solid_ops, image_ref(img), img->len);
+}

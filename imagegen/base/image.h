@@ -45,6 +45,9 @@ struct image_piece {
 };
 struct image *image_compose(uint64_t len, const struct image_piece *pieces, size_t pieces_count);
 
+/* img without holes: its zeros are data, to be written wherever it goes. Takes a reference of img itself. */
+struct image *image_solid(struct image *img);
+
 /* Bytes [at, at + len) of img, which must lie inside it. Takes a reference of img itself. */
 struct image *image_slice(struct image *img, uint64_t at, uint64_t len);
 

@@ -16,6 +16,7 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/secret.h"
+#include "imagegen/base/text.h"
 #include "imagegen/base/tmpfile.h"
 #include "imagegen/bootimg/bootimg.h"
 #include "imagegen/cache/digest.h"
@@ -27,14 +28,15 @@
 #include "imagegen/graph/recall.h"
 #include "imagegen/graph/record.h"
 #include "imagegen/graph/secrets.h"
+#include "imagegen/graph/trust.h"
 #include "imagegen/hyp/board.h"
 #include "imagegen/hyp/sources.h"
 #include "mvp/identity.h"
 
-/* Parts are made by tasks; the device's own partitions follow them, empty. */
 /* Of the cache's bound a single partition may take no more than this part. */
 enum { KEPT_SHARE = 8 };
-enum { PARTS = 1 + PERSONA_MAX, OWN_PARTS = 2, ALL_PARTS = PARTS + OWN_PARTS };
+/* Parts are made by tasks; the vbmeta that vouches for them and the device's own partitions, which are empty, follow. */
+enum { PARTS = 1 + PERSONA_MAX, VBMETA = PARTS, OWN, OWN_PARTS = 2, ALL_PARTS = OWN + OWN_PARTS };
 
 /* One artifact made by a thread of its own, with diagnostics of its own. */
 struct task {
@@ -67,10 +69,11 @@ struct build {
 	bool made_out_dir;
 	struct tmpdir *tmp;
 	uint8_t master[32];
+	struct trust trust;
 	struct persona_opts persona_opts;
 	struct task tasks[PARTS];
 	struct hyp_result hyp;
-	struct image *boot;
+	struct image *boot, *vbmeta;
 	struct image *own[OWN_PARTS];
 };
 
@@ -87,6 +90,8 @@ static void build_fini(struct build *b)
 	hyp_result_fini(&b->hyp);
 	stamps_fini(&b->inputs);
 	image_free(b->boot);
+	image_free(b->vbmeta);
+	trust_fini(&b->trust);
 	for (size_t i = 0; i < OWN_PARTS; i++)
 		image_free(b->own[i]);
 	secret_wipe(b->master, sizeof(b->master));
@@ -128,7 +133,7 @@ static int open_out_dir(struct build *b)
 static int run_hyp(struct task *t)
 {
 	struct build *b = t->b;
-	return hyp_build(b->board, b->m, &b->layout, b->cache, tmpdir_path(b->tmp), b->jobs, &b->hyp, t->d);
+	return hyp_build(b->board, b->m, &b->layout, &b->trust.hyp, b->cache, tmpdir_path(b->tmp), b->jobs, &b->hyp, t->d);
 }
 
 static int run_persona(struct task *t)
@@ -226,6 +231,27 @@ static int make_boot(struct build *b)
 	return bootimg_compose(&parts, &b->boot, b->d);
 }
 
+/* What the bootloader verifies: the hash of the hypervisor, which knows the keys of the personas. These are named as properties, for
+ * people. Chain descriptors would make every bootloader look for vbmeta images in the personas' partitions, where it cannot read them: the
+ * work side's is encrypted, and would be seen by all outside it. */
+static int make_vbmeta(struct build *b, const uint8_t digest[32])
+{
+	struct avb a CLEANUP(avb_fini) = AVB_INIT;
+	struct avb_digest h = { .salt_len = 32 };
+	derive(b->master, digest, "mvp handset boot salt", h.salt, h.salt_len);
+	if (avb_hash_image(b->boot, &h, b->d))
+		return -1;
+	avb_add_hash(&a, "boot", image_len(b->boot), &h);
+	for (size_t i = 0; i < PERSONA_MAX; i++) {
+		char *key CLEANUP_FREE = mem_printf("mvp.%s.key", b->m->personas[i].name);
+		char hex[65];
+		text_hex(b->trust.hyp.persona[i].avb_key_digest, 32, hex);
+		if (b->trust.hyp.persona[i].verified)
+			avb_add_property(&a, key, hex, 64);
+	}
+	return trust_vbmeta(&a, b->trust.oem, "vbmeta", b->m->hypervisor.security_version.v, &b->vbmeta, b->d);
+}
+
 /* What a device is given when it is provisioned, and what it remembers (mvp/identity.h, mvp/state.h): a place, and nothing in it yet. */
 static void make_own(struct build *b, struct bundle_content contents[OWN_PARTS])
 {
@@ -251,8 +277,11 @@ static void list_contents(struct build *b, struct bundle_content contents[ALL_PA
 		c->encrypted = p && p->encryption.on;
 		/* keep: the container's holes say which sectors are free, and the user preferred that to writing them. */
 		c->fill = c->encrypted && !(p->encryption.holes.s && !strcmp(p->encryption.holes.s, "keep"));
+		/* Zeros that a hash tree covers must be zeros, whatever the flash held before. */
+		c->fill |= p && !c->encrypted && persona_verity(p);
 	}
-	make_own(b, contents + PARTS);
+	contents[VBMETA] = (struct bundle_content){ .name = "vbmeta", .img = b->vbmeta };
+	make_own(b, contents + OWN);
 }
 
 static int by_path(const void *a, const void *b)
@@ -330,10 +359,10 @@ static int pack(struct build *b, struct build_result *r)
 	struct recall_job keep CLEANUP(
 		recall_job_fini) = { .cache = b->cache, .bundle = { .out_dir = b->opts->out_dir }, .max_len = b->bound / KEPT_SHARE };
 	const struct bundle_job more = { .bundle = &keep.bundle, .packer = &recall_packer };
-	if (make_boot(b))
+	build_digest(b, o.digest);
+	if (make_boot(b) || make_vbmeta(b, o.digest))
 		return -1;
 	list_contents(b, contents);
-	build_digest(b, o.digest);
 	for (size_t i = 1; i < PARTS; i++)
 		if (!b->tasks[i].recalled)
 			recall_add(&keep, b->tasks[i].persona->name, b->tasks[i].sealed, &b->tasks[i].recall, &b->tasks[i].disk);
@@ -362,6 +391,7 @@ static int plan(struct build *b)
 		rc = layout_plan(b->board, b->m, &b->layout, b->d);
 	rc |= pack_plan(b->m, b->board, b->opts, &b->pack, b->d);
 	rc |= secrets_master(b->m, b->master, b->d);
+	rc |= trust_open(b->m, NULL, false, &b->trust, b->d);
 	return rc ? -1 : 0;
 }
 
@@ -385,6 +415,8 @@ static int run_once(const struct manifest *m, const struct build_opts *opts, str
 		.master = b.master,
 		.epoch = opts->epoch,
 		.tmp_dir = tmpdir_path(b.tmp),
+		.jobs = b.jobs,
+		.trust = &b.trust,
 		.board = b.board,
 	};
 	if (run_tasks(&b) || check_inputs(&b) || pack(&b, &r)) {

@@ -45,6 +45,7 @@ struct work {
 	char *cmdline;
 	struct stamps *inputs;
 	uint8_t digest[32];
+	struct verity verity; /* of the system partition, if it has one */
 	struct diag *d;
 };
 
@@ -56,6 +57,7 @@ static void work_fini(struct work *w)
 	blob_fini(&w->initrd);
 	free(w->kernel_path);
 	free(w->cmdline);
+	verity_fini(&w->verity);
 }
 
 static bool of_android(const struct mstr *what)
@@ -104,7 +106,9 @@ static int load_kernel(struct work *w)
 static int generate_initrd(struct work *w)
 {
 	char *init CLEANUP_FREE = mem_printf("%s/guest/init", datadir());
-	struct initrd_opts opts = { .kernel_path = w->kernel_path, .init_file = init, .epoch = w->opts->epoch };
+	struct initrd_opts opts = {
+		.kernel_path = w->kernel_path, .init_file = init, .epoch = w->opts->epoch, .verity = persona_verity(w->p)
+	};
 	if (!w->kernel_path) {
 		(void)diag_fail(w->d, MVP0352, &w->p->boot.initrd.loc,
 				"no initrd can be generated for '%s': its kernel is not one of the layers", w->p->name);
@@ -132,6 +136,15 @@ static int load_initrd(struct work *w)
 
 /* What every Linux is told, then the manifest's own words, which may override it. Other kernels get these words alone: to them the command
  * line is arguments. A kernel that comes with nothing is taken for one of these; a Linux finds its console by the device tree, too. */
+static int check_cmdline(struct work *w)
+{
+	size_t len = strlen(w->cmdline);
+	return len > CMDLINE_MAX ? diag_fail(w->d, MVP0353, &w->p->boot.cmdline.loc,
+					     "the kernel command line of '%s' has %zu characters, a boot image takes %d", w->p->name, len,
+					     CMDLINE_MAX)
+				 : 0;
+}
+
 static int make_cmdline(struct work *w)
 {
 	const struct mstr *own = &w->p->boot.cmdline;
@@ -143,10 +156,7 @@ static int make_cmdline(struct work *w)
 		w->cmdline = mem_printf("console=ttyAMA0%s%s%s%s%s%s", direct ? " root=PARTLABEL=system ro" : "",
 					w->p->userdata.size.v ? " mvp.userdata=1" : "", *android ? " " : "", android,
 					own->s && *own->s ? " " : "", own->s ? own->s : "");
-	if (strlen(w->cmdline) > CMDLINE_MAX)
-		return diag_fail(w->d, MVP0353, &own->loc, "the kernel command line of '%s' has %zu characters, a boot image takes %d",
-				 w->p->name, strlen(w->cmdline), CMDLINE_MAX);
-	return 0;
+	return check_cmdline(w);
 }
 
 static bool has_whole(const struct persona *p)
@@ -154,8 +164,18 @@ static bool has_whole(const struct persona *p)
 	return persona_layer(p, LAYER_ANDROID) || persona_layer(p, LAYER_IMAGE);
 }
 
-static void make_digest(struct work *w)
+/* The root of the hash tree reaches the first process on the command line, which is part of the boot image and so of what is signed. */
+static int add_verity_words(struct work *w)
 {
+	char *words CLEANUP_FREE = verity_words(&w->verity), *old CLEANUP_FREE = w->cmdline;
+	w->cmdline = mem_printf("%s%smvp.verity=%s", old, *old ? " " : "", words);
+	return check_cmdline(w);
+}
+
+/* Everything that decides a bit of the disk: signatures (RSA, PKCS #1 version 1.5) follow from key and content. */
+static int make_digest(struct work *w)
+{
+	uint8_t key[32];
 	struct digest *g CLEANUP(digest_freep) = digest_new("mvp persona disk 1");
 	uint8_t tree[32] = { 0 };
 	if (w->tree)
@@ -171,7 +191,14 @@ static void make_digest(struct work *w)
 	digest_num(g, "epoch", (uint64_t)w->opts->epoch);
 	if (has_whole(w->p))
 		digest_add(g, "images", w->android.digest, sizeof(w->android.digest));
+	if (trust_key_digest(trust_of(w->opts->trust, w->m, w->p), NULL, key, w->d))
+		return -1;
+	digest_add(g, "key", key, sizeof(key));
+	digest_num(g, "rollback index", w->p->security_version.v);
+	digest_num(g, "verity", persona_verity(w->p));
+	digest_num(g, "parity roots", w->p->system.fec_roots.v);
 	digest_get(g, w->digest);
+	return 0;
 }
 
 static void identify(const struct work *w, const char *what, uint8_t ret_uuid[16])
@@ -234,9 +261,8 @@ static int make_system(struct work *w, struct image **ret)
 	return image ? place_image(w, image, ret) : 0;
 }
 
-static int compose(struct work *w, struct image **ret_disk)
+static int build_boot(struct work *w, struct image **ret)
 {
-	struct image *boot CLEANUP(image_freep) = NULL, *system CLEANUP(image_freep) = NULL, *userdata CLEANUP(image_freep) = NULL;
 	struct bootimg_parts bp = {
 		.kernel = w->kernel.data,
 		.kernel_len = w->kernel.len,
@@ -245,16 +271,64 @@ static int compose(struct work *w, struct image **ret_disk)
 		.cmdline = w->cmdline,
 		.os_version = of_android(&w->p->boot.kernel) ? w->android.os_version : 0,
 	};
-	struct gpt_part parts[ANDROID_PARTS + 2];
-	size_t count = 0;
-	uint8_t uuid[16];
-	if (bootimg_compose(&bp, &boot, w->d))
+	if (bootimg_compose(&bp, ret, w->d))
 		return -1;
 	blob_fini(&w->kernel);
 	blob_fini(&w->initrd);
-	add_part(w, parts, &count, "boot", boot, &w->p->boot.kernel.loc);
-	if (make_system(w, &system))
+	return 0;
+}
+
+/* The file system, and what its hash tree adds behind it. */
+static int build_system(struct work *w, struct image **ret)
+{
+	struct image *fs CLEANUP(image_freep) = NULL;
+	struct verity_opts o = {
+		.salt_len = 32,
+		.fec_roots = (uint32_t)w->p->system.fec_roots.v,
+		.jobs = w->opts->jobs,
+		.tmp_dir = w->opts->tmp_dir,
+	};
+	if (make_system(w, &fs))
 		return -1;
+	if (!fs || !persona_verity(w->p)) {
+		*ret = TAKE(fs);
+		return 0;
+	}
+	derive(w->opts->master, w->digest, "mvp system salt", o.salt, o.salt_len);
+	if (verity_build(fs, &o, &w->verity, w->d) || add_verity_words(w))
+		return -1;
+	struct image *all CLEANUP(image_freep) = verity_compose(fs, &w->verity);
+	/* In a container that keeps holes, what the tree covers must not be whatever the flash held. */
+	*ret = w->p->encryption.on ? image_solid(all) : TAKE(all);
+	return 0;
+}
+
+/* Vouches for the boot image, and by its hash tree for the system. */
+static int build_vbmeta(struct work *w, const struct image *boot, struct image **ret)
+{
+	struct avb a CLEANUP(avb_fini) = AVB_INIT;
+	struct avb_digest h = { .salt_len = 32 };
+	char *name CLEANUP_FREE = mem_printf("vbmeta-%s", w->p->name);
+	derive(w->opts->master, w->digest, "mvp boot salt", h.salt, h.salt_len);
+	if (avb_hash_image(boot, &h, w->d))
+		return -1;
+	avb_add_hash(&a, "boot", image_len(boot), &h);
+	if (w->verity.tree)
+		avb_add_hashtree(&a, "system", &w->verity.details);
+	return trust_vbmeta(&a, trust_of(w->opts->trust, w->m, w->p), name, w->p->security_version.v, ret, w->d);
+}
+
+static int compose(struct work *w, struct image **ret_disk)
+{
+	struct image *boot CLEANUP(image_freep) = NULL, *vbmeta CLEANUP(image_freep) = NULL, *system CLEANUP(image_freep) = NULL,
+			   *userdata CLEANUP(image_freep) = NULL;
+	struct gpt_part parts[ANDROID_PARTS + 3];
+	size_t count = 0;
+	uint8_t uuid[16];
+	if (build_system(w, &system) || build_boot(w, &boot) || build_vbmeta(w, boot, &vbmeta))
+		return -1;
+	add_part(w, parts, &count, "boot", boot, &w->p->boot.kernel.loc);
+	add_part(w, parts, &count, "vbmeta", vbmeta, &w->p->loc);
 	if (system)
 		add_part(w, parts, &count, "system", system, &w->p->system.loc);
 	for (size_t i = 0; i < ANDROID_PARTS; i++)
@@ -290,8 +364,7 @@ int persona_build(const struct manifest *m, const struct persona *p, const struc
 	take_inputs(&w);
 	if (load_kernel(&w) || load_initrd(&w) || make_cmdline(&w))
 		return -1;
-	make_digest(&w);
-	if (compose(&w, &pd.disk))
+	if (make_digest(&w) || compose(&w, &pd.disk))
 		return -1;
 	memcpy(pd.digest, w.digest, sizeof(pd.digest));
 	*ret = pd;

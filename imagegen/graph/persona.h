@@ -3,6 +3,7 @@
 #define IMAGEGEN_PERSONA_H
 
 #include "imagegen/cache/stamps.h"
+#include "imagegen/graph/trust.h"
 #include "imagegen/hyp/hyp.h"
 #include "imagegen/hyp/tool.h"
 #include "imagegen/manifest/manifest.h"
@@ -11,6 +12,8 @@ struct persona_opts {
 	const uint8_t *master; /* 32 bytes */
 	int64_t epoch;
 	const char *tmp_dir;
+	unsigned jobs;
+	const struct trust *trust;
 	const struct board *board; /* what devices the device tree has, whose size places a kernel */
 };
 

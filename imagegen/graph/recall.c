@@ -47,6 +47,9 @@ static void find_key(const struct manifest *m, const struct persona *p, const st
 	for (size_t i = 0; i < m->sections_count; i++)
 		if (!is_of_others(m->sections[i].name, p))
 			digest_add(g, m->sections[i].name, m->sections[i].digest, sizeof(m->sections[i].digest));
+	/* A token's key is no file that could be seen to change. */
+	digest_num(g, "signed", opts->trust->hyp.persona[p - m->personas].verified);
+	digest_add(g, "key", opts->trust->hyp.persona[p - m->personas].avb_key_digest, 32);
 	digest_get(g, ret);
 }
 

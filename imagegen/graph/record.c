@@ -54,8 +54,10 @@ void record_key(const struct manifest *m, const struct build_opts *o, uint8_t re
 
 void record_stamp_keys(const struct manifest *m, struct stamps *s)
 {
-	const struct mstr *keys[] = { &m->keys.oem,
-				      &m->keys.enterprise,
+	const struct mstr *keys[] = { &m->keys.oem.file,
+				      &m->keys.oem.public_key,
+				      &m->keys.enterprise.file,
+				      &m->keys.enterprise.public_key,
 				      &m->keys.orders,
 				      &m->keys.escrow,
 				      &m->keys.master,

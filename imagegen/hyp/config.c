@@ -125,9 +125,18 @@ static bool listed(const struct mstrs *names, const char *name)
 	return false;
 }
 
-static void persona_config(struct buf *out, const struct manifest *m, const struct persona *p, const struct layout_region *ram,
-			   const struct guest_fdt *f)
+static void persona_trust(struct buf *out, bool verified, const uint8_t digest[32])
 {
+	(void)buf_printf(out, "\t\t\t.verified = %d,\n\t\t\t.avb_key_digest = {", verified);
+	for (size_t i = 0; i < 32; i++)
+		(void)buf_printf(out, " 0x%02x,", verified ? digest[i] : 0);
+	(void)buf_puts(out, " },\n");
+}
+
+static void persona_config(struct buf *out, const struct manifest *m, const struct persona *p, const struct layout_region *ram,
+			   const struct hyp_trust *trust, const struct guest_fdt *f)
+{
+	size_t index = (size_t)(p - m->personas);
 	/* What is not encrypted hides nothing; what is shows which blocks are used only if the manifest agreed to that. */
 	bool discard = !p->encryption.on || !strcmp(p->encryption.holes.s, "keep");
 	(void)buf_printf(out, "\t\t{\n\t\t\t.name = \"%s\",\n\t\t\t.ram_pa = 0x%" PRIx64 ",\n\t\t\t.ram_size = 0x%" PRIx64 ",\n", p->name,
@@ -138,6 +147,7 @@ static void persona_config(struct buf *out, const struct manifest *m, const stru
 	(void)buf_printf(out, "\t\t\t.discard = %d,\n\t\t\t.network = %d,\n\t\t\t.may_switch = %d,\n\t\t\t.net_rate = %" PRIu64 ",\n",
 			 discard, persona_has_network(p), listed(&m->policy.switch_request, p->name), p->network_limit.v / 8);
 	(void)buf_printf(out, "\t\t\t.managed = %d,\n", p == &m->personas[PERSONA_WORK]);
+	persona_trust(out, trust->persona[index].verified, trust->persona[index].avb_key_digest);
 	(void)buf_printf(out, "\t\t\t.dtb = %s_dtb,\n\t\t\t.dtb_len = sizeof(%s_dtb),\n", p->name, p->name);
 	(void)buf_printf(out, "\t\t\t.dtb_bootargs_at = %u,\n\t\t\t.dtb_bootargs_len = %u,\n", f->bootargs_at, f->bootargs_len);
 	(void)buf_printf(out, "\t\t\t.dtb_initrd_start_at = %u,\n\t\t\t.dtb_initrd_end_at = %u,\n", f->initrd_start_at, f->initrd_end_at);
@@ -186,7 +196,8 @@ static void storage(struct buf *out, const struct board *b)
 			 b->storage.ecam.v, b->storage.window.v, b->storage.window_size.v, b->storage.intid.v);
 }
 
-int config_vault(const struct board *b, const struct manifest *m, const struct layout *l, struct buf *ret, struct diag *d)
+int config_vault(const struct board *b, const struct manifest *m, const struct layout *l, const struct hyp_trust *trust, struct buf *ret,
+		 struct diag *d)
 {
 	const struct layout_region *vault = region(l, "vault");
 	struct guest_fdt trees[PERSONA_MAX] = { 0 };
@@ -218,7 +229,7 @@ int config_vault(const struct board *b, const struct manifest *m, const struct l
 	c_string(ret, m->version.s);
 	(void)buf_puts(ret, ",\n\t.persona = {\n");
 	for (size_t i = 0; i < PERSONA_MAX && !rc; i++)
-		persona_config(ret, m, &m->personas[i], region(l, m->personas[i].name), &trees[i]);
+		persona_config(ret, m, &m->personas[i], region(l, m->personas[i].name), trust, &trees[i]);
 	(void)buf_puts(ret, "\t},\n};\n");
 	for (size_t i = 0; i < PERSONA_MAX; i++)
 		guest_fdt_fini(&trees[i]);

@@ -460,8 +460,8 @@ static int compile_all(struct compile *c, const struct layout *l, const char *de
 	return build_vault(c, 0, core_first, l, d) || build_core(c, core_first, l, ret, d) ? -1 : 0;
 }
 
-int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, struct cache *cache, const char *tmp_dir,
-	      unsigned jobs, struct hyp_result *ret, struct diag *d)
+int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const struct hyp_trust *trust, struct cache *cache,
+	      const char *tmp_dir, unsigned jobs, struct hyp_result *ret, struct diag *d)
 {
 	struct compile c CLEANUP(compile_fini) = { .tmp = tmp_dir, .cache = cache, .jobs_at_once = jobs ? jobs : 1 };
 	struct hyp_result result CLEANUP(hyp_result_fini) = { 0 };
@@ -469,7 +469,7 @@ int hyp_build(const struct board *b, const struct manifest *m, const struct layo
 	const char *define = m->hypervisor.build.s && !strcmp(m->hypervisor.build.s, "measure") ? "-DMVP_MEASURE" : NULL;
 	for (size_t i = 0; i < ARRAY_LEN(c.configs); i++)
 		c.configs[i] = BUF_INIT;
-	if (prepare(&c, d) || config_vault(b, m, l, &c.configs[0], d) || config_core(b, m, l, &c.configs[1], d))
+	if (prepare(&c, d) || config_vault(b, m, l, trust, &c.configs[0], d) || config_core(b, m, l, &c.configs[1], d))
 		return -1;
 	bool has_key = whole_key(&c, l, define, key);
 	if (!has_key || !find_cached(&c, key, &result)) {

@@ -32,6 +32,14 @@ struct layout {
 };
 MUST_USE int layout_plan(const struct board *b, const struct manifest *m, struct layout *ret_layout, struct diag *d);
 
+/* Whose signature the vault wants to see before it starts a persona. */
+struct hyp_trust {
+	struct {
+		bool verified;
+		uint8_t avb_key_digest[32]; /* SHA-256 of the key blob */
+	} persona[PERSONA_MAX];
+};
+
 struct hyp_result {
 	uint8_t *image; /* flat, starts with an arm64 Linux Image header; malloc'd */
 	size_t image_len;
@@ -39,8 +47,8 @@ struct hyp_result {
 	char *library;                               /* path of the library that the vault was linked with; malloc'd */
 };
 /* Compiles core and vault in tmp_dir with jobs compilers at once; what the cache has of it is not compiled again. */
-MUST_USE int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, struct cache *cache, const char *tmp_dir,
-		       unsigned jobs, struct hyp_result *ret, struct diag *d);
+MUST_USE int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const struct hyp_trust *trust,
+		       struct cache *cache, const char *tmp_dir, unsigned jobs, struct hyp_result *ret, struct diag *d);
 void hyp_result_fini(struct hyp_result *r);
 
 /* Folder with templates/, vmm/ and guest/: $MVP_DATADIR, else share/mvp beside the program, else the source tree the program was built

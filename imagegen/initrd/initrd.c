@@ -15,10 +15,11 @@
 /* What the machine of vmm/include/mvp/machine.h has devices for, and what the persona's disk is made of. */
 static const struct {
 	const char *name;
-	bool optional;
+	bool optional, verity;
 } wanted[] = {
-	{ "virtio_mmio", false }, { "virtio_blk", false },  { "crypto-crc32c", true }, { "ext4", false },      { "virtio_console", true },
-	{ "virtio_net", true },   { "virtio_input", true }, { "evdev", true },         { "virtio-rng", true }, { "dm-verity", true },
+	{ "virtio_mmio", false, false }, { "virtio_blk", false, false },    { "crypto-crc32c", true, false }, { "ext4", false, false },
+	{ "virtio_net", true, false },   { "virtio_console", true, false }, { "virtio_input", true, false },  { "evdev", true, false },
+	{ "virtio-rng", true, false },   { "crypto-sha256", true, true },   { "crypto-sha512", true, true },  { "dm-verity", false, true },
 };
 
 /* RELEASE of /boot/vmlinuz-RELEASE; borrowed from path. */
@@ -36,7 +37,7 @@ static int find_release(const char *path, const char **ret_release, struct diag 
 	return 0;
 }
 
-static int add_modules(const struct tree *t, const char *release, struct cpio *c, struct diag *d)
+static int add_modules(const struct tree *t, const char *release, bool verity, struct cpio *c, struct diag *d)
 {
 	struct modules *m CLEANUP(modules_freep) = NULL;
 	struct buf list CLEANUP(buf_fini) = BUF_INIT;
@@ -49,7 +50,7 @@ static int add_modules(const struct tree *t, const char *release, struct cpio *c
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-		if (modules_want(m, wanted[i].name, wanted[i].optional, d) < 0)
+		if ((verity || !wanted[i].verity) && modules_want(m, wanted[i].name, wanted[i].optional, d) < 0)
 			return -1;
 	const struct module_file *files = modules_order(m, &count);
 	cpio_folder(c, "modules", 0755);
@@ -83,7 +84,7 @@ int initrd_build(const struct tree *t, const struct initrd_opts *opts, uint8_t *
 		cpio_folder(&c, folders[i], 0755);
 	cpio_char_device(&c, "dev/console", 0600, 5, 1); /* the kernel opens it before devtmpfs is there */
 	cpio_file(&c, "init", 0755, init, init_len);
-	if (add_modules(t, release, &c, d) < 0)
+	if (add_modules(t, release, opts->verity, &c, d) < 0)
 		return -1;
 	cpio_end(&c);
 	if (buf_error(&out))

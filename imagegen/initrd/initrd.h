@@ -9,6 +9,7 @@ struct initrd_opts {
 		*kernel_path;  /* in the tree, as tree_read_file resolved it (/boot/vmlinuz-RELEASE); names the release for /lib/modules */
 	const char *init_file; /* host path of the static arm64 /init (vmm/guest) */
 	int64_t epoch;
+	bool verity; /* a hash tree is to be verified: its modules are needed */
 };
 
 /* Wanted modules (virtio_mmio, virtio_blk, ext4, ... ) and their dependencies, found in the tree's /lib/modules/RELEASE or

@@ -169,6 +169,19 @@ static void check_generated_initrd(const struct context *c)
 /* Bootloaders take 1535 characters; what mvpctl adds (console, root) needs less than 512 of them. */
 #define CMDLINE_MAX ((size_t)1023)
 
+static void check_verity(const struct context *c)
+{
+	const struct mstr *verity = &c->p->system.verity;
+	const struct mnum *roots = &c->p->system.fec_roots;
+	if (verity->s && strcmp(verity->s, "on") == 0 && strstr(c->p->boot.cmdline.s, "mvp.system=rw"))
+		diag_fail(c->d, MVP0213, &verity->loc,
+			  "a system with a hash tree cannot be written, as 'mvp.system=rw' in 'cmdline' asks for");
+	if (roots->v == 1)
+		diag_fail(c->d, MVP0208, &roots->loc, "'fec-roots' is 0, for no parity, or from 2 to 24");
+	else if (roots->v && !persona_verity(c->p))
+		diag_fail(c->d, MVP0213, &roots->loc, "parity belongs to a hash tree, but %s has none: write 'verity: on'", c->p->name);
+}
+
 static void check_cmdline(const struct context *c)
 {
 	const struct mstr *s = &c->p->boot.cmdline;
@@ -319,6 +332,7 @@ static const struct check persona_checks[] = {
 	  2,
 	  check_generated_initrd },
 	{ "cmdline", { NEED_TEXT(struct persona, boot.cmdline) }, 1, check_cmdline },
+	{ "verity", { NEED_TEXT(struct persona, boot.cmdline), NEED_TEXT(struct persona, boot.initrd) }, 2, check_verity },
 	{ "layers", { { 0 } }, 0, check_layers },
 	{ "one-system", { { 0 } }, 0, check_one_system },
 	{ "inline-files", { { 0 } }, 0, check_inline_files },

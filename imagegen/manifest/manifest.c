@@ -280,9 +280,9 @@ static void read_signing_key(struct reader *r, const struct key *k, const struct
 	struct mkey *key = (struct mkey *)(void *)((char *)obj + k->at);
 	size_t errors = diag_errors(r->d);
 	if (n->kind != YNODE_MAP) {
-		const char *t = plain_text(r, n, "a file, a pkcs11: URI or a mapping");
+		const char *t = schema_plain_text(r, n, "a file, a pkcs11: URI or a mapping");
 		if (t)
-			set(&key->file, t, n->loc, true);
+			schema_set(&key->file, t, n->loc, true);
 	} else {
 		size_t mark = schema_enter(r, k->name);
 		schema_read(r, k->map, n, key);

@@ -118,8 +118,8 @@ struct persona {
 	struct {
 		struct layer *layers;
 		size_t layers_count;
-		struct mnum size; /* bytes; 0: auto, content plus headroom */
-		struct mstr verity; /* "on", "off", or NULL: as persona_verity() decides */
+		struct mnum size;      /* bytes; 0: auto, content plus headroom */
+		struct mstr verity;    /* "on", "off", or NULL: as persona_verity() decides */
 		struct mnum fec_roots; /* Reed-Solomon roots of its parity, 0: none */
 		struct loc loc;
 	} system;
@@ -148,7 +148,7 @@ struct manifest {
 	struct mstr name, version, board, carrier;
 	struct mstrs oem;
 	struct {
-		struct mkey oem, enterprise;         /* sign the handset and its personal side, and its work side */
+		struct mkey oem, enterprise;        /* sign the handset and its personal side, and its work side */
 		struct mstr orders, escrow, master; /* paths relative to dir */
 	} keys;
 	struct {

@@ -7,9 +7,9 @@ from kit import build, env, gpt
 from kit.cases import cases
 from kit.env import check, check_equal, run
 
-HANDSET_PARTS = ["boot", "personal", "work", "mvp_keys", "mvp_state"]
+HANDSET_PARTS = ["boot", "personal", "work", "vbmeta", "mvp_keys", "mvp_state"]
 OWN_PARTS = ["mvp_keys", "mvp_state"]  # the device's: a package that is flashed again must not take its identity away
-PERSONA_PARTS = ["boot", "system", "userdata"]
+PERSONA_PARTS = ["boot", "vbmeta", "system", "userdata"]
 
 
 def _sgdisk_names(path):

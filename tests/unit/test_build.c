@@ -5,8 +5,13 @@
 
 #include <cmocka.h>
 
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "imagegen/avb/avb.h"
 #include "imagegen/base/bytes.h"
 #include "imagegen/base/diag.h"
+#include "imagegen/base/foreign.h"
 #include "imagegen/base/image.h"
 #include "imagegen/base/io.h"
 #include "imagegen/crypt/luks2.h"
@@ -18,14 +23,15 @@
 /* Incompressible enough to be searched for. */
 #define WORK_WORDS "only the work side says zanzibar"
 
-static const char phone[] = "mvp: 1\nname: test\nversion: '1'\nboard: qemu-virt\nkeys: {master: keys/master}\n"
-			    "personas:\n"
-			    "  personal:\n    memory: 64 MiB\n    cpus: 1\n    boot: {kernel: 'file:Image', initrd: none}\n"
-			    "    system:\n      layers:\n        - files:\n            - {path: /etc/motd, content: personal}\n"
-			    "  work:\n    memory: 64 MiB\n    cpus: 1\n    boot: {kernel: 'file:Image', initrd: none}\n"
-			    "    system:\n      layers:\n        - files:\n            - {path: /etc/motd, content: '" WORK_WORDS "'}\n"
-			    "    userdata: {size: 8 MiB}\n"
-			    "    encryption: {passcode: {file: keys/passcode, iterations: 1000}}\n";
+static const char phone[] =
+	"mvp: 1\nname: test\nversion: '1'\nboard: qemu-virt\nkeys: {master: keys/master, oem: keys/oem, enterprise: keys/enterprise}\n"
+	"personas:\n"
+	"  personal:\n    memory: 64 MiB\n    cpus: 1\n    boot: {kernel: 'file:Image', initrd: none}\n"
+	"    system:\n      layers:\n        - files:\n            - {path: /etc/motd, content: personal}\n"
+	"  work:\n    memory: 64 MiB\n    cpus: 1\n    boot: {kernel: 'file:Image', initrd: none}\n"
+	"    system:\n      layers:\n        - files:\n            - {path: /etc/motd, content: '" WORK_WORDS "'}\n"
+	"    userdata: {size: 8 MiB}\n"
+	"    encryption: {passcode: {file: keys/passcode, iterations: 1000}}\n";
 
 /* An arm64 Image header (Documentation/arm64/booting.rst) and nothing else. */
 static void put_kernel(void)
@@ -50,6 +56,22 @@ static void put_secret(const char *name, const char *text)
 	assert_int_equal(chmod(path, 0600), 0);
 }
 
+/* Two keys, made once; the tests take turns with them. */
+static void put_key(const char *name)
+{
+	static char *pem[2];
+	size_t i = !strcmp(name, "keys/oem");
+	if (!pem[i]) {
+		EVP_PKEY *key CLEANUP(EVP_PKEY_freep) = EVP_RSA_gen(2048);
+		BIO *bio CLEANUP(BIO_free_allp) = BIO_new(BIO_s_mem());
+		char *text;
+		assert_int_equal(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL), 1);
+		long len = BIO_get_mem_data(bio, &text);
+		pem[i] = mem_strndup(text, (size_t)len);
+	}
+	put_secret(name, pem[i]);
+}
+
 /* An input that goes away between the check of the manifest and the build; NULL: none. */
 static const char *vanishing;
 
@@ -62,6 +84,8 @@ static int setup(void **state)
 	put("phone.yaml", phone);
 	put_secret("keys/master", "0123456789abcdef0123456789abcdef\n");
 	put_secret("keys/passcode", "2580\n");
+	put_key("keys/oem");
+	put_key("keys/enterprise");
 	return 0;
 }
 
@@ -142,7 +166,7 @@ static void test_other_content_gets_another_key(void **state)
 
 static void test_outputs_say_what_they_are(void **state)
 {
-	static const char *const names[] = { "boot", "personal", "work", "mvp_keys", "mvp_state" };
+	static const char *const names[] = { "boot", "personal", "work", "vbmeta", "mvp_keys", "mvp_state" };
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	struct build_result r = build_ok("a", 2);
 	struct gpt_entry *entries CLEANUP_FREE = NULL;

@@ -68,11 +68,12 @@ static int build_cached(struct cache *cache, struct hyp_result *ret, bool *ret_c
 {
 	struct board *b CLEANUP(board_freep) = board(d);
 	struct tmpdir *work CLEANUP(tmpdir_freep) = NULL;
+	const struct hyp_trust trust = { 0 };
 	struct layout l;
 	assert_int_equal(tmpdir_new("/tmp", &work), 0);
 	int rc;
 	assert_int_equal(layout_plan(b, manifest(), &l, d), 0);
-	rc = hyp_build(b, manifest(), &l, cache, tmpdir_path(work), 2, ret, d);
+	rc = hyp_build(b, manifest(), &l, &trust, cache, tmpdir_path(work), 2, ret, d);
 	show(d);
 	char *elf CLEANUP_FREE = mem_printf("%s/core.elf", tmpdir_path(work));
 	*ret_compiled = access(elf, F_OK) == 0;
@@ -185,11 +186,12 @@ static void test_configuration_says_what_the_manifest_says(void **state)
 	struct buf vault CLEANUP(buf_fini) = BUF_INIT, core CLEANUP(buf_fini) = BUF_INIT, keep CLEANUP(buf_fini) = BUF_INIT;
 	struct mstr work = { .s = (char *)(uintptr_t) "work" };
 	struct manifest m = *manifest();
+	struct hyp_trust trust = { .persona[PERSONA_WORK] = { .verified = true, .avb_key_digest = { 0xab, 0xcd } } };
 	struct layout l;
 	(void)state;
 	m.policy.switch_request = (struct mstrs){ .v = &work, .count = 1 };
 	assert_int_equal(layout_plan(b, &m, &l, d), 0);
-	assert_int_equal(config_vault(b, &m, &l, &vault, d), 0);
+	assert_int_equal(config_vault(b, &m, &l, &trust, &vault, d), 0);
 	assert_int_equal(config_core(b, &m, &l, &core, d), 0);
 	has(&vault, ".console_key = 29,\n\t.switch_chord = { 125, 15, 0, 0 },\n");
 	has(&vault, ".display = MVP_DISPLAY_RAMFB,\n\t.width = 480,\n\t.height = 960,\n\t.stride = 1920,\n\t.bar_height = 32,\n");
@@ -198,11 +200,13 @@ static void test_configuration_says_what_the_manifest_says(void **state)
 	has(&vault, ".fw_cfg_pa = 0x9020000,\n");
 	has(&vault, ".discard = 1,\n\t\t\t.network = 0,\n\t\t\t.may_switch = 0,\n\t\t\t.net_rate = 0,\n");
 	has(&vault, ".color = 0x00abcd,\n\t\t\t.discard = 0,\n\t\t\t.network = 1,\n\t\t\t.may_switch = 1,\n\t\t\t.net_rate = 12500000,\n");
+	has(&vault, ".net_rate = 0,\n\t\t\t.verified = 0,\n\t\t\t.avb_key_digest = { 0x00, 0x00, ");
+	has(&vault, ".net_rate = 12500000,\n\t\t\t.verified = 1,\n\t\t\t.avb_key_digest = { 0xab, 0xcd, 0x00, ");
 	has(&core, ".screens_pa = 0x41400000,\n\t.screens_size = 0xa00000,\n");
 	has(&core, ".frame_pa = 0x41600000, .frame_size = 0x200000 }");
 	has(&core, ".frame_pa = 0x41a00000, .frame_size = 0x200000 }");
 	m.personas[PERSONA_WORK].encryption.holes.s = (char *)(uintptr_t) "keep";
-	assert_int_equal(config_vault(b, &m, &l, &keep, d), 0);
+	assert_int_equal(config_vault(b, &m, &l, &trust, &keep, d), 0);
 	has(&keep, ".color = 0x00abcd,\n\t\t\t.discard = 1,\n");
 	assert_int_equal(diag_count(d), 0);
 }

@@ -293,9 +293,15 @@ static void compare_choices(const struct key *k, const json_t *node)
 		assert_string_equal(json_string_value(json_array_get(list, i)), k->choices[i]);
 }
 
-/* Of a list, the schema of its items; of alternatives (a layer is one of several), all of them are looked through. */
+/* Of a list, the schema of its items; of alternatives, of which one is a mapping, that one. */
 static const json_t *items_of(const json_t *root, const json_t *node)
 {
+	const json_t *either = json_object_get(node, "oneOf");
+	for (size_t i = 0; i < json_array_size(either); i++) {
+		const json_t *one = resolve(root, json_array_get(either, i));
+		if (json_object_get(one, "properties"))
+			return one;
+	}
 	const json_t *items = json_object_get(node, "items");
 	return items ? resolve(root, items) : node;
 }

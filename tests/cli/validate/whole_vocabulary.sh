@@ -15,7 +15,7 @@ carrier: verizon
 
 keys:
   oem: keys/oem.pem
-  enterprise: keys/enterprise.pem
+  enterprise: {file: "pkcs11:object=enterprise", passphrase: "env:PIN"}
   orders: keys/orders.pub
   escrow: keys/escrow.crt
   master: keys/master.key
@@ -26,6 +26,7 @@ hypervisor:
   console-key: ctrl-]
   console: prefixed
   build: release
+  security-version: 1
 
 personas:
   personal:
@@ -47,6 +48,8 @@ personas:
             - {path: /usr/bin/ping, mode: 0755, uid: 0, gid: 0, xattrs: {security.capability: cap_net_raw+ep, user.old: null}}
         - android: {boot: a.img, init_boot: a.img, vendor_boot: a.img, dtbo: a.img, super: a.img, vendor: "super:vendor"}
       size: auto
+      verity: on
+      fec-roots: 2
     userdata: {size: 64 MiB}
     color: "#2e7d32"
     network: nat

@@ -6,7 +6,7 @@
 
 #include "mvp/machine.h"
 
-#define MVP_CONFIG_REVISION 3 /* of the layout of these structures; core and vault check it at start */
+#define MVP_CONFIG_REVISION 4 /* of the layout of these structures; core and vault check it at start */
 
 #define MVP_MAX_VAULT_MMIO 8
 #define MVP_MAX_VAULT_IRQS 64
