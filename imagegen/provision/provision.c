@@ -171,8 +171,9 @@ static int judge(struct provisioning *p, bool *ret_resume)
 	int rc = ledger_find(p->ledger, p->opts->serial, &there, p->d);
 	if (rc < 0 || device_identity_read(part, &id, &fault, p->d) < 0)
 		return -1;
-	bool known = rc == 0, mine = known && is_ours(p, &there),
-	     same = !fault && device_identity_holds(&id, p->key.data) && strcmp((const char *)id.serial, p->opts->serial) == 0;
+	bool known = rc == 0, mine = known && is_ours(p, &there);
+	bool serial = !fault && strcmp((const char *)id.serial, p->opts->serial) == 0,
+	     same = serial && device_identity_holds(&id, p->key.data);
 	*ret_resume = mine && !there.complete;
 	if (p->opts->again)
 		return 0;
@@ -182,7 +183,7 @@ static int judge(struct provisioning *p, bool *ret_resume)
 	}
 	if (known && !*ret_resume)
 		return diag_fail(p->d, MVP1011, &LOC_FILE(p->opts->ledger), "the ledger has a device '%s' already", p->opts->serial);
-	if (!fault && !(*ret_resume && same))
+	if (!fault && !(*ret_resume && serial)) /* the MAC may be what was not written any more */
 		return diag_fail(p->d, MVP1011, &p->loc, "the image is that of the device '%s'", (const char *)id.serial);
 	if (fault && strcmp(fault, "empty") != 0 && !*ret_resume)
 		return diag_fail(p->d, MVP1011, &p->loc, "the image has an identity that cannot be read: %s", fault);
