@@ -116,12 +116,15 @@ int ledger_open(const char *path, bool create, struct ledger **ret_l, struct dia
 	if (sqlite3_open_v2(path, &l->db, flags, NULL) != SQLITE_OK)
 		return fail(l, d);
 	(void)sqlite3_busy_timeout(l->db, BUSY_MS);
-	if (!create)
-		return check_schema(l, false, d) < 0 ? -1 : (*ret_l = TAKE(l), 0);
-	if (ledger_begin(l, d) < 0 || check_schema(l, true, d) < 0 || ledger_commit(l, d) < 0)
-		return -1;
-	*ret_l = TAKE(l);
-	return 0;
+	/* Looking at a file takes no lock on it; making one must not happen twice. */
+	int rc = create ? ledger_begin(l, d) : 0;
+	if (rc == 0)
+		rc = check_schema(l, create, d);
+	if (rc == 0 && create)
+		rc = ledger_commit(l, d);
+	if (rc == 0)
+		*ret_l = TAKE(l);
+	return rc;
 }
 
 void ledger_free(struct ledger *l)

@@ -1,5 +1,5 @@
-"""The enterprise's office: provisions a device, makes orders by `mvpctl order`, and verifies the receipts that come back, by `mvpctl` and by
-openssl and cbor2."""
+"""The enterprise's office: provisions a device, makes orders by `mvpctl order`, and verifies the receipts that come back, by `mvpctl` and
+by openssl and cbor2."""
 import atexit
 import base64
 import json
@@ -25,8 +25,8 @@ class Office:
         self.ledger = self.path("ledger.db")
         self.key = os.path.join(env.DEMO, "keys", "orders.pem")
         env.copy_sparse(build.built().disk, self.disk)
-        self.mvpctl("provision", self.disk, "--serial", "A1", "--fleet", "sales", "--orders-key", os.path.join(env.DEMO, "keys", "orders.pub"),
-                    "--ledger", self.ledger)
+        self.mvpctl("provision", self.disk, "--serial", "A1", "--fleet", "sales", "--ledger", self.ledger,
+                    "--orders-key", os.path.join(env.DEMO, "keys", "orders.pub"))
         self.device_key = self.path("A1.device-key")
         check_equal(os.stat(self.device_key).st_mode & 0o777, 0o600, "mode of the device key")
         check_equal(os.path.getsize(self.device_key), 32, "length of the device key")
