@@ -18,9 +18,9 @@ from table import OURS, Goal, Row
 TITLE = "Layers to ext4: this builder beside mke2fs"
 COLUMNS = ("fakeroot", "tar", "smaller", OURS)
 NOTES = [
-    "fakeroot: Debian's mke2fs -d of a folder that fakeroot unpacked from the archive; tar: mke2fs 1.47.2 or later -d of the archive itself,"
-    " built from Debian's source with libarchive linked. The same root file system of Debian packages, in memory; the median of 3, the sides"
-    " in turn. CPU is user and system time of all processes: it moves less with what else the machine does.",
+    "fakeroot: Debian's mke2fs -d of a folder that fakeroot unpacked from the archive; tar: mke2fs 1.47.2 or later -d of the archive"
+    " itself, built from Debian's source with libarchive linked. The same root file system of Debian packages, in memory; the median of 3,"
+    " the sides in turn. CPU is user and system time of all processes: it moves less with what else the machine does.",
     "smaller: the time per file, or per GiB of data, of the next smaller number: a ratio of 1 is linear, below 1 what starting up costs.",
     "Images of all sides are clean to e2fsck -fn; ours is the same in every run.",
 ]
@@ -90,7 +90,8 @@ def ours(folder, tar, name="ours.img"):
 
 def by_fakeroot(folder, tar, size):
     work = os.path.join(folder, "unpacked")
-    script = f"mkdir {work} && tar -xpf {tar} -C {work} && {env.program('mke2fs')} -q -t ext4 -b 4096 -d {work} {folder}/fakeroot.img {size}"
+    mke2fs = env.program("mke2fs")
+    script = f"mkdir {work} && tar -xpf {tar} -C {work} && {mke2fs} -q -t ext4 -b 4096 -d {work} {folder}/fakeroot.img {size}"
     try:
         return timed(["fakeroot", "sh", "-c", script])[:2]
     finally:
@@ -177,7 +178,8 @@ def growth(folder, what, unit, sizes, make, limit, memory_goal):
         os.unlink(os.path.join(folder, "grow.img"))
         each = cpu / size * (1e6 if unit == "us" else 1)
         name = f"{what.format(size)}: CPU for each"
-        rows.append(Row(name, unit, {OURS: each} if before is None else {"smaller": before, OURS: each}, () if before is None else (linear(limit),)))
+        values = {OURS: each} if before is None else {"smaller": before, OURS: each}
+        rows.append(Row(name, unit, values, () if before is None else (linear(limit),)))
         rows.append(Row(f"{what.format(size)}: peak memory", "MiB", {OURS: memory}, memory_goal))
         before = each
     return rows

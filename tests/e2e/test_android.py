@@ -1,5 +1,5 @@
-"""A persona made of Android's images: the demo's own kernel, initial RAM disk and system, taken apart into boot, init_boot, vendor_boot and a
-sparse super, come together again and boot."""
+"""A persona made of Android's images: the demo's own kernel, initial RAM disk and system, taken apart into boot, init_boot, vendor_boot
+and a sparse super, come together again and boot."""
 import glob
 import os
 import shutil
@@ -28,8 +28,8 @@ def _persona_parts(disk, persona, folder):
 
 
 def _cpio(root, names):
-    return subprocess.run([env.program("cpio"), "--quiet", "-o", "-H", "newc"], cwd=root, input="\n".join(names).encode(), stdout=subprocess.PIPE,
-                          check=True, timeout=120).stdout
+    return subprocess.run([env.program("cpio"), "--quiet", "-o", "-H", "newc"], cwd=root, input="\n".join(names).encode(),
+                          stdout=subprocess.PIPE, check=True, timeout=120).stdout
 
 
 def _split_ramdisk(ramdisk, folder):
@@ -61,7 +61,7 @@ def _images(folder):
         "vendor_boot": android.vendor_boot_v4([(1, "", vendor), (2, "recovery", b"recovery must not be loaded")], VENDOR_LINE, b"",
                                               BOOTCONFIG),
         "dtbo": android.dtbo([struct.pack(">II", 0xd00dfeed, 72) + bytes(64)]),
-        "super": android.super_image([("system_a", system), ("vendor_a", b"")], -(-len(system) // (1 << 20)) * (1 << 20) + (8 << 20), pieces=3),
+        "super": android.super_image([("system_a", system), ("vendor_a", b"")], len(system) + (8 << 20), pieces=3),
     }
     for name, data in made.items():
         with open(os.path.join(folder, name + ".img"), "wb") as f:
@@ -92,7 +92,9 @@ personas:
     boot: {{kernel: android, cmdline: quiet}}
     system:
       layers:
-        - android: {{boot: boot.img, init_boot: init_boot.img, vendor_boot: vendor_boot.img, dtbo: dtbo.img, super: super.simg, system: "super:system"}}
+        - android:
+            {{boot: boot.img, init_boot: init_boot.img, vendor_boot: vendor_boot.img, dtbo: dtbo.img, super: super.simg,
+             system: "super:system"}}
     userdata: {{size: 16 MiB}}
   work:
     memory: 256 MiB

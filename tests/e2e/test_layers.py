@@ -1,5 +1,5 @@
-"""What layers say is what the file system holds: each file of the merged image, as debugfs shows it, against the archives as Python's tarfile
-reads them."""
+"""What layers say is what the file system holds: each file of the merged image, as debugfs shows it, against the archives as Python's
+tarfile reads them."""
 import glob
 import hashlib
 import io
@@ -68,8 +68,8 @@ def _expected(tars):
 def _stats(image, names):
     """{name: what debugfs says of it}."""
     quoted = b"".join(b'stat "/%s"\n' % os.fsencode(name) for name in names)
-    done = subprocess.run([env.program("debugfs"), "-f", "-", image], input=quoted, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
-                          check=True)
+    done = subprocess.run([env.program("debugfs"), "-f", "-", image], input=quoted, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=600, check=True)
     parts = done.stdout.split(b"debugfs: stat ")[1:]
     check_equal(len(parts), len(names), "answers of debugfs")
     return {name: part.decode("utf-8", "surrogateescape") for name, part in zip(names, parts)}

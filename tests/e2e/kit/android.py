@@ -1,5 +1,5 @@
-"""Android's images, written from the description of their formats (AOSP: bootimg.h, metadata_format.h of liblp, dt_table.h): what the program
-reads was not written by it."""
+"""Android's images, written from the description of their formats (AOSP: bootimg.h, metadata_format.h of liblp, dt_table.h): what the
+program reads was not written by it."""
 import hashlib
 import struct
 
@@ -24,8 +24,8 @@ def vendor_boot_v4(ramdisks, cmdline="", dtb=b"", bootconfig=b"", page=PAGE):
     for kind, name, data in ramdisks:
         table += struct.pack("<III32s64x", len(data), at, kind, name.encode())
         at += len(data)
-    header = struct.pack("<8sIIIII2048sI16sIIQIIII", b"VNDRBOOT", 4, page, 0x10008000, 0x11000000, len(section), cmdline.encode(), 0x10000100,
-                         b"", 2128, len(dtb), 0x11f00000, len(table), len(ramdisks), 108, len(bootconfig))
+    header = struct.pack("<8sIIIII2048sI16sIIQIIII", b"VNDRBOOT", 4, page, 0x10008000, 0x11000000, len(section), cmdline.encode(),
+                         0x10000100, b"", 2128, len(dtb), 0x11f00000, len(table), len(ramdisks), 108, len(bootconfig))
     return b"".join(_padded(part, page) for part in (header, section, dtb, table, bootconfig))
 
 
