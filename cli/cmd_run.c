@@ -21,6 +21,7 @@
 #include "imagegen/graph/handset.h"
 #include "imagegen/hyp/board.h"
 #include "imagegen/hyp/tool.h"
+#include "mvp/identity.h"
 
 #define QEMU "qemu-system-aarch64"
 #define QEMU_PACKAGE "qemu-system-arm"
@@ -32,7 +33,7 @@ enum { POLL_MS = 100, GRACE_MS = 5000, EXEC_FAILED = 127 };
 
 struct run_args {
 	bool headless, snapshot;
-	const char *out, *board, *cpu, *memory, *serial, *qmp, *net, *screenshot, *record;
+	const char *out, *board, *cpu, *memory, *serial, *qmp, *net, *screenshot, *record, *device_key;
 	unsigned smp, timeout;
 	struct opt_list qemu_args;
 };
@@ -264,6 +265,23 @@ static int add_machine(struct handset *h)
 	return 0;
 }
 
+/* The board's unique key. QEMU reads the file itself: the key is in no argument. */
+static int add_device_key(struct handset *h)
+{
+	struct stat st;
+	const char *path = h->args->device_key;
+	if (!path)
+		return 0;
+	if (stat(path, &st))
+		return diag_fail(h->cli->diag, MVP0904, &LOC_FILE(path), "cannot read the device key: %s", strerror(errno));
+	if (!S_ISREG(st.st_mode) || st.st_size != MVP_DEVICE_KEY_LEN)
+		return diag_fail(h->cli->diag, MVP0904, &LOC_FILE(path), "a device key is a file of %d bytes", MVP_DEVICE_KEY_LEN);
+	char *file CLEANUP_FREE = escaped(path);
+	args_add(&h->argv, "-fw_cfg");
+	args_addf(&h->argv, "name=" MVP_DEVICE_KEY_FILE ",file=%s", file);
+	return 0;
+}
+
 static int make_argv(struct handset *h)
 {
 	char *disk CLEANUP_FREE = escaped(h->disk);
@@ -285,7 +303,7 @@ static int make_argv(struct handset *h)
 		two(h, "-device", "virtio-keyboard-device");
 		two(h, "-device", "virtio-tablet-device");
 	}
-	if (add_net(h) || add_serial(h) || add_qmp(h) || add_pictures(h))
+	if (add_net(h) || add_device_key(h) || add_serial(h) || add_qmp(h) || add_pictures(h))
 		return -1;
 	for (size_t i = 0; i < h->args->qemu_args.count; i++)
 		args_add(&h->argv, h->args->qemu_args.v[i]);
@@ -469,6 +487,7 @@ static const struct opt opts[] = {
 	OPT_STRING(0, "serial", struct run_args, serial, "WHERE", "console: stdio (default), pty or unix:PATH"),
 	OPT_STRING(0, "qmp", struct run_args, qmp, "unix:PATH", "QEMU's machine protocol on a socket"),
 	OPT_STRING(0, "net", struct run_args, net, "WHAT", "network: none, or user[,hostfwd=...] (default: user)"),
+	OPT_STRING(0, "device-key", struct run_args, device_key, "FILE", "the board's unique key, 32 bytes"),
 	OPT_STRING(0, "screenshot", struct run_args, screenshot, "FILE", "PNG of the screen at the end, and on SIGUSR1"),
 	OPT_STRING(0, "record", struct run_args, record, "FILE", "animated PNG of the screen, whole at the end"),
 	OPT_LIST(0, "qemu-arg", struct run_args, qemu_args, "ARG", "one more argument for QEMU; may be repeated"),
