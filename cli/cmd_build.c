@@ -127,6 +127,7 @@ static void json_result(struct cli *cli, const struct build_result *r)
 	jsonw_uint(&j, "core-text", r->core_text);
 	jsonw_uint(&j, "core-image", r->core_image);
 	jsonw_uint(&j, "vault-image", r->vault_image);
+	jsonw_hex(&j, "measurement", r->measurement, sizeof(r->measurement));
 	jsonw_end(&j);
 	jsonw_array(&j, "partitions");
 	for (size_t i = 0; i < r->parts_count; i++) {

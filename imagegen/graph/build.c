@@ -375,6 +375,7 @@ static int pack(struct build *b, struct build_result *r)
 	r->core_text = b->hyp.core_text;
 	r->core_image = b->hyp.core_image;
 	r->vault_image = b->hyp.vault_image;
+	memcpy(r->measurement, b->hyp.measurement, sizeof(r->measurement));
 	if (b->hyp.library)
 		stamps_add(&b->inputs, b->hyp.library, true);
 	stamp_pack(b);

@@ -29,6 +29,7 @@ struct build_result {
 	bool unchanged; /* nothing had to be made: all of it was there from the last run */
 	struct layout layout;
 	uint64_t core_text, core_image, vault_image;
+	uint8_t measurement[32];  /* of the hypervisor, as it measures itself */
 	struct build_part *parts; /* of all OEM profiles, one after the other */
 	size_t parts_count;
 	struct bundle_outputs outputs;

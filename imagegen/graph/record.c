@@ -103,6 +103,7 @@ static void put_result(struct buf *b, const struct build_result *r)
 	buf_le64(b, r->core_text);
 	buf_le64(b, r->core_image);
 	buf_le64(b, r->vault_image);
+	(void)buf_append(b, r->measurement, sizeof(r->measurement));
 	buf_le64(b, r->parts_count);
 	for (size_t i = 0; i < r->parts_count; i++) {
 		const struct build_part *p = &r->parts[i];
@@ -156,9 +157,11 @@ static bool get_output(const uint8_t **data, size_t *len, struct bundle_outputs 
 static bool get_result(const uint8_t **data, size_t *len, struct build_result *r)
 {
 	uint64_t parts, outputs;
+	const uint8_t *measurement;
 	if (!fields_num(data, len, &r->core_text) || !fields_num(data, len, &r->core_image) || !fields_num(data, len, &r->vault_image) ||
-	    !fields_num(data, len, &parts) || parts > PARTS_MAX)
+	    !fields_take(data, len, sizeof(r->measurement), &measurement) || !fields_num(data, len, &parts) || parts > PARTS_MAX)
 		return false;
+	memcpy(r->measurement, measurement, sizeof(r->measurement));
 	r->parts = mem_array(struct build_part, parts);
 	for (; r->parts_count < parts; r->parts_count++)
 		if (!get_part(data, len, &r->parts[r->parts_count]))

@@ -34,9 +34,16 @@ static bool read_segments(const uint8_t *data, size_t len, const Elf64_Ehdr *e, 
 	return found;
 }
 
-static bool read_text(const uint8_t *data, size_t len, const Elf64_Ehdr *e, struct elf_sizes *ret)
+static bool is_named(const uint8_t *data, const Elf64_Shdr *names, const Elf64_Shdr *s, const char *name)
+{
+	size_t len = strlen(name) + 1;
+	return num_inside(s->sh_name, len, names->sh_size) && !memcmp(data + names->sh_offset + s->sh_name, name, len);
+}
+
+static bool read_sections(const uint8_t *data, size_t len, const Elf64_Ehdr *e, struct elf_sizes *ret)
 {
 	Elf64_Shdr names;
+	bool found = false;
 	if (!table_item(data, len, e->e_shoff, e->e_shstrndx, e->e_shentsize, &names, sizeof(names)) ||
 	    !num_inside(names.sh_offset, names.sh_size, len))
 		return false;
@@ -44,13 +51,14 @@ static bool read_text(const uint8_t *data, size_t len, const Elf64_Ehdr *e, stru
 		Elf64_Shdr s;
 		if (!table_item(data, len, e->e_shoff, i, e->e_shentsize, &s, sizeof(s)))
 			return false;
-		if (num_inside(s.sh_name, sizeof(".text"), names.sh_size) &&
-		    !memcmp(data + names.sh_offset + s.sh_name, ".text", sizeof(".text"))) {
+		if (is_named(data, &names, &s, ".text")) {
 			ret->text_len = s.sh_size;
-			return true;
+			found = true;
+		} else if (is_named(data, &names, &s, ".rodata") && !num_add(s.sh_addr, s.sh_size, &ret->const_end)) {
+			return false;
 		}
 	}
-	return false;
+	return found;
 }
 
 bool elf_read_sizes(const uint8_t *data, size_t len, struct elf_sizes *ret)
@@ -63,7 +71,7 @@ bool elf_read_sizes(const uint8_t *data, size_t len, struct elf_sizes *ret)
 	if (memcmp(e.e_ident, ELFMAG, SELFMAG) || e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    e.e_machine != EM_AARCH64)
 		return false;
-	if (!read_segments(data, len, &e, &sizes) || !read_text(data, len, &e, &sizes))
+	if (!read_segments(data, len, &e, &sizes) || !read_sections(data, len, &e, &sizes))
 		return false;
 	*ret = sizes;
 	return true;

@@ -7,6 +7,7 @@
 struct elf_sizes {
 	uint64_t start, end; /* addresses of the loaded segments, zero-filled parts included */
 	uint64_t text_len;   /* bytes of the section .text */
+	uint64_t const_end;  /* address behind the section .rodata; 0: there is none */
 };
 
 /* False when data is no little-endian ELF-64 program for AArch64 with a loaded segment and a .text. */

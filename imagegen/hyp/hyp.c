@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -318,7 +319,7 @@ static int read_made(const struct compile *c, const char *name, uint8_t **ret, s
 }
 
 /* Does the linked program lie at base and fit into room bytes there? */
-static int check_elf(const struct compile *c, const char *part, uint64_t base, uint64_t room, uint64_t *ret_text, struct diag *d)
+static int check_elf(const struct compile *c, const char *part, uint64_t base, uint64_t room, struct elf_sizes *ret_sizes, struct diag *d)
 {
 	char *name CLEANUP_FREE = mem_printf("%s.elf", part), need[TEXT_SIZE_LEN], has[TEXT_SIZE_LEN];
 	uint8_t *data CLEANUP_FREE = NULL;
@@ -333,7 +334,7 @@ static int check_elf(const struct compile *c, const char *part, uint64_t base, u
 	if (sizes.end - sizes.start > room)
 		return diag_fail(d, MVP0704, NULL, "the %s needs %s of memory, its place has %s", part,
 				 text_size(sizes.end - sizes.start, need), text_size(room, has));
-	*ret_text = sizes.text_len;
+	*ret_sizes = sizes;
 	return 0;
 }
 
@@ -348,10 +349,10 @@ static const struct layout_region *region(const struct layout *l, const char *na
 
 static int build_vault(struct compile *c, size_t first, size_t end, const struct layout *l, struct diag *d)
 {
-	uint64_t text;
+	struct elf_sizes sizes;
 	if (link_part(c, "vault", c->library, first, end, d))
 		return -1;
-	return check_elf(c, "vault", MVP_VAULT_BASE, region(l, "vault")->size, &text, d);
+	return check_elf(c, "vault", MVP_VAULT_BASE, region(l, "vault")->size, &sizes, d);
 }
 
 static int build_core(struct compile *c, size_t first, const struct layout *l, struct hyp_result *ret, struct diag *d)
@@ -360,14 +361,17 @@ static int build_core(struct compile *c, size_t first, const struct layout *l, s
 	char *load CLEANUP_FREE = mem_printf("-Wl,--defsym,LOAD_PA=0x%" PRIx64, core->pa);
 	char *bin CLEANUP_FREE = mem_printf("%s/vault.bin", c->tmp), *blob CLEANUP_FREE = mem_printf("-DMVP_VAULT_BLOB=\"%s\"", bin);
 	uint8_t *vault CLEANUP_FREE = NULL, *image CLEANUP_FREE = NULL;
+	struct elf_sizes sizes;
 	size_t vault_len, image_len;
 	if (add_sources(c, "core", true, blob, bin, d) || run_jobs(c, d) || link_part(c, "core", load, first, c->count, d) ||
-	    check_elf(c, "core", core->pa, core->size, &ret->core_text, d))
+	    check_elf(c, "core", core->pa, core->size, &sizes, d))
 		return -1;
 	if (read_made(c, "vault.bin", &vault, &vault_len, d) || read_made(c, "core.bin", &image, &image_len, d))
 		return -1;
 	if (image_len < vault_len)
 		return diag_fail(d, MVP0702, NULL, "the hypervisor's image does not hold the vault");
+	ret->core_text = sizes.text_len;
+	ret->measured_len = sizes.const_end > core->pa ? num_min(sizes.const_end - core->pa, image_len) : 0;
 	ret->core_image = image_len - vault_len;
 	ret->vault_image = vault_len;
 	ret->image = TAKE(image);
@@ -399,7 +403,7 @@ static int add_config(struct compile *c, const char *part, const struct buf *tex
 }
 
 /* In an entry of the cache: three sizes, then the image. */
-enum { SIZES_LEN = 3 * 8 };
+enum { SIZES_LEN = 4 * 8 };
 
 static bool find_cached(struct compile *c, const uint8_t key[CACHE_KEY_LEN], struct hyp_result *ret)
 {
@@ -411,6 +415,7 @@ static bool find_cached(struct compile *c, const uint8_t key[CACHE_KEY_LEN], str
 		.core_text = get_le64(data),
 		.core_image = get_le64(data + 8),
 		.vault_image = get_le64(data + 16),
+		.measured_len = get_le64(data + 24),
 		.image_len = len - SIZES_LEN,
 	};
 	memmove(data, data + SIZES_LEN, ret->image_len);
@@ -424,6 +429,7 @@ static void keep(struct compile *c, const uint8_t key[CACHE_KEY_LEN], const stru
 	buf_le64(&b, r->core_text);
 	buf_le64(&b, r->core_image);
 	buf_le64(&b, r->vault_image);
+	buf_le64(&b, r->measured_len);
 	if (!buf_append(&b, r->image, r->image_len))
 		cache_put(c->cache, "hypervisor", key, b.data, b.len);
 }
@@ -431,7 +437,7 @@ static void keep(struct compile *c, const uint8_t key[CACHE_KEY_LEN], const stru
 /* Of everything that the whole is made from, and of the bounds it was checked against. */
 static bool whole_key(struct compile *c, const struct layout *l, const char *define, uint8_t ret[CACHE_KEY_LEN])
 {
-	struct digest *g CLEANUP(digest_freep) = digest_new("mvp hypervisor 1");
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp hypervisor 2");
 	struct digest *common CLEANUP(digest_freep) = digest_new("mvp hypervisor objects' common sources 1");
 	origin_add_tools(common, c->cross, c->version);
 	/* The library stands for its headers, too. */
@@ -478,6 +484,8 @@ int hyp_build(const struct board *b, const struct manifest *m, const struct layo
 		if (has_key)
 			keep(&c, key, &result);
 	}
+	if (!EVP_Digest(result.image, num_min(result.measured_len, result.image_len), result.measurement, NULL, EVP_sha256(), NULL))
+		return diag_fail(d, MVP0702, NULL, "the hypervisor cannot be measured");
 	result.library = TAKE(c.library);
 	*ret = result;
 	result = (struct hyp_result){ 0 };

@@ -44,6 +44,8 @@ struct hyp_result {
 	uint8_t *image; /* flat, starts with an arm64 Linux Image header; malloc'd */
 	size_t image_len;
 	uint64_t core_text, core_image, vault_image; /* bytes; what the size budget counts */
+	uint64_t measured_len;                       /* bytes of the image that never change while it runs: code and constants */
+	uint8_t measurement[32];                     /* SHA-256 of these: the component `hypervisor` of mvp/order.h's measurement */
 	char *library;                               /* path of the library that the vault was linked with; malloc'd */
 };
 /* Compiles core and vault in tmp_dir with jobs compilers at once; what the cache has of it is not compiled again. */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
 
 #include "imagegen/base/diag.h"
 #include "imagegen/base/foreign.h"
@@ -99,6 +100,11 @@ static void test_same_input_gives_same_image(void **state)
 	assert_memory_equal(a.image, b.image, a.image_len);
 	assert_true(a.core_text > 4 && a.core_text < a.core_image);
 	assert_int_equal(a.core_image + a.vault_image, a.image_len);
+	/* What it measures of itself holds the vault, too. */
+	uint8_t digest[32];
+	assert_in_range(a.measured_len, a.vault_image, a.image_len);
+	assert_int_equal(EVP_Digest(a.image, a.measured_len, digest, NULL, EVP_sha256(), NULL), 1);
+	assert_memory_equal(a.measurement, digest, sizeof(digest));
 	/* Neither the data folder nor the work folder is in what goes onto the handset. */
 	assert_null(memmem(a.image, a.image_len, "/tmp", 4));
 	assert_non_null(memmem(a.image, a.image_len, "vmm/core/main.c", 15));

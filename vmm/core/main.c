@@ -10,7 +10,7 @@
 #define FN_PSCI_SYSTEM_RESET 0x84000009ull
 enum { BOOT_POLLS = 100000000 };
 
-extern char stacks[], vectors[], secondary_start[], vault_blob[], vault_blob_end[], __core_end[], __core_start[];
+extern char stacks[], vectors[], secondary_start[], vault_blob[], vault_blob_end[], __core_end[], __core_start[], __rodata_end[];
 extern void enter_guest(struct vcpu *v) __attribute__((noreturn));
 void core_main(void);
 void core_secondary(struct pcpu *p);
@@ -175,6 +175,7 @@ static void start_vault_vcpu(struct pcpu *p)
 	p->vault->state = VCPU_READY;
 	vcpu_reset(p->vault, MVP_VAULT_BASE, p->index);
 	p->vault->regs.x[1] = pcpus_online;
+	p->vault->regs.x[2] = (uint64_t)(__rodata_end - __core_start);
 }
 
 void core_secondary(struct pcpu *p)

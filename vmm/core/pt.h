@@ -15,6 +15,7 @@
 #define PT_S1_XN BIT(54)
 #define PT_S2_NORMAL (0xfull << 2)
 #define PT_S2_DEVICE (0x1ull << 2)
+#define PT_S2_RO (1ull << 6)
 #define PT_S2_RW (3ull << 6)
 #define PT_S2_XN BIT(54)
 
@@ -24,6 +25,7 @@
 #define PT_EL2_DEVICE (PT_AF | PT_S1_DEVICE | PT_S1_RES1 | PT_S1_XN)
 #define PT_RAM (PT_AF | PT_SH_INNER | PT_S2_NORMAL | PT_S2_RW)
 #define PT_RAM_NOEXEC (PT_RAM | PT_S2_XN)
+#define PT_CONST (PT_AF | PT_SH_INNER | PT_S2_NORMAL | PT_S2_RO | PT_S2_XN)
 #define PT_DEVICE (PT_AF | PT_S2_DEVICE | PT_S2_RW | PT_S2_XN)
 
 /* A zeroed table from the static pool; NULL when it is used up. */

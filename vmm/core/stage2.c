@@ -3,6 +3,8 @@
 #include "cpu.h"
 #include "pt.h"
 
+extern char __core_start[], __rodata_end[];
+
 /* Start level 1, 39-bit IPA, write-back inner-shareable walks, 8-bit VMIDs; PS is or-ed in per CPU (main.c). */
 
 static bool map_persona(const struct vm *vm, const struct mvp_core_persona *c, uint64_t *root)
@@ -15,7 +17,8 @@ static bool map_vault(uint64_t *root)
 {
 	const struct mvp_core_config *c = &mvp_core_config;
 	bool ok = pt_map(root, MVP_VAULT_BASE, c->vault_pa, c->vault_size, PT_RAM) &&
-		  pt_map(root, MVP_VAULT_SCREENS, c->screens_pa, c->screens_size, PT_RAM_NOEXEC);
+		  pt_map(root, MVP_VAULT_SCREENS, c->screens_pa, c->screens_size, PT_RAM_NOEXEC) &&
+		  pt_map(root, MVP_VAULT_CORE, (uint64_t)__core_start, (uint64_t)(__rodata_end - __core_start), PT_CONST);
 
 	for (uint32_t i = 0; ok && i < c->vault_mmio_count; i++)
 		ok = pt_map(root, c->vault_mmio[i].pa, c->vault_mmio[i].pa, c->vault_mmio[i].size, PT_DEVICE);

@@ -7,6 +7,7 @@
 #include "devices/vpl031.h"
 #include "disk.h"
 #include "handset.h"
+#include "measure.h"
 #include "mvp/machine.h"
 #include "net.h"
 #include "random.h"
@@ -14,7 +15,7 @@
 #include "ui/front.h"
 #include "ui/input.h"
 
-_Noreturn void vault_main(uint64_t cpu, uint64_t cpus);
+_Noreturn void vault_main(uint64_t cpu, uint64_t cpus, uint64_t core_len);
 
 static void on_ioreq(const struct event *e, struct answer *a)
 {
@@ -130,7 +131,7 @@ static void check_cpu(void)
 		vault_panic(VAULT_PANIC_CPU, isar0);
 }
 
-_Noreturn void vault_main(uint64_t cpu, uint64_t cpus)
+_Noreturn void vault_main(uint64_t cpu, uint64_t cpus, uint64_t core_len)
 {
 	struct answer answer = { 0 };
 	int64_t version = hc(MVP_HC_VERSION, 0, 0, 0);
@@ -139,6 +140,7 @@ _Noreturn void vault_main(uint64_t cpu, uint64_t cpus)
 	check_cpu();
 	if (cpu == 0) {
 		console_start();
+		measure_hypervisor((const void *)MVP_VAULT_CORE, core_len);
 		handset_start((unsigned)cpus);
 		net_start();
 		input_start();

@@ -20,6 +20,16 @@ void measure_extend(const char *name, const uint8_t digest[SHA256_LEN])
 	sha256_end(&s, measured.value);
 }
 
+void measure_hypervisor(const void *image, size_t len)
+{
+	struct sha256 s;
+	uint8_t digest[SHA256_LEN];
+	sha256_init(&s);
+	sha256_add(&s, image, len);
+	sha256_end(&s, digest);
+	measure_extend("hypervisor", digest);
+}
+
 void measure_get(uint8_t ret[MVP_MEASUREMENT_LEN])
 {
 	memcpy(ret, measured.value, sizeof(measured.value));

@@ -29,7 +29,7 @@
 
 extern char __vault_text[], __vault_rodata[], __vault_data[], __vault_stacks[], __vault_end[];
 
-void mmu_build(void);
+void mmu_build(uint64_t core_len);
 
 uint64_t mmu_root[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t tables[TABLES][ENTRIES] __attribute__((aligned(4096)));
@@ -81,7 +81,7 @@ static void map_device(uint64_t at, uint64_t size)
 		map(start, (at + size - start + PAGE - 1) & ~(PAGE - 1), MAP_DEVICE);
 }
 
-void mmu_build(void)
+void mmu_build(uint64_t core_len)
 {
 	const struct mvp_vault_config *c = &mvp_vault_config;
 	uint64_t end = MVP_VAULT_BASE + c->vault_size;
@@ -97,6 +97,8 @@ void mmu_build(void)
 	for (unsigned i = 0; i < MVP_MAX_CPUS; i++)
 		map((uint64_t)__vault_stacks + i * VAULT_STACK_STRIDE + VAULT_STACK_GUARD, VAULT_STACK_STRIDE - VAULT_STACK_GUARD,
 		    MAP_DATA);
+
+	map(MVP_VAULT_CORE, core_len, MAP_RODATA);
 
 	map_device(c->uart_pa, PAGE);
 	map_device(c->rtc_pa, PAGE);

@@ -5,11 +5,12 @@
 
 	.section .entry, "ax"
 	.global _start
-/* x0 = CPU index, x1 = CPUs online, EL1h, MMU and caches off, DAIF masked. CPU 0 first and alone. */
+/* x0 = CPU index, x1 = CPUs online, x2 = bytes at MVP_VAULT_CORE, EL1h, MMU and caches off, DAIF masked. CPU 0 first and alone. */
 _start:
 	msr	tpidr_el1, x0
 	mov	x19, x0
 	mov	x20, x1
+	mov	x22, x2
 	adr	x2, vectors
 	msr	vbar_el1, x2
 	/* FP and SIMD on: the AES and SHA instructions use them (CPACR_EL1.FPEN = 3). */
@@ -32,6 +33,7 @@ _start:
 	cmp	x0, x1
 	b.lo	1b
 	mov	sp, x21
+	mov	x0, x22
 	bl	mmu_build
 	bl	own_civac
 
@@ -56,6 +58,7 @@ _start:
 	mov	x30, xzr
 	mov	x0, x19
 	mov	x1, x20
+	mov	x2, x22
 	bl	vault_main
 3:	wfe
 	b	3b

@@ -6,16 +6,18 @@
  * otherwise. Only the vault may make them.
  *
  * Address space of the vault (its IPA and, by its own stage 1 tables, its VA): devices at their physical address, its own memory at
- * MVP_VAULT_BASE, the RAM of persona p at MVP_VAULT_WINDOW(p), all screens at MVP_VAULT_SCREENS. Offsets in a window equal
- * IPA - MVP_GUEST_RAM of the persona. */
+ * MVP_VAULT_BASE, the RAM of persona p at MVP_VAULT_WINDOW(p), all screens at MVP_VAULT_SCREENS; at MVP_VAULT_CORE, to be read only, what
+ * never changes of the hypervisor's own image, from its first byte on: code and constants, the vault's image among them. Offsets in a
+ * window equal IPA - MVP_GUEST_RAM of the persona. */
 #ifndef MVP_ABI_H
 #define MVP_ABI_H
 
-#define MVP_ABI_VERSION 2
+#define MVP_ABI_VERSION 3
 
 #define MVP_VAULT_BASE 0x40000000
 #define MVP_VAULT_WINDOW(p) (((p) + 1) * 0x1000000000)
 #define MVP_VAULT_SCREENS 0x7000000000
+#define MVP_VAULT_CORE 0x7800000000
 
 #define MVP_HC(n) (0xC6000000 + (n)) /* SMCCC: fast call, 64 bit, vendor hypervisor service */
 
@@ -57,7 +59,7 @@
 #define MVP_E_BUSY (-2)
 #define MVP_E_DENIED (-3)
 
-/* The vault is entered on every CPU at MVP_VAULT_BASE, at EL1h, MMU off, DAIF masked, x0 = CPU index, x1 = number of CPUs online.
- * CPU 0 comes first; the other CPUs enter once CPU 0 has called MVP_HC_WAIT. */
+/* The vault is entered on every CPU at MVP_VAULT_BASE, at EL1h, MMU off, DAIF masked, x0 = CPU index, x1 = number of CPUs online, x2 =
+ * bytes at MVP_VAULT_CORE. CPU 0 comes first; the other CPUs enter once CPU 0 has called MVP_HC_WAIT. */
 
 #endif
