@@ -1,5 +1,6 @@
 #include "handset.h"
 
+#include "clock.h"
 #include "console.h"
 #include "devices/devices.h"
 #include "drivers/virtio_rng.h"
@@ -106,26 +107,6 @@ void handset_load_result(unsigned persona, const char *wrong)
 	front_update();
 }
 
-void handset_opened(bool ok)
-{
-	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
-		struct persona *persona = &personas[p];
-		if (!ok) {
-			persona->state = PERSONA_FAILED;
-			persona->wrong = "the disk cannot be used";
-		}
-		if (ok && p == handset_managed() && (persona->state == PERSONA_WAITING || persona->state == PERSONA_LOCKED) && lease_bars())
-			handset_bar(p, true);
-		else if (persona->state == PERSONA_WAITING && !persona->config->encrypted)
-			load(p);
-		else if (persona->state == PERSONA_LOCKED)
-			console_log("%s: locked", name_of(p));
-	}
-	if (ok)
-		orders_start();
-	front_update();
-}
-
 /* What the core said about a persona that stopped by itself. */
 static void take_stopped(unsigned persona)
 {
@@ -161,7 +142,35 @@ void handset_persona_stopped(unsigned persona, uint64_t how)
 
 /* Unlocking */
 
-void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len)
+/* Wrong passcodes are counted in the journal, by seconds of the clock; what is shown counts down by the counter. */
+
+static bool is_bound(const struct persona *p)
+{
+	for (uint32_t i = 0; i < p->luks.slots_count; i++) {
+		if (!p->luks.slot[i].bound)
+			return false;
+	}
+	return true;
+}
+
+static void take_failures(unsigned persona)
+{
+	struct persona *p = &personas[persona];
+	const struct mvp_state_persona *s = &state_get()->persona[persona];
+	uint64_t now = clock_now(), left = s->not_before > now ? min_u64(s->not_before - now, DELAY_TRIES_S) : 0;
+	p->failures = s->failures;
+	p->not_before = arch_counter() + left * arch_counter_hz();
+}
+
+/* Too many for this persona. Looked at when the handset starts, too: an attempt is counted before it is made, and its end may not come. */
+static bool is_used_up(unsigned persona)
+{
+	const struct persona *p = &personas[persona];
+	return persona == handset_managed() && p->config->encrypted && p->config->passcode_tries &&
+	       p->failures >= p->config->passcode_tries;
+}
+
+static void try_passcodes(unsigned persona, const struct passcodes *codes)
 {
 	struct persona *p = &personas[persona];
 	uint64_t now = arch_counter();
@@ -169,11 +178,33 @@ void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len)
 		console_log("%s: not locked", name_of(persona));
 	} else if (now < p->not_before) {
 		console_log("%s: wait %lu s", name_of(persona), (unsigned long)((p->not_before - now) / arch_counter_hz() + 1));
+	} else if (is_bound(p) && !identity_has_device_key()) {
+		handset_unlock_refused(persona, "it is bound to a device whose key is not here");
 	} else {
 		console_log("%s: unlocking", name_of(persona));
 		p->state = PERSONA_UNLOCKING;
-		unlock_start(&p->job, passcode, len);
+		p->wrong = NULL;
+		p->failures = ++state_edit()->persona[persona].failures;
+		unlock_start(&p->job, codes, state_commit());
 	}
+	front_update();
+}
+
+void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len)
+{
+	try_passcodes(persona, &(struct passcodes){ .passcode = passcode, .passcode_len = len });
+}
+
+void handset_change_passcode(unsigned persona, const uint8_t *passcode, size_t len, const uint8_t *next, size_t next_len)
+{
+	try_passcodes(persona, &(struct passcodes){ .passcode = passcode, .passcode_len = len, .next = next, .next_len = next_len });
+}
+
+void handset_unlock_refused(unsigned persona, const char *wrong)
+{
+	personas[persona].state = PERSONA_LOCKED;
+	personas[persona].wrong = wrong;
+	console_log("%s: not unlocked: %s", name_of(persona), wrong);
 	front_update();
 }
 
@@ -188,26 +219,47 @@ void handset_unlock_any(const uint8_t *passcode, size_t len)
 	console_log("no persona is locked");
 }
 
+static void forgive(unsigned persona)
+{
+	struct mvp_state_persona *s = &state_edit()->persona[persona];
+	s->failures = 0;
+	s->not_before = 0;
+	personas[persona].failures = 0;
+	personas[persona].not_before = 0;
+}
+
+static uint64_t delay_of(const struct persona *p)
+{
+	if (p->config->passcode_tries && p->failures >= p->config->passcode_tries)
+		return DELAY_TRIES_S;
+	if (p->failures <= FREE_TRIES)
+		return 0;
+	return p->failures - FREE_TRIES < 6 ? 1u << (p->failures - FREE_TRIES) : DELAY_MAX_S;
+}
+
 void handset_unlock_result(unsigned persona, bool right)
 {
 	struct persona *p = &personas[persona];
 	if (right) {
-		p->failures = 0;
+		forgive(persona);
+		state_commit();
 		console_log("%s: unlocked", name_of(persona));
 		load(persona);
 		return;
 	}
-	uint64_t delay = 0;
-	p->failures++;
-	if (p->config->passcode_tries && p->failures >= p->config->passcode_tries)
-		delay = DELAY_TRIES_S;
-	else if (p->failures > FREE_TRIES)
-		delay = p->failures - FREE_TRIES < 6 ? 1u << (p->failures - FREE_TRIES) : DELAY_MAX_S;
-	p->not_before = arch_counter() + delay * arch_counter_hz();
-	p->state = PERSONA_LOCKED;
+	uint64_t delay = delay_of(p);
 	console_log("%s: wrong passcode (%u)", name_of(persona), p->failures);
-	if (delay)
+	p->state = PERSONA_LOCKED;
+	if (is_used_up(persona)) {
+		wipe_start(MVP_CAUSE_PASSCODES);
+		return;
+	}
+	p->not_before = arch_counter() + delay * arch_counter_hz();
+	if (delay) {
+		state_edit()->persona[persona].not_before = clock_now() + delay;
+		state_commit();
 		console_log("%s: wait %lu s", name_of(persona), (unsigned long)delay);
+	}
 	front_update();
 }
 
@@ -283,13 +335,8 @@ void handset_bar(unsigned persona, bool barred)
 
 void handset_forgive(void)
 {
-	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
-		struct mvp_state_persona *s = &state_edit()->persona[p];
-		s->failures = 0;
-		s->not_before = 0;
-		personas[p].failures = 0;
-		personas[p].not_before = 0;
-	}
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++)
+		forgive(p);
 }
 
 void handset_wiping(unsigned persona)
@@ -304,6 +351,31 @@ void handset_wiped(unsigned persona)
 		return;
 	personas[persona].state = PERSONA_WIPED;
 	console_log("%s: wiped", name_of(persona));
+	front_update();
+}
+
+void handset_opened(bool ok)
+{
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
+		struct persona *persona = &personas[p];
+		if (!ok) {
+			persona->state = PERSONA_FAILED;
+			persona->wrong = "the disk cannot be used";
+		}
+		if (ok && persona->state == PERSONA_LOCKED)
+			take_failures(p);
+		if (ok && persona->state == PERSONA_LOCKED && is_used_up(p))
+			wipe_start(MVP_CAUSE_PASSCODES);
+		else if (ok && p == handset_managed() && (persona->state == PERSONA_WAITING || persona->state == PERSONA_LOCKED) &&
+			 lease_bars())
+			handset_bar(p, true);
+		else if (persona->state == PERSONA_WAITING && !persona->config->encrypted)
+			load(p);
+		else if (persona->state == PERSONA_LOCKED)
+			console_log("%s: locked", name_of(p));
+	}
+	if (ok)
+		orders_start();
 	front_update();
 }
 

@@ -23,6 +23,8 @@ void handset_disk_status(void);
 void handset_power_off(void);
 void handset_reset(void);
 void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len);
+/* The same, and the next one from now on. */
+void handset_change_passcode(unsigned persona, const uint8_t *passcode, size_t len, const uint8_t *next, size_t next_len);
 void handset_unlock_any(const uint8_t *passcode, size_t len); /* the persona that is locked */
 
 /* The managed persona: the one that orders and the lease are about. CPU 0 */

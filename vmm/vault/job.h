@@ -12,6 +12,7 @@
 #include "mvp/config.h"
 
 #define JOB_BUF 0x10000u
+#define UNLOCK_SECRET_MAX 128u /* bytes of a passcode */
 
 enum job_state {
 	JOB_IDLE,
@@ -31,10 +32,18 @@ enum job_state {
 	JOB_STATE_WRITTEN,
 	JOB_STATE_FLUSHED,
 	/* unlock.c */
+	JOB_COUNTED,
 	JOB_KDF,
 	JOB_SLOT_AREA,
 	JOB_SLOT_MERGE,
 	JOB_DIGEST,
+	/* rekey.c */
+	JOB_REKEY_HEADER,
+	JOB_REKEY_KDF,
+	JOB_REKEY_FILL,
+	JOB_REKEY_AREA,
+	JOB_REKEY_COPY,
+	JOB_REKEY_FLUSHED,
 	/* load.c */
 	JOB_DRAIN,
 	JOB_SCRUB,
@@ -89,8 +98,8 @@ struct job {
 	} open;
 	struct {
 		struct pbkdf2 kdf;
-		uint8_t passcode[128];
-		size_t passcode_len;
+		uint8_t passcode[UNLOCK_SECRET_MAX], next[UNLOCK_SECRET_MAX];
+		size_t passcode_len, next_len; /* next: what it is to be from now on, if there is one */
 		uint32_t slot;
 		struct luks2_merge merge;
 		struct aes_xts_key area_key;
@@ -104,6 +113,7 @@ struct job {
 		struct avb avb;       /* of what is in buf */
 		struct avb_hash hash; /* what the boot image has to be; without verification only as long as its content */
 		struct sha256 plain, salted;
+		uint64_t rollback_index;
 		uint64_t hashed; /* bytes of the image */
 		uint8_t *piece;  /* of it, that is being hashed */
 		uint64_t piece_len;
@@ -134,6 +144,7 @@ struct persona {
 	struct ram ram;
 	const char *wrong;   /* why it failed, or NULL */
 	bool unverified;     /* because of what is on its disk */
+	bool measured;       /* since the handset was started */
 	unsigned failures;   /* wrong passcodes since the last right one */
 	uint64_t not_before; /* counter value: no attempt until then */
 	uint32_t stopped;    /* 1 + MVP_PERSONA_* when it stopped by itself; any CPU writes */
@@ -173,10 +184,17 @@ enum job_state state_flushed(struct job *j);
 enum job_state open_table(struct job *j);
 enum job_state open_copy(struct job *j);
 enum job_state open_area(struct job *j);
+enum job_state unlock_counted(struct job *j);
 enum job_state unlock_kdf(struct job *j);
 enum job_state unlock_area(struct job *j);
 enum job_state unlock_merge(struct job *j);
 enum job_state unlock_digest(struct job *j);
+enum job_state rekey_header(struct job *j);
+enum job_state rekey_kdf(struct job *j);
+enum job_state rekey_fill(struct job *j);
+enum job_state rekey_area(struct job *j);
+enum job_state rekey_copy(struct job *j);
+enum job_state rekey_flushed(struct job *j);
 enum job_state load_drain(struct job *j);
 enum job_state load_scrub(struct job *j);
 enum job_state load_table(struct job *j);
@@ -203,7 +221,12 @@ enum job_state wipe_flushed(struct job *j);
 enum job_state wipe_done(struct job *j);
 
 void open_start(struct job *j); /* the handset's disk */
-void unlock_start(struct job *j, const uint8_t *passcode, size_t len);
+/* The attempt was counted by the commit with this ticket: it begins when that is settled. next_len 0: the passcode stays. */
+struct passcodes {
+	const uint8_t *passcode, *next;
+	size_t passcode_len, next_len;
+};
+void unlock_start(struct job *j, const struct passcodes *p, uint32_t ticket);
 void load_start(struct job *j);
 void halt_start(struct job *j);
 
@@ -215,6 +238,16 @@ enum job_state open_containers(struct job *j);
 enum scrub { SCRUB_MORE, SCRUB_DONE, SCRUB_FAILED };
 enum scrub load_scrub_piece(struct job *j);
 
+/* unlock.c, for rekey.c. The secret of a slot (mvp/identity.h): its length. The caller wipes it. */
+size_t unlock_secret(const struct luks2 *l, bool bound, const uint8_t *passcode, size_t len, uint8_t ret[UNLOCK_SECRET_MAX]);
+enum job_state unlock_end(struct job *j); /* the container is open */
+
+/* rekey.c: a slot was opened, its volume key is in j->unlock.merge. */
+bool rekey_wanted(const struct job *j);
+enum job_state rekey_start(struct job *j);
+/* The keys are about to be destroyed: no write of the job's is to come after. False until the one under way is done: ask again. */
+bool rekey_stop(struct job *j);
+
 /* load.c, for verify.c */
 enum job_state load_fail(struct job *j, const char *wrong);
 enum job_state load_boot(struct job *j); /* the vbmeta is right: the boot image is next */
@@ -225,12 +258,14 @@ enum job_state verify_start(struct job *j, const struct gpt_wanted *vbmeta);
 const char *verify_plan(struct job *j); /* the head of the boot image is in buf */
 enum job_state verify_piece(struct job *j, uint8_t *data, uint64_t len);
 const char *verify_end(struct job *j); /* all of it is hashed */
+void verify_started(struct job *j);    /* and runs: what is older may not any more */
 
 /* handset.c */
 bool handset_has_entropy(void);
 void handset_opened(bool ok);
 void handset_unlock_result(unsigned persona, bool right);
-void handset_load_result(unsigned persona, const char *wrong); /* NULL: it runs */
+void handset_unlock_refused(unsigned persona, const char *wrong); /* nothing was tried */
+void handset_load_result(unsigned persona, const char *wrong);    /* NULL: it runs */
 void handset_halted(unsigned persona);
 
 #endif

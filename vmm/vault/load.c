@@ -222,6 +222,8 @@ enum job_state load_clean(struct job *j)
 	}
 	devices_plug(&(struct guest){ j->persona, p->config, &p->disk, &p->ram });
 	int64_t error = hc(MVP_HC_PERSONA_START, j->persona, MVP_GUEST_RAM + j->load.plan.kernel_to, MVP_GUEST_DTB);
+	if (!error)
+		verify_started(j);
 	handset_load_result(j->persona, error ? "the core refuses to start it" : NULL);
 	return JOB_IDLE;
 }

@@ -1,5 +1,7 @@
 /* Opens a persona's container with a passcode: each key slot in order, in steps. */
+#include "identity.h"
 #include "job.h"
+#include "state.h"
 
 #define MERGE_PIECE 0x2000u /* bytes merged between looks at the clock */
 #define KDF_PIECE 32u       /* iterations, likewise */
@@ -9,31 +11,89 @@ static struct luks2_keyslot *slot(const struct job *j)
 	return &personas[j->persona].luks.slot[j->unlock.slot];
 }
 
-static enum job_state finish(struct job *j, bool right)
+static void forget(struct job *j)
 {
 	wipe(&j->unlock, sizeof(j->unlock));
 	wipe(j->buf, sizeof(j->buf));
+	j->state = JOB_IDLE;
+}
+
+static enum job_state finish(struct job *j, bool right)
+{
+	forget(j);
 	handset_unlock_result(j->persona, right);
 	return j->state; /* the result may have started what comes next */
 }
 
+enum job_state unlock_end(struct job *j)
+{
+	return finish(j, true);
+}
+
+static void put_hex(uint8_t *to, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < 2 * len; i++) {
+		uint8_t digit = i % 2 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4;
+		/* By arithmetic: a table would show in the cache which digits they are. */
+		to[i] = (uint8_t)('0' + digit + (((9 - digit) >> 8) & ('a' - '0' - 10)));
+	}
+}
+
+size_t unlock_secret(const struct luks2 *l, bool bound, const uint8_t *passcode, size_t len, uint8_t ret[UNLOCK_SECRET_MAX])
+{
+	uint8_t key[SHA256_LEN], mac[SHA256_LEN];
+	struct hmac_sha256 h;
+	_Static_assert(2 * SHA256_LEN <= UNLOCK_SECRET_MAX, "a bound secret is the digits of a MAC");
+	if (!bound) {
+		memcpy(ret, passcode, len);
+		return len;
+	}
+	identity_derive(MVP_LABEL_PASSCODE, key);
+	hmac_sha256_init(&h, key, sizeof(key));
+	hmac_sha256_add(&h, l->uuid, LUKS2_UUID_LEN);
+	hmac_sha256_add(&h, passcode, len);
+	hmac_sha256_end(&h, mac);
+	put_hex(ret, mac, sizeof(mac));
+	wipe(key, sizeof(key));
+	wipe(mac, sizeof(mac));
+	return 2 * sizeof(mac);
+}
+
 static enum job_state try_slot(struct job *j)
 {
-	if (j->unlock.slot == personas[j->persona].luks.slots_count) {
-		j->state = JOB_IDLE;
+	if (j->unlock.slot == personas[j->persona].luks.slots_count)
 		return finish(j, false);
-	}
 	const struct luks2_keyslot *s = slot(j);
-	pbkdf2_start(&j->unlock.kdf, j->unlock.passcode, j->unlock.passcode_len, s->salt, s->salt_len, s->iterations, XTS_KEY_LEN);
+	uint8_t secret[UNLOCK_SECRET_MAX];
+	size_t len = unlock_secret(&personas[j->persona].luks, s->bound, j->unlock.passcode, j->unlock.passcode_len, secret);
+	pbkdf2_start(&j->unlock.kdf, secret, len, s->salt, s->salt_len, s->iterations, XTS_KEY_LEN);
+	wipe(secret, sizeof(secret));
 	return JOB_KDF;
 }
 
-void unlock_start(struct job *j, const uint8_t *passcode, size_t len)
+void unlock_start(struct job *j, const struct passcodes *p, uint32_t ticket)
 {
 	wipe(&j->unlock, sizeof(j->unlock));
-	j->unlock.passcode_len = min_u64(len, sizeof(j->unlock.passcode));
-	memcpy(j->unlock.passcode, passcode, j->unlock.passcode_len);
-	j->state = try_slot(j);
+	j->unlock.passcode_len = min_u64(p->passcode_len, sizeof(j->unlock.passcode));
+	memcpy(j->unlock.passcode, p->passcode, j->unlock.passcode_len);
+	j->unlock.next_len = min_u64(p->next_len, sizeof(j->unlock.next));
+	if (j->unlock.next_len)
+		memcpy(j->unlock.next, p->next, j->unlock.next_len);
+	j->ticket = ticket;
+	j->state = JOB_COUNTED;
+}
+
+/* No attempt that is not counted, whenever the power goes. */
+enum job_state unlock_counted(struct job *j)
+{
+	enum state_done done = state_settled(j->ticket);
+	if (done == STATE_PENDING)
+		return JOB_COUNTED;
+	if (done == STATE_DONE)
+		return try_slot(j);
+	forget(j);
+	handset_unlock_refused(j->persona, "the attempt cannot be recorded");
+	return j->state;
 }
 
 static enum job_state read_area(struct job *j)
@@ -108,6 +168,5 @@ enum job_state unlock_digest(struct job *j)
 		return try_slot(j);
 	}
 	aes_xts_set_key(&p->crypt.key, j->unlock.merge.d);
-	j->state = JOB_IDLE;
-	return finish(j, true);
+	return rekey_wanted(j) ? rekey_start(j) : finish(j, true);
 }

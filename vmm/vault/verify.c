@@ -1,6 +1,8 @@
 /* Verified boot of a persona: the vbmeta of its disk must be signed by the key of the configuration, and its boot image be what that says.
  * The image is hashed in the place where it will run, as it is loaded: no byte is read again that was verified. */
 #include "job.h"
+#include "measure.h"
+#include "state.h"
 
 #define HASH_PIECE 0x4000u /* bytes hashed between looks at the clock */
 
@@ -32,6 +34,9 @@ enum job_state verify_signature(struct job *j)
 	if (!avb_is_signed(&j->load.avb))
 		return refuse(j, "the signature of its vbmeta is wrong");
 	const char *wrong = avb_find_hash(&j->load.avb, "boot", &j->load.hash);
+	if (!wrong && j->load.avb.rollback_index < state_get()->persona[j->persona].rollback_index)
+		wrong = "it is older than what has run before";
+	j->load.rollback_index = j->load.avb.rollback_index;
 	if (!wrong && j->load.hash.image_size > j->load.boot.sectors * SECTOR)
 		wrong = "its boot image is not whole";
 	return wrong ? refuse(j, wrong) : load_boot(j);
@@ -101,5 +106,17 @@ const char *verify_end(struct job *j)
 		p->unverified = true;
 		return "its boot image is not what was signed";
 	}
+	if (!p->measured)
+		measure_extend(p->config->name, plain);
+	p->measured = true;
 	return NULL;
+}
+
+void verify_started(struct job *j)
+{
+	struct mvp_state_persona *s = &state_edit()->persona[j->persona];
+	if (!personas[j->persona].config->verified || s->rollback_index >= j->load.rollback_index)
+		return;
+	s->rollback_index = j->load.rollback_index;
+	state_commit();
 }

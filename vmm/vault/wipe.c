@@ -99,7 +99,7 @@ static enum job_state keys_gone(struct job *j)
 /* A journal that cannot be written is no reason to keep the keys. */
 enum job_state wipe_decided(struct job *j)
 {
-	if (state_settled(j->ticket) == STATE_PENDING)
+	if (state_settled(j->ticket) == STATE_PENDING || !rekey_stop(&victim()->job))
 		return JOB_WIPE_DECIDED;
 	return partition_len() ? begin_keys() : keys_gone(j);
 }

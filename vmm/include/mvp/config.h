@@ -57,7 +57,7 @@ struct mvp_vault_persona {
 	uint64_t ram_pa, ram_size;
 	uint32_t vcpus;
 	uint32_t encrypted;      /* 1: the partition is a LUKS2 container */
-	uint32_t passcode_tries; /* wrong passcodes until a delay of minutes; 0: no limit */
+	uint32_t passcode_tries; /* wrong passcodes with which it is wiped; 0: no limit */
 	uint32_t color;          /* 0x00RRGGBB, its colour in the trusted bar */
 	/* Its device tree, complete but for these properties, which have room and whose bytes start at these offsets of dtb: */
 	const uint8_t *dtb;

@@ -8,6 +8,7 @@ static const struct {
 	const char *plain, *shifted;
 } runs[] = {
 	{ 2, "1234567890-=\b", "!@#$%^&*()_+\b" },
+	{ 15, "\t", "\t" },
 	{ 16, "qwertyuiop[]\r", "QWERTYUIOP{}\r" },
 	{ 30, "asdfghjkl;'`", "ASDFGHJKL:\"~" },
 	{ 43, "\\zxcvbnm,./", "|ZXCVBNM<>?" },

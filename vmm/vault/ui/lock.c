@@ -22,14 +22,14 @@
 #define NOBODY UINT32_MAX
 
 /* Texts, each centred on its line of the layout. The title is on a band of the persona's colour. */
-enum field { TITLE, STATUS, PROMPT, WRONG, WAIT, FIELDS };
+enum field { TITLE, STATUS, PROMPT, WRONG, WAIT, HINT, FIELDS };
 
 static const struct {
 	uint32_t line, scale; /* the scale of a frame 480 wide; smaller where the text would not fit */
 	uint32_t ink;
 } fields[FIELDS] = {
 	[TITLE] = { 1, 3, 0 },           [STATUS] = { 4, 2, INK },       [PROMPT] = { 6, 2, INK },
-	[WRONG] = { 10, 2, WARN_COLOR }, [WAIT] = { 11, 2, WARN_COLOR },
+	[WRONG] = { 10, 2, WARN_COLOR }, [WAIT] = { 11, 2, WARN_COLOR }, [HINT] = { 14, 1, INK },
 };
 #define BAND 3u /* lines of the layout */
 #define BOX_AT 7u
@@ -42,8 +42,24 @@ static struct {
 	uint32_t dots;
 } drawn = { .persona = NOBODY };
 
+/* What is being typed, and what was before it: the passcode as it is, then as it is to be, twice. */
+enum entry { ENTRY_UNLOCK, ENTRY_OLD, ENTRY_NEXT, ENTRY_AGAIN, ENTRIES };
+
+static const char *const prompts[ENTRIES] = {
+	[ENTRY_UNLOCK] = "Passcode",
+	[ENTRY_OLD] = "Old passcode",
+	[ENTRY_NEXT] = "New passcode",
+	[ENTRY_AGAIN] = "New passcode again",
+};
+
 static uint8_t passcode[PASSCODE_MAX];
 static uint32_t passcode_len;
+static enum entry entry;
+static struct {
+	uint8_t text[PASSCODE_MAX];
+	uint32_t len;
+} entered[ENTRIES];
+static bool differed; /* the new one, from itself */
 
 static uint32_t ground_of(enum field f)
 {
@@ -192,7 +208,11 @@ void lock_prepare(unsigned persona)
 		return;
 	if (p->state == PERSONA_FAILED && p->wrong)
 		text_format(wrong, sizeof(wrong), "%s", p->wrong);
-	if (locked && p->failures)
+	if (locked && p->wrong)
+		text_format(wrong, sizeof(wrong), "%s", p->wrong);
+	else if (locked && entry == ENTRY_NEXT && differed)
+		text_format(wrong, sizeof(wrong), "the two differ");
+	else if (locked && p->failures)
 		text_format(wrong, sizeof(wrong), "wrong passcode (%u)", p->failures);
 	if (locked && now < p->not_before) {
 		uint64_t seconds = (p->not_before - now + hz - 1) / hz;
@@ -204,7 +224,8 @@ void lock_prepare(unsigned persona)
 	put_persona(persona);
 	put_field(TITLE, p->config->name);
 	put_field(STATUS, status(p->state));
-	put_field(PROMPT, locked ? "Passcode" : "");
+	put_field(PROMPT, locked ? prompts[entry] : "");
+	put_field(HINT, !locked ? "" : entry == ENTRY_UNLOCK ? "Tab: another passcode" : "Tab: back");
 	put_box(locked, locked && persona == front_persona() ? passcode_len : 0);
 	put_field(WRONG, wrong);
 	put_field(WAIT, wait);
@@ -219,10 +240,49 @@ void lock_start(void)
 	draw_done(&frame);
 }
 
-void lock_forget(void)
+/* The line that is typed. */
+static void forget_line(void)
 {
 	wipe(passcode, sizeof(passcode));
 	passcode_len = 0;
+}
+
+void lock_forget(void)
+{
+	forget_line();
+	wipe(entered, sizeof(entered));
+	entry = ENTRY_UNLOCK;
+	differed = false;
+}
+
+static bool is_same(const uint8_t *text, uint32_t len)
+{
+	return len == passcode_len && same_secret(text, passcode, len);
+}
+
+static void enter(unsigned persona)
+{
+	switch (entry) {
+	case ENTRY_UNLOCK:
+		handset_unlock(persona, passcode, passcode_len);
+		lock_forget();
+		return;
+	case ENTRY_AGAIN:
+		differed = !is_same(entered[ENTRY_NEXT].text, entered[ENTRY_NEXT].len);
+		if (!differed) {
+			handset_change_passcode(persona, entered[ENTRY_OLD].text, entered[ENTRY_OLD].len, passcode, passcode_len);
+			lock_forget();
+			return;
+		}
+		entry = ENTRY_NEXT;
+		break;
+	default:
+		memcpy(entered[entry].text, passcode, sizeof(passcode));
+		entered[entry].len = passcode_len;
+		entry++;
+		break;
+	}
+	forget_line();
 }
 
 void lock_char(uint8_t c)
@@ -231,10 +291,13 @@ void lock_char(uint8_t c)
 	if (personas[persona].state != PERSONA_LOCKED)
 		return;
 	if (c == '\r' && passcode_len) {
-		handset_unlock(persona, passcode, passcode_len);
+		enter(persona);
+	} else if (c == '\t') {
+		enum entry next = entry == ENTRY_UNLOCK ? ENTRY_OLD : ENTRY_UNLOCK;
 		lock_forget();
+		entry = next;
 	} else if (c == 0x15) {
-		lock_forget();
+		forget_line();
 	} else if (c == '\b' && passcode_len) {
 		passcode[--passcode_len] = 0;
 	} else if (c >= ' ' && c < 0x7f && passcode_len < PASSCODE_MAX) {

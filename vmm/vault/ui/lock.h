@@ -9,7 +9,8 @@ void lock_start(void);
 /* Makes the screen right for this persona as it is now. Draws only what has changed since, so that a screen made ready in time costs next
  * to nothing at a switch. */
 void lock_prepare(unsigned persona);
-void lock_char(uint8_t c); /* the user typed this for the vault: ASCII, '\r', '\b', or 0x15, which takes back all */
+void lock_char(uint8_t c); /* the user typed this for the vault: ASCII, '\r', '\b', '\t' for another passcode, or
+			    * 0x15, which takes back all */
 void lock_forget(void);    /* wipes what was typed */
 
 #endif
