@@ -54,10 +54,10 @@ struct opt {
 		.letter = (letter_), .name = (name_), .kind = OPT_KIND_UINT, .at = OPT_AT(type, member, unsigned), .arg = (arg_), \
 		.help = (help_) \
 	}
-#define OPT_STRING(letter_, name_, type, member, arg_, help_) \
+#define OPT_STRING(letter_, name_, type, member, arg_, help_, ...) \
 	{ \
 		.letter = (letter_), .name = (name_), .kind = OPT_KIND_STRING, .at = OPT_AT(type, member, const char *), .arg = (arg_), \
-		.help = (help_) \
+		.help = (help_), __VA_ARGS__ \
 	}
 #define OPT_LIST(letter_, name_, type, member, arg_, help_, ...) \
 	{ \

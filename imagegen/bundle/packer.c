@@ -5,7 +5,7 @@
 #include "imagegen/base/diag.h"
 #include "imagegen/bundle/output.h"
 
-static const struct packer *const packers[] = { &packer_disk, &packer_fastboot, &packer_odin, &packer_edl, &packer_kdz };
+static const struct packer *const packers[] = { &packer_disk, &packer_fastboot, &packer_odin, &packer_edl, &packer_kdz, &packer_super };
 
 const struct packer *packer_find(const char *name)
 {

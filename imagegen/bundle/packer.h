@@ -6,6 +6,7 @@
 #define IMAGEGEN_PACKER_H
 
 #include "imagegen/base/base.h"
+#include "imagegen/base/buf.h"
 #include "imagegen/base/diag.h"
 
 struct oem;
@@ -18,14 +19,16 @@ struct bundle_part {
 	struct image *img; /* borrowed */
 	uint64_t len;      /* bytes of the partition; >= image_len */
 	uint8_t uuid[2][16];
-	bool encrypted;      /* ciphertext: packers store it uncompressed */
-	bool fill;           /* holes must be written as zeros on the device (hashed or encrypted content), never left as they were */
-	bool own;            /* the device's own, in place since the flash was partitioned: what flashes devices leaves it alone */
-	bool slots;          /* as above */
-	bool persona;        /* holds what its user did: an update and HOME_CSC leave it alone */
-	uint32_t lun;        /* logical unit of UFS storage */
-	const char *archive; /* of an Odin package: "AP", "BL", "CP", "CSC" */
-	struct loc loc;      /* what to blame if it does not fit */
+	bool encrypted;          /* ciphertext: packers store it uncompressed */
+	bool fill;               /* holes must be written as zeros on the device (hashed or encrypted content), never left as they were */
+	bool own;                /* the device's own, in place since the flash was partitioned: what flashes devices leaves it alone */
+	bool slots;              /* as above */
+	bool dynamic;            /* inside the super partition; only while partitions are planned */
+	bool persona;            /* holds what its user did: an update and HOME_CSC leave it alone */
+	uint32_t lun;            /* logical unit of UFS storage */
+	const char *archive;     /* of an Odin package: "AP", "BL", "CP", "CSC" */
+	struct loc loc;          /* what to blame if it does not fit */
+	const struct buf *super; /* of the super partition: what super_empty.img holds; borrowed */
 };
 
 struct bundle {
@@ -100,7 +103,8 @@ struct bundle_parts {
 	struct bundle_part *v;
 	size_t count;
 	struct image **images; /* owned: files and empty partitions */
-	char **files;          /* paths of the files that were opened; owned */
+	struct buf super_empty;
+	char **files; /* paths of the files that were opened; owned */
 	size_t files_count, images_count;
 };
 struct manifest;

@@ -12,6 +12,7 @@
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
 #include "imagegen/bundle/output.h"
+#include "imagegen/lp/lp_write.h"
 
 /* Partitions begin and end at multiples of it: what the partition tables that we write ask for. */
 #define ALIGN MIB
@@ -94,6 +95,7 @@ static int add_from_profile(const struct oem_part *o, const struct manifest *m, 
 	p->fill = c ? c->fill : img != NULL;
 	p->own = c ? c->own : !img;
 	p->slots = oem_yes(&o->slots);
+	p->dynamic = o->in.s != NULL;
 	p->persona = c && persona(c->name);
 	p->lun = (uint32_t)o->lun.v;
 	p->archive = o->archive.s ? o->archive.s : "AP";
@@ -120,22 +122,92 @@ static int add_unnamed(const struct bundle_content *c, const struct oem *o, stru
 	return decide_len(NULL, p, d);
 }
 
+/* Logical partitions of a profile, with both slots of those that have slots: A has the content, B is empty until an update fills it. */
+static int compose_super(const struct oem *o, const struct bundle_part *parts, size_t count, struct bundle_parts *r, struct image **ret,
+			 struct diag *d)
+{
+	struct lp_new *logical CLEANUP_FREE = mem_array(struct lp_new, 2 * count);
+	char **names = mem_array(char *, 2 * count);
+	const struct lp_group groups[] = { { .name = "main_a" }, { .name = "main_b" } };
+	struct lp_opts lo = { .device = o->super.name.s,
+			      .len = o->super.size.v,
+			      .metadata_len = o->super.metadata_size.given ? (uint32_t)o->super.metadata_size.v : 65536,
+			      .slots = o->super.metadata_slots.given ? (uint32_t)o->super.metadata_slots.v : 2,
+			      .virtual_ab = oem_yes(&o->super.virtual_ab),
+			      .groups = groups,
+			      .groups_count = ARRAY_LEN(groups),
+			      .parts = logical,
+			      .loc = o->super.name.loc };
+	for (size_t i = 0; i < count; i++) {
+		for (unsigned slot = 0; slot < (parts[i].slots ? 2u : 1u); slot++) {
+			char *name = mem_printf("%s%s", parts[i].name, !parts[i].slots ? "" : slot ? "_b" : "_a");
+			names[lo.parts_count] = name;
+			logical[lo.parts_count++] = (struct lp_new){
+				.name = name,
+				.attributes = LP_READONLY,
+				.group = parts[i].slots ? slot + 1 : 0,
+				.img = slot || parts[i].own ? NULL : parts[i].img,
+			};
+		}
+	}
+	int rc = lp_compose(&lo, ret, &r->super_empty, d);
+	for (size_t i = 0; i < lo.parts_count; i++)
+		free(names[i]);
+	free(names);
+	return rc;
+}
+
+/* The logical partitions give way to the one that holds them, in the place of the first. */
+static int fold_super(const struct oem *o, struct bundle_parts *r, struct diag *d)
+{
+	struct bundle_part *logical CLEANUP_FREE = mem_array(struct bundle_part, r->count);
+	size_t count = 0, kept = 0, first = 0;
+	struct image *img = NULL;
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->v[i].dynamic) {
+			first = count ? first : kept;
+			kept += count == 0; /* its place */
+			logical[count++] = r->v[i];
+		} else {
+			r->v[kept++] = r->v[i];
+		}
+	}
+	if (!count)
+		return 0;
+	if (compose_super(o, logical, count, r, &img, d) < 0)
+		return -1;
+	r->images[r->images_count++] = img;
+	r->count = kept;
+	r->v[first] = (struct bundle_part){ .name = o->super.name.s,
+					    .img = img,
+					    .fill = true,
+					    .archive = "AP",
+					    .super = &r->super_empty,
+					    .loc = o->super.name.loc,
+					    .len = align_up(image_len(img), ALIGN) };
+	return 0;
+}
+
 int bundle_parts_plan(const struct oem *o, const struct manifest *m, const struct bundle_content *contents, size_t contents_count,
 		      struct bundle_parts *ret, struct diag *d)
 {
 	size_t max = contents_count + (o ? oem_parts_count(o) : 0);
 	struct bundle_parts r CLEANUP(bundle_parts_fini) = { .v = mem_array(struct bundle_part, max) };
 	int rc = 0;
-	r.images = mem_array(struct image *, max);
+	r.super_empty = BUF_INIT;
+	r.images = mem_array(struct image *, max + 1);
 	r.files = mem_array(char *, max);
 	for (size_t i = 0; o && i < oem_parts_count(o); i++)
 		rc |= add_from_profile(oem_part(o, i), m, contents, contents_count, &r, d);
 	for (size_t i = 0; i < contents_count; i++)
 		rc |= add_unnamed(&contents[i], o, &r, d);
-	if (rc)
+	if (rc || (o && o->super.name.s && fold_super(o, &r, d) < 0))
 		return -1;
 	*ret = r;
 	r = (struct bundle_parts){ 0 };
+	for (size_t i = 0; i < ret->count; i++)
+		if (ret->v[i].super)
+			ret->v[i].super = &ret->super_empty;
 	return 0;
 }
 
@@ -145,6 +217,7 @@ void bundle_parts_fini(struct bundle_parts *p)
 		image_free(p->images[i]);
 	for (size_t i = 0; i < p->files_count; i++)
 		free(p->files[i]);
+	buf_fini(&p->super_empty);
 	free(p->images);
 	free(p->files);
 	free(p->v);

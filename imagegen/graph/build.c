@@ -23,6 +23,7 @@
 #include "imagegen/cache/disk.h"
 #include "imagegen/cache/list.h"
 #include "imagegen/crypt/luks2.h"
+#include "imagegen/graph/overlay.h"
 #include "imagegen/graph/pack.h"
 #include "imagegen/graph/persona.h"
 #include "imagegen/graph/recall.h"
@@ -61,6 +62,7 @@ struct build {
 	unsigned jobs;
 	struct board *board;
 	struct pack *pack;
+	struct overlay overlay; /* of the personal persona, if there is a carrier */
 	struct layout layout;
 	struct cache *cache;
 	uint64_t bound;                /* bytes that the cache may take */
@@ -80,6 +82,7 @@ struct build {
 static void build_fini(struct build *b)
 {
 	board_free(b->board);
+	overlay_fini(&b->overlay);
 	pack_free(b->pack);
 	for (size_t i = 0; i < PARTS; i++) {
 		persona_disk_fini(&b->tasks[i].disk);
@@ -192,6 +195,8 @@ static int run_tasks(struct build *b)
 		t->d = diag_new();
 		diag_watch(t->d, &b->stop);
 		t->persona = i ? &b->m->personas[i - 1] : NULL;
+		if (i == 1 + PERSONA_PERSONAL && pack_carrier(b->pack))
+			t->persona = &b->overlay.persona;
 		t->run = i ? run_persona : run_hyp;
 		t->started = !pthread_create(&t->thread, NULL, run_task, t);
 		if (!t->started)
@@ -393,6 +398,8 @@ static int plan(struct build *b)
 	rc |= pack_plan(b->m, b->board, b->opts, &b->pack, b->d);
 	rc |= secrets_master(b->m, b->master, b->d);
 	rc |= trust_open(b->m, NULL, false, &b->trust, b->d);
+	if (!rc && pack_carrier(b->pack))
+		rc = overlay_init(&b->overlay, &b->m->personas[PERSONA_PERSONAL], pack_carrier(b->pack), b->d);
 	return rc ? -1 : 0;
 }
 

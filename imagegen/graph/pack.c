@@ -134,6 +134,11 @@ void pack_free(struct pack *p)
 	free(p);
 }
 
+const struct carrier *pack_carrier(const struct pack *p)
+{
+	return p->carrier;
+}
+
 static void derive_part_uuid(const struct pack_opts *o, const struct bundle_part *part, unsigned slot, uint8_t ret[16])
 {
 	char *info CLEANUP_FREE = mem_printf("mvp handset partition %s%s uuid", part->name, !part->slots ? "" : slot ? "_b" : "_a");

@@ -14,6 +14,7 @@ struct pack;
 MUST_USE int pack_plan(const struct manifest *m, const struct board *board, const struct build_opts *opts, struct pack **ret,
 		       struct diag *d);
 void pack_free(struct pack *p);
+const struct carrier *pack_carrier(const struct pack *p); /* NULL: none */
 
 struct pack_opts {
 	const uint8_t *master;

@@ -379,7 +379,9 @@ int profile_find(const struct manifest *m, const char *kind, const struct mstr *
 {
 	bool own = strchr(name->s, '/') || !fnmatch("*.yaml", name->s, 0);
 	char *folder CLEANUP_FREE = mem_printf("%s/templates/%s", datadir(), kind);
-	char *path CLEANUP_FREE = own ? manifest_path(m, name->s) : mem_printf("%s/%s.yaml", folder, name->s);
+	char *path CLEANUP_FREE = own && m ? manifest_path(m, name->s)
+				  : own    ? mem_strdup(name->s)
+					   : mem_printf("%s/%s.yaml", folder, name->s);
 	char **names;
 	size_t count;
 	if (!access(path, R_OK)) {

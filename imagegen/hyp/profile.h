@@ -56,7 +56,8 @@ void profile_fini(const struct profile_field *fields, size_t fields_count, void 
 /* "64", "0x40000000", "2 GiB": digits, then an optional unit. False when it is something else or too large. */
 bool profile_parse_size(const char *s, uint64_t *ret);
 
-/* Path of DATADIR/templates/KIND/NAME.yaml, or of NAME beside the manifest when it has a '/' or ends in .yaml. -1 with code and the
+/* Path of DATADIR/templates/KIND/NAME.yaml, or of NAME beside the manifest (m NULL: in the current folder) when it has a '/' or
+ * ends in .yaml. -1 with code and the
  * nearest name when there is no such file. ret_path is malloc'd. */
 MUST_USE int profile_find(const struct manifest *m, const char *kind, const struct mstr *name, enum diag_code code, char **ret_path,
 			  struct diag *d);

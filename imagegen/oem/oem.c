@@ -111,6 +111,9 @@ static int check_fixed(const struct oem_part *p, struct diag *d)
 				 "the partition that holds '%s' must be named so: the handset finds it by its name", p->content.s);
 	if (oem_yes(&p->slots))
 		return diag_fail(d, MVP0553, &p->slots.loc, "'%s' has no slots: the handset writes it", p->name.s);
+	if (p->in.s)
+		return diag_fail(d, MVP0553, &p->in.loc, "'%s' cannot lie in a super partition: the handset looks for it on the flash",
+				 p->name.s);
 	return 0;
 }
 

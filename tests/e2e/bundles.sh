@@ -249,7 +249,7 @@ t 'KDZ: digests, sums and contents are right' kdz
 google()
 {
 	sgdisk -p a/google/acme-7.img | awk '$1 ~ /^[0-9]+$/ { print $7 }' >names
-	equal "$(tr '\n' ' ' <names)" 'boot_a boot_b personal work '
+	equal "$(tr '\n' ' ' <names)" 'boot_a boot_b super personal work '
 	equal "$(sgdisk -A 1:show a/google/acme-7.img | grep -c .)" 6
 	unzip -q -o a/google/acme-factory-7.zip -d google
 	grep -q '^flash boot_a boot.img$' google/acme-factory-7/flash-all.sh
@@ -261,6 +261,43 @@ google()
 	done
 }
 t 'fastboot: both slots are on the disk and in the scripts' google
+
+# The super partition: by Python, after AOSP's format; the unit test compares whole ones with lpmake's.
+super()
+{
+	expand a/google/acme-7-super.img super.raw
+	first=$(sgdisk -i 3 a/google/acme-7.img | sed -n 's/^First sector: \([0-9]*\).*/\1/p')
+	dd if=a/google/acme-7.img bs=512 skip="$first" status=none | cmp -n "$(stat -c %s super.raw)" - super.raw
+	python3 - <<-'EOL'
+	import hashlib, struct
+	f = open("super.raw", "rb").read()
+	empty = open("a/google/acme-7-super_empty.img", "rb").read()
+	geometry = f[4096:8192]
+	assert geometry == f[8192:12288] == empty[:4096]
+	magic, size = struct.unpack_from("<II", geometry)
+	length, slots, block = struct.unpack_from("<III", geometry, 40)
+	assert (magic, size, slots, block) == (0x616c4467, 52, 3, 4096)
+	assert hashlib.sha256(geometry[:8] + bytes(32) + geometry[40:52]).digest() == geometry[8:40]
+	copies = {f[12288 + i * length:12288 + (i + 1) * length] for i in range(2 * slots)}
+	assert len(copies) == 1
+	m = copies.pop()
+	assert m.startswith(empty[4096:]) and not any(m[len(empty) - 4096:])
+	header_len, = struct.unpack_from("<I", m, 8)
+	tables_len, = struct.unpack_from("<I", m, 44)
+	assert header_len == 256 and struct.unpack_from("<I", m, 128)[0] == 1  # virtual A/B
+	assert hashlib.sha256(m[:12] + bytes(32) + m[44:256]).digest() == m[12:44]
+	t = m[256:256 + tables_len]
+	assert hashlib.sha256(t).digest() == m[48:80]
+	at, count, size = struct.unpack_from("<III", m, 80)
+	parts = [struct.unpack_from("<36sIIII", t, at + i * size) for i in range(count)]
+	assert [p[0].rstrip(b"\0") for p in parts] == [b"product_a", b"product_b"]
+	assert parts[0][3] == 1 and parts[1][3] == 0
+	extents, _, _ = struct.unpack_from("<III", m, 92)
+	sectors, kind, start, device = struct.unpack_from("<QIQI", t, extents)
+	assert f[start * 512:(start + sectors) * 512] == open("a/firmware/google/product.img", "rb").read()
+	EOL
+}
+t 'super: metadata is sound and the logical partition is in it' super
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

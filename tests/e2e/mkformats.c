@@ -217,9 +217,11 @@ static void bundle_sample(struct image *personal, struct image *work_plain)
 	const struct packer *const *packers = packer_all(&count);
 	struct bundle_outputs outputs CLEANUP(bundle_outputs_fini) = { 0 };
 	struct bundle_job *jobs CLEANUP_FREE = mem_array(struct bundle_job, count);
+	size_t n = 0;
 	for (size_t i = 0; i < count; i++)
-		jobs[i] = (struct bundle_job){ &b, packers[i] };
-	if (bundle_write(jobs, count, 2, NULL, NULL, &outputs, diag) < 0)
+		if (strcmp(packers[i]->name, "super") != 0) /* there is no super partition here */
+			jobs[n++] = (struct bundle_job){ &b, packers[i] };
+	if (bundle_write(jobs, n, 2, NULL, NULL, &outputs, diag) < 0)
 		fail("bundle");
 	for (size_t i = 0; i < outputs.count; i++) {
 		for (size_t k = 0; k < 32; k++)
@@ -237,6 +239,13 @@ static void bundle_sample(struct image *personal, struct image *work_plain)
 	profile_samples(contents, ARRAY_LEN(contents));
 }
 
+static void make_dir(const char *name)
+{
+	char *path CLEANUP_FREE = mem_printf("%s/%s", out_dir, name);
+	if (mkdir(path, 0777) < 0 && errno != EEXIST)
+		fail(path);
+}
+
 /* The same contents, as each profile of templates/oem lays them out and packs them. */
 static void profile_samples(const struct bundle_content *contents, size_t count)
 {
@@ -251,6 +260,10 @@ static void profile_samples(const struct bundle_content *contents, size_t count)
 	if (manifest_parse(path, (const uint8_t *)manifest, sizeof(manifest) - 1, false, &m, diag) < 0 ||
 	    carrier_load_file("templates/carriers/verizon.yaml", &carrier, diag) < 0)
 		fail("manifest or carrier");
+	make_dir("firmware");
+	make_dir("firmware/google");
+	struct image *product CLEANUP(image_freep) = noise(5 * MIB + 4096, 77);
+	save("firmware/google/product.img", product);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		char *file CLEANUP_FREE = mem_printf("templates/oem/%s.yaml", names[i]),
 			   *dir CLEANUP_FREE = mem_printf("%s/%s", out_dir, names[i]);
@@ -279,7 +292,10 @@ static void profile_samples(const struct bundle_content *contents, size_t count)
 			if (!jobs[k].packer)
 				fail(o->bundles.v[k].s);
 		}
-		if (bundle_write(jobs, o->bundles.count, 2, NULL, NULL, &outputs, diag) < 0)
+		size_t n = o->bundles.count;
+		if (o->super.name.s)
+			jobs[n++] = (struct bundle_job){ &b, packer_find("super") };
+		if (bundle_write(jobs, n, 2, NULL, NULL, &outputs, diag) < 0)
 			fail(names[i]);
 	}
 }

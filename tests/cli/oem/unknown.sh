@@ -1,0 +1,1 @@
+mvpctl oem show samsun

@@ -1,0 +1,1 @@
+mvpctl variants --json --oem lg good.yaml

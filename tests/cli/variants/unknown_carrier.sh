@@ -1,0 +1,1 @@
+mvpctl variants --oem gogle --carrier verison good.yaml
