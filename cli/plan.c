@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "imagegen/base/text.h"
+#include "imagegen/oem/carrier.h"
 #include "imagegen/oem/oem.h"
 
 int plan_load(struct plan *p, const char *path, struct diag *d)
@@ -13,6 +14,11 @@ int plan_load(struct plan *p, const char *path, struct diag *d)
 	for (size_t i = 0; i < p->m->oem.count; i++) {
 		struct oem *oem CLEANUP(oem_freep) = NULL;
 		if (oem_load(p->m, &p->m->oem.v[i], &oem, d) < 0)
+			result = -1;
+	}
+	if (p->m->carrier.s) {
+		struct carrier *carrier CLEANUP(carrier_freep) = NULL;
+		if (carrier_load(p->m, &p->m->carrier, &carrier, d) < 0)
 			result = -1;
 	}
 	if (p->board && layout_plan(p->board, p->m, &p->layout, d) < 0)

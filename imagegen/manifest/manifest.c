@@ -152,7 +152,7 @@ static const struct key top_keys_v[] = {
 	{ "version", KEY_NAME, .required = true, M(version), .max = 31 },
 	{ "board", KEY_TEXT, .required = true, M(board) },
 	{ "oem", KEY_STRINGS, M(oem) },
-	{ "carrier", KEY_NAME, M(carrier), .max = 31 },
+	{ "carrier", KEY_TEXT, M(carrier) },
 	{ "keys", KEY_MAP, .required = true, .map = &keys_keys },
 	{ "hypervisor", KEY_MAP, .map = &hypervisor_keys },
 	{ "personas", KEY_MAP, .required = true, .map = &personas_keys },
