@@ -10,6 +10,7 @@
 #include "imagegen/base/image.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
+#include "imagegen/bundle/look.h"
 #include "imagegen/inspect/inspect.h"
 
 /* Manifests. */
@@ -283,6 +284,37 @@ static int is_text(const struct image *img, bool *ret_text, struct diag *d)
 	return 0;
 }
 
+/* Bundles of a maker's own format. */
+static void print_look(struct cli *cli, const char *path, const struct look *l)
+{
+	char len[TEXT_SIZE_LEN];
+	struct jsonw j = JSONW_INIT(&cli->out, true);
+	if (!cli->json) {
+		cli_print(cli, "%s: %s, %s\n", path, l->kind, l->title);
+		for (size_t i = 0; i < l->count; i++)
+			cli_print(cli, "  %-24s at %" PRIu64 ", %s%s%s\n", l->items[i].name, l->items[i].at,
+				  text_size(l->items[i].len, len), l->items[i].detail ? ", " : "",
+				  l->items[i].detail ? l->items[i].detail : "");
+		return;
+	}
+	jsonw_document(&j, "mvp.inspect", 1);
+	jsonw_string(&j, "file", path);
+	jsonw_string(&j, "kind", l->kind);
+	jsonw_string(&j, "title", l->title);
+	jsonw_array(&j, "items");
+	for (size_t i = 0; i < l->count; i++) {
+		jsonw_object(&j, NULL);
+		jsonw_string(&j, "name", l->items[i].name);
+		jsonw_uint(&j, "at", l->items[i].at);
+		jsonw_uint(&j, "size", l->items[i].len);
+		jsonw_string(&j, "detail", l->items[i].detail);
+		jsonw_end(&j);
+	}
+	jsonw_end(&j);
+	cli_json_diagnostics(cli, &j);
+	jsonw_end(&j);
+}
+
 static int run(struct cli *cli, const void *args)
 {
 	(void)args;
@@ -295,6 +327,13 @@ static int run(struct cli *cli, const void *args)
 		return -1;
 	if (text)
 		return inspect_manifest(cli);
+	struct look look CLEANUP(look_fini) = { 0 };
+	int other = look_open(img, path, &look, cli->diag);
+	if (other <= 0) {
+		if (other == 0)
+			print_look(cli, path, &look);
+		return other;
+	}
 	if (inspect_image(img, path, &i, cli->diag) < 0)
 		return -1;
 	if (i.kind == INSPECT_DATA || i.kind == INSPECT_EMPTY)
@@ -314,7 +353,7 @@ static int run(struct cli *cli, const void *args)
 	return 0;
 }
 
-static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT, EXIT_NO_FIT };
+static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT, EXIT_NO_FIT, EXIT_VERIFY };
 static const struct example examples[] = {
 	{ "mvpctl inspect phone.yaml", "Show the personas and how memory is laid out." },
 	{ "mvpctl inspect out/phone-1.0.img", "Show partitions, containers and boot images of a disk image." },
@@ -329,8 +368,9 @@ const struct cmd cmd_inspect = {
 	.group = "Build",
 	.description = "Of a manifest: the personas and the layout of physical memory. Of a disk image:\n"
 		       "its partitions and what is in them, down to the persona's own partitions; LUKS2\n"
-		       "headers, Android boot images and ext4 file systems alone, too. No key is needed\n"
-		       "and nothing is written.",
+		       "headers, Android boot images and ext4 file systems alone, too. Of an Odin\n"
+		       "package, a PIT or a KDZ: what is in it, once its digests have been found right.\n"
+		       "No key is needed and nothing is written.",
 	.json = CMD_JSON_DOCUMENT,
 	.exits = exits,
 	.exits_count = ARRAY_LEN(exits),

@@ -39,11 +39,15 @@ void kdz_emit(const struct kdz_header *h, uint8_t ret[KDZ_HEADER_LEN])
 	put_le64(ret + 8 + 264, h->dz_at);
 }
 
+bool kdz_is(const uint8_t head[8])
+{
+	return get_le32(head) == KDZ_HEADER_LEN && (get_le32(head + 4) == KDZ2_MAGIC || get_le32(head + 4) == KDZ3_MAGIC);
+}
+
 const char *kdz_parse(const uint8_t data[KDZ_HEADER_LEN], uint64_t file_len, struct kdz_header *ret)
 {
-	uint32_t magic = get_le32(data + 4);
-	*ret = (struct kdz_header){ .version = magic == KDZ3_MAGIC ? 3 : 2 };
-	if (get_le32(data) != KDZ_HEADER_LEN || (magic != KDZ2_MAGIC && magic != KDZ3_MAGIC))
+	*ret = (struct kdz_header){ .version = get_le32(data + 4) == KDZ3_MAGIC ? 3 : 2 };
+	if (!kdz_is(data))
 		return "no KDZ of version 2 or 3";
 	if (data[MARKER_AT] != 0 && data[MARKER_AT] != 3)
 		return "the marker behind the second record is neither 0 nor 3";

@@ -38,6 +38,7 @@ void kdz_emit(const struct kdz_header *h, uint8_t ret[KDZ_HEADER_LEN]);
 void dz_emit(const struct dz_header *h, bool for_digest, uint8_t ret[DZ_HEADER_LEN]);
 void dz_chunk_emit(const struct dz_chunk *c, uint8_t ret[DZ_CHUNK_LEN]);
 
+bool kdz_is(const uint8_t head[8]); /* begins like one of version 2 or 3 */
 /* NULL, or what is wrong. file_len bounds what the header names. */
 const char *kdz_parse(const uint8_t data[KDZ_HEADER_LEN], uint64_t file_len, struct kdz_header *ret);
 const char *dz_parse(const uint8_t data[DZ_HEADER_LEN], struct dz_header *ret);

@@ -427,6 +427,7 @@ static int run_once(const struct manifest *m, const struct build_opts *opts, str
 		.trust = &b.trust,
 		.board = b.board,
 	};
+	memcpy(b.persona_opts.overlay, b.overlay.digest, sizeof(b.persona_opts.overlay));
 	if (run_tasks(&b) || check_inputs(&b) || pack(&b, &r)) {
 		*ret_damaged = cache_damaged(b.cache);
 		return -1;

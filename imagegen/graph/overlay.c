@@ -5,6 +5,7 @@
 
 #include "imagegen/base/buf.h"
 #include "imagegen/base/mem.h"
+#include "imagegen/cache/digest.h"
 
 static int add_file(struct overlay *o, size_t i, char *path TAKES, struct buf *text, const struct loc *loc, struct diag *d)
 {
@@ -39,6 +40,10 @@ int overlay_init(struct overlay *ret, const struct persona *p, const struct carr
 		     &config, &loc, d) < 0 ||
 	    add_file(ret, 2, mem_strdup("/product/etc/mvp-carrier.prop"), &props, &loc, d) < 0)
 		return -1;
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp carrier 1");
+	for (size_t i = 0; i < ARRAY_LEN(ret->texts); i++)
+		digest_str(g, "text", ret->texts[i]);
+	digest_get(g, ret->digest);
 	ret->layers = mem_array(struct layer, count + 1);
 	memcpy(ret->layers, p->system.layers, count * sizeof(*ret->layers));
 	ret->layers[count] = (struct layer){ .kind = LAYER_FILES, .files = ret->files, .files_count = OVERLAY_FILES, .loc = loc };

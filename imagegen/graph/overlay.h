@@ -12,6 +12,7 @@ struct overlay {
 	struct layer *layers;
 	struct layer_file files[OVERLAY_FILES];
 	char *texts[2 * OVERLAY_FILES];
+	uint8_t digest[32]; /* of the files; zeros without any */
 };
 
 /* p and c are borrowed and must outlive ret, which must not be moved. A persona without layers stays as it is. */

@@ -15,6 +15,7 @@ struct persona_opts {
 	unsigned jobs;
 	const struct trust *trust;
 	const struct board *board; /* what devices the device tree has, whose size places a kernel */
+	uint8_t overlay[32];       /* digest of what a carrier adds to the personal persona; zeros: nothing */
 };
 
 struct persona_disk {

@@ -47,9 +47,15 @@ static void find_key(const struct manifest *m, const struct persona *p, const st
 	for (size_t i = 0; i < m->sections_count; i++)
 		if (!is_of_others(m->sections[i].name, p))
 			digest_add(g, m->sections[i].name, m->sections[i].digest, sizeof(m->sections[i].digest));
+	/* By its name: with a carrier, p is a copy and none of m's. */
+	bool personal = !strcmp(p->name, m->personas[PERSONA_PERSONAL].name);
+	size_t index = personal ? PERSONA_PERSONAL : PERSONA_WORK;
 	/* A token's key is no file that could be seen to change. */
-	digest_num(g, "signed", opts->trust->hyp.persona[p - m->personas].verified);
-	digest_add(g, "key", opts->trust->hyp.persona[p - m->personas].avb_key_digest, 32);
+	digest_num(g, "signed", opts->trust->hyp.persona[index].verified);
+	digest_add(g, "key", opts->trust->hyp.persona[index].avb_key_digest, 32);
+	/* A carrier is no section's whole: --carrier may name another, and its file may change. */
+	if (personal)
+		digest_add(g, "carrier", opts->overlay, sizeof(opts->overlay));
 	digest_get(g, ret);
 }
 

@@ -4,6 +4,7 @@
 set -u
 : "${O:?folder of the build}"
 mkformats=$O/e2e/mkformats
+mvpctl=${MVPCTL:-$O/mvpctl}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/bundles.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -298,6 +299,31 @@ super()
 	EOL
 }
 t 'super: metadata is sound and the logical partition is in it' super
+
+# inspect: what it says agrees with the other readers, and damage is seen. A flipped byte is put where only a digest can tell.
+inspects()
+{
+	"$mvpctl" inspect $odin/AP_acme_7_VZW.tar.md5 | grep -q 'boot.img.lz4'
+	equal "$("$mvpctl" inspect --json odin/acme.pit | python3 -c 'import json, sys; print(*(i["name"] for i in json.load(sys.stdin)["items"]))')" \
+		'PGPT bootloader radio boot personal work SGPT'
+	"$mvpctl" inspect a/lg/acme_7_verizon.kdz | grep -q 'version 3.*operator VZW.US.*digests right'
+	"$mvpctl" inspect a/google/acme-7.img | grep -q '^  boot_b '
+}
+inspect_damage()
+{
+	for f in $odin/AP_acme_7_VZW.tar.md5 a/lg/acme_7_verizon.kdz; do
+		cp "$f" broken
+		printf '\377' | dd of=broken bs=1 seek=90000 conv=notrunc status=none
+		cmp -s "$f" broken && printf '\376' | dd of=broken bs=1 seek=90000 conv=notrunc status=none
+		rc=0
+		"$mvpctl" inspect broken >out 2>&1 || rc=$?
+		cat out
+		equal $rc 6
+		grep -q MVP0571 out
+	done
+}
+t 'inspect: members, entries and chunks' inspects
+t 'inspect: a wrong byte is found by a digest' inspect_damage
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,6 +1,9 @@
 /* Tables and headers of bundles from a stranger: PIT, KDZ, DZ. */
 #include "imagegen/base/diag.h"
+#include "imagegen/base/image.h"
+#include "imagegen/base/mem.h"
 #include "imagegen/bundle/dz.h"
+#include "imagegen/bundle/look.h"
 #include "imagegen/bundle/pit.h"
 
 #include <string.h>
@@ -14,6 +17,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct kdz_header kdz;
 	struct dz_header dz;
 	struct dz_chunk chunk;
+	struct look look CLEANUP(look_fini) = { 0 };
+	uint8_t *copy = mem_zeroed(1, len);
+	struct image *img CLEANUP(image_freep) = NULL;
+	if (len)
+		memcpy(copy, data, len);
+	img = image_mem(copy, len);
+	(void)look_open(img, "fuzz", &look, d);
 	(void)pit_parse(data, len, "fuzz", &pit, d);
 	if (len >= KDZ_HEADER_LEN)
 		(void)kdz_parse(data, len, &kdz);
