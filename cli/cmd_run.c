@@ -22,6 +22,7 @@
 #include "imagegen/hyp/board.h"
 #include "imagegen/hyp/tool.h"
 #include "mvp/identity.h"
+#include "mvp/order.h"
 
 #define QEMU "qemu-system-aarch64"
 #define QEMU_PACKAGE "qemu-system-arm"
@@ -33,7 +34,7 @@ enum { POLL_MS = 100, GRACE_MS = 5000, EXEC_FAILED = 127 };
 
 struct run_args {
 	bool headless, snapshot;
-	const char *out, *board, *cpu, *memory, *serial, *qmp, *net, *screenshot, *record, *device_key;
+	const char *out, *board, *cpu, *memory, *serial, *qmp, *net, *screenshot, *record, *device_key, *order;
 	unsigned smp, timeout;
 	struct opt_list qemu_args;
 };
@@ -178,6 +179,25 @@ static int add_qmp(struct handset *h)
 	return 0;
 }
 
+/* What the board brings the vault: a file of the firmware's (QEMU's fw_cfg). QEMU's own word for one it cannot read names no option of
+ * ours.
+ */
+static int add_file(struct handset *h, const char *name, const char *path, uint64_t len_max)
+{
+	char *value CLEANUP_FREE = NULL;
+	struct stat st;
+	if (!path)
+		return 0;
+	if (stat(path, &st) || access(path, R_OK))
+		return diag_fail(h->cli->diag, MVP0901, &LOC_FILE(path), "cannot open: %s", strerror(errno));
+	if (!S_ISREG(st.st_mode) || !st.st_size || (uint64_t)st.st_size > len_max)
+		return diag_fail(h->cli->diag, MVP0901, &LOC_FILE(path), "expected a file of 1 to %" PRIu64 " bytes", len_max);
+	value = escaped(path);
+	args_add(&h->argv, "-fw_cfg");
+	args_addf(&h->argv, "name=%s,file=%s", name, value);
+	return 0;
+}
+
 /* "none", or "user" and what it forwards: "user,hostfwd=tcp::2222-10.0.2.15:22". Other options are QEMU's own business (--qemu-arg). */
 static int add_net(struct handset *h)
 {
@@ -303,7 +323,8 @@ static int make_argv(struct handset *h)
 		two(h, "-device", "virtio-keyboard-device");
 		two(h, "-device", "virtio-tablet-device");
 	}
-	if (add_net(h) || add_device_key(h) || add_serial(h) || add_qmp(h) || add_pictures(h))
+	if (add_net(h) || add_device_key(h) || add_file(h, MVP_ORDER_FILE, h->args->order, MVP_ORDER_MAX) || add_serial(h) || add_qmp(h) ||
+	    add_pictures(h))
 		return -1;
 	for (size_t i = 0; i < h->args->qemu_args.count; i++)
 		args_add(&h->argv, h->args->qemu_args.v[i]);
@@ -486,6 +507,7 @@ static const struct opt opts[] = {
 	OPT_FLAG(0, "disk-snapshot", struct run_args, snapshot, "forget what is written to the disk"),
 	OPT_STRING(0, "serial", struct run_args, serial, "WHERE", "console: stdio (default), pty or unix:PATH"),
 	OPT_STRING(0, "qmp", struct run_args, qmp, "unix:PATH", "QEMU's machine protocol on a socket"),
+	OPT_STRING(0, "order", struct run_args, order, "FILE", "an order for the vault; its receipt comes on the console"),
 	OPT_STRING(0, "net", struct run_args, net, "WHAT", "network: none, or user[,hostfwd=...] (default: user)"),
 	OPT_STRING(0, "device-key", struct run_args, device_key, "FILE", "the board's unique key, 32 bytes"),
 	OPT_STRING(0, "screenshot", struct run_args, screenshot, "FILE", "PNG of the screen at the end, and on SIGUSR1"),

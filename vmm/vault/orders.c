@@ -21,7 +21,6 @@
 #include "timer.h"
 #include "wipe.h"
 
-#define ORDER_FILE "opt/org.mvp/order"
 #define PAUSE_MS 500  /* between two questions of one source that take a signature */
 #define RETRY_MS 1000 /* between two attempts to write the journal */
 
@@ -446,7 +445,7 @@ void orders_start(void)
 {
 	struct question *q = &questions[ORDERS_BOARD];
 	struct fw_cfg_file file;
-	if (!fw_cfg_find(ORDER_FILE, &file))
+	if (!fw_cfg_find(MVP_ORDER_FILE, &file))
 		return;
 	if (file.size > sizeof(q->data) || !fw_cfg_read(&file, q->data, file.size)) {
 		console_log("the board's order cannot be read");

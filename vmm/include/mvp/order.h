@@ -18,6 +18,8 @@
 #define MVP_RECEIPT_TYPE "application/vnd.mvp.receipt+cbor"
 #define MVP_ATTEST_TYPE "application/vnd.mvp.attest+cbor"
 
+#define MVP_ORDER_FILE "opt/org.mvp/order" /* in QEMU's fw_cfg: an order that the board brings, taken at its start */
+
 #define MVP_ORDER_MAX 1024 /* bytes of a message */
 #define MVP_RECEIPT_MAX 512
 #define MVP_ATTEST_MAX 1024
