@@ -3,12 +3,15 @@
  * both writable and executable.
  *
  * Kernel command line: mvp.system=rw mounts the system partition writable; mvp.userdata=1 wants a userdata partition, mounted on /data;
- * init=PATH names the program to start. Whatever fails is said on the console, then the persona is powered off. */
+ * init=PATH names the program to start; mvp.verity=VERSION,DATA_BLOCKS,TREE_BLOCK,HASH,ROOT,SALT[,ROOTS,FEC_BLOCK,FEC_BLOCKS] has the
+ * system partition verified block by block (dm-verity) before anything of it is used. Whatever fails is said on the console, then the
+ * persona is powered off. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
+	NR_IOCTL = 29,
 	NR_MKDIRAT = 34,
 	NR_UNLINKAT = 35,
 	NR_UMOUNT2 = 39,
@@ -401,14 +404,162 @@ static void wait_for_partition(const char *name, char *ret_path, size_t size)
 	     "' after 30 seconds: is the disk there, and are its driver's modules in the initial RAM disk?");
 }
 
+/* The device mapper's ioctls (Linux include/uapi/linux/dm-ioctl.h), one buffer for the call and the one target that follows it. */
+enum {
+	DM_DEV_CREATE = 3,
+	DM_DEV_RESUME = 6, /* DM_DEV_SUSPEND without its flag */
+	DM_TABLE_LOAD = 9,
+	DM_READONLY = 1,
+	DM_CALL_LEN = 312,
+	VERITY_BLOCK = 4096,
+	SECTOR = 512,
+};
+#define DM_CALL(nr) ((long)(3u << 30 | (unsigned)DM_CALL_LEN << 16 | 0xfdu << 8 | (unsigned)(nr)))
+
+static struct {
+	uint32_t version[3], data_size, data_start, target_count;
+	int32_t open_count;
+	uint32_t flags, event_nr, padding;
+	uint64_t dev;
+	char name[128], uuid[129], data[7];
+	/* struct dm_target_spec */
+	uint64_t sector_start, length;
+	int32_t status;
+	uint32_t next;
+	char target_type[16];
+	char parameters[1024];
+} dm;
+_Static_assert(__builtin_offsetof(__typeof__(dm), sector_start) == DM_CALL_LEN, "struct dm_ioctl");
+_Static_assert(__builtin_offsetof(__typeof__(dm), parameters) == DM_CALL_LEN + 40, "struct dm_target_spec");
+
+static long dm_call(long control, unsigned nr, uint32_t flags, uint32_t targets)
+{
+	dm.version[0] = 4;
+	dm.version[1] = 0;
+	dm.version[2] = 0;
+	dm.data_size = sizeof dm;
+	dm.data_start = DM_CALL_LEN;
+	dm.target_count = targets;
+	dm.open_count = 0;
+	dm.flags = flags;
+	dm.event_nr = 0;
+	dm.dev = 0; /* the name says which; the kernel takes one of both */
+	memset(dm.name, 0, sizeof dm.name);
+	memcpy(dm.name, "system", 7);
+	memset(dm.uuid, 0, sizeof dm.uuid);
+	return call(NR_IOCTL, control, DM_CALL(nr), (long)&dm, 0, 0);
+}
+
+/* Adds words to a string, as far as there is room; false if there is not. */
+static bool add_words(char *to, size_t size, const char *const *words)
+{
+	size_t n = length(to);
+	for (; *words != NULL; words++)
+		for (const char *p = *words; *p != '\0'; p++) {
+			if (n + 1 >= size)
+				return false;
+			to[n++] = *p;
+		}
+	to[n] = '\0';
+	return true;
+}
+#define ADD(to, ...) add_words((to), sizeof(to), (const char *const[]){ __VA_ARGS__, NULL })
+
+enum { VERITY_WORDS = 6, VERITY_WORDS_FEC = 9 };
+
+/* Cuts the option at its commas; how many words it has. */
+static size_t cut_words(char *text, const char *words[VERITY_WORDS_FEC + 1])
+{
+	size_t count = 0;
+	while (count <= VERITY_WORDS_FEC) {
+		words[count++] = text;
+		while (*text != '\0' && *text != ',')
+			text++;
+		if (*text == '\0')
+			break;
+		*text++ = '\0';
+	}
+	return count;
+}
+
+static uint64_t decimal(const char *s)
+{
+	uint64_t v = 0;
+	for (; *s >= '0' && *s <= '9' && v < UINT64_MAX / 16; s++)
+		v = v * 10 + (uint64_t)(*s - '0');
+	return *s == '\0' ? v : 0;
+}
+
+/* Documentation/admin-guide/device-mapper/verity.rst: what the target is told. false: the option is not one of ours. */
+static bool verity_table(char *option_text, const char *device)
+{
+	const char *w[VERITY_WORDS_FEC + 1];
+	size_t count = cut_words(option_text, w);
+	if (count != VERITY_WORDS && count != VERITY_WORDS_FEC)
+		return false;
+	dm.sector_start = 0;
+	dm.length = decimal(w[1]) * (VERITY_BLOCK / SECTOR);
+	dm.status = 0;
+	dm.next = 0;
+	memset(dm.target_type, 0, sizeof dm.target_type);
+	memcpy(dm.target_type, "verity", 7);
+	dm.parameters[0] = '\0';
+	bool ok = dm.length != 0 &&
+		  ADD(dm.parameters, w[0], " ", device, " ", device, " 4096 4096 ", w[1], " ", w[2], " ", w[3], " ", w[4], " ", w[5]);
+	if (ok && count == VERITY_WORDS_FEC)
+		ok = ADD(dm.parameters, " 8 use_fec_from_device ", device, " fec_roots ", w[6], " fec_start ", w[7], " fec_blocks ", w[8]);
+	return ok;
+}
+
+/* Replaces device by one whose every block is verified when it is read. */
+static void set_up_verity(const char *verity, char *device, size_t size)
+{
+	static char words[512], name[] = "/dev/dm-00000000";
+	size_t n = length(verity);
+	if (n >= sizeof words)
+		FAIL("mvp.verity is too long");
+	memcpy(words, verity, n + 1);
+	long control = open_at(FD_CWD, "/dev/mapper/control", O_RDWR_);
+	if (control < 0)
+		FAIL("the kernel has no device mapper, and the system would not be verified: ", error_text(control));
+	long r = dm_call(control, DM_DEV_CREATE, 0, 0);
+	uint64_t dev = dm.dev;
+	if (r == 0 && !verity_table(words, device))
+		FAIL("mvp.verity is not understood: ", verity);
+	if (r == 0)
+		r = dm_call(control, DM_TABLE_LOAD, DM_READONLY, 1);
+	if (r == 0)
+		r = dm_call(control, DM_DEV_RESUME, 0, 0);
+	if (r < 0)
+		FAIL("the system partition ", device, " cannot be verified: ", error_text(r));
+	close_fd(control);
+	uint64_t minor = (dev & 0xff) | (dev >> 12 & 0xfff00); /* Linux new_encode_dev() */
+	size_t at = sizeof name - 1;
+	name[at] = '\0';
+	do {
+		name[--at] = (char)('0' + minor % 10);
+		minor /= 10;
+	} while (minor > 0);
+	device[0] = '\0';
+	if (!add_words(device, size, (const char *const[]){ "/dev/dm-", name + at, NULL }))
+		FAIL("no room for a device's name");
+}
+
 static void mount_system(bool writable)
 {
 	static char device[80];
+	const char *verity = option("mvp.verity=");
 	wait_for_partition("system", device, sizeof device);
+	if (verity != NULL) {
+		if (writable)
+			FAIL("mvp.system=rw: a verified system cannot be written");
+		set_up_verity(verity, device, sizeof device);
+	}
 	(void)call(NR_MKDIRAT, FD_CWD, (long)"/root", 0755, 0, 0);
 	long r = mount(device, "/root", "ext4", writable ? 0 : MOUNT_RDONLY, "");
 	if (r < 0)
-		FAIL("cannot mount the system partition ", device, " as ext4: ", error_text(r));
+		FAIL("cannot mount the system partition ", device, " as ext4: ", error_text(r),
+		     verity != NULL ? "; it may have been changed: see what the kernel says of device-mapper" : "");
 }
 
 static void mount_userdata(void)
