@@ -148,6 +148,10 @@ static void persona_config(struct buf *out, const struct manifest *m, const stru
 			 discard, persona_has_network(p), listed(&m->policy.switch_request, p->name), p->network_limit.v / 8);
 	(void)buf_printf(out, "\t\t\t.managed = %d,\n", p == &m->personas[PERSONA_WORK]);
 	persona_trust(out, trust->persona[index].verified, trust->persona[index].avb_key_digest);
+	(void)buf_printf(out, "\t\t\t.clipboard = %d,\n\t\t\t.notify_level = {", manifest_clipboard(m, index));
+	for (int c = 0; c < MVP_NOTIFY_CATEGORIES; c++)
+		(void)buf_printf(out, " %d,", manifest_notify_level(m, index, (enum mvp_notify_category)c));
+	(void)buf_puts(out, " },\n");
 	(void)buf_printf(out, "\t\t\t.dtb = %s_dtb,\n\t\t\t.dtb_len = sizeof(%s_dtb),\n", p->name, p->name);
 	(void)buf_printf(out, "\t\t\t.dtb_bootargs_at = %u,\n\t\t\t.dtb_bootargs_len = %u,\n", f->bootargs_at, f->bootargs_len);
 	(void)buf_printf(out, "\t\t\t.dtb_initrd_start_at = %u,\n\t\t\t.dtb_initrd_end_at = %u,\n", f->initrd_start_at, f->initrd_end_at);
@@ -223,6 +227,11 @@ int config_vault(const struct board *b, const struct manifest *m, const struct l
 	display(ret, b, l);
 	(void)buf_printf(ret, "\t.lock_after = %" PRIu64 ",\n\t.wipe_after = %" PRIu64 ",\n", m->policy.lease.lock_after.v,
 			 m->policy.lease.wipe_after.v);
+	(void)buf_printf(ret,
+			 "\t.notify_queue = %" PRIu64 ",\n\t.notify_rate = %" PRIu64 ",\n\t.quiet_from = %" PRIu64
+			 ",\n\t.quiet_to = %" PRIu64 ",\n",
+			 m->policy.notifications.queue.v, m->policy.notifications.rate.v, m->policy.notifications.quiet_from.v,
+			 m->policy.notifications.quiet_to.v);
 	(void)buf_printf(ret, "\t.fw_cfg_pa = 0x%" PRIx64 ",\n\t.product = ", b->fw_cfg.v);
 	c_string(ret, m->name.s);
 	(void)buf_puts(ret, " \" \" ");

@@ -33,6 +33,7 @@ static void read_kernel(struct reader *r, const struct key *k, const struct ynod
 static void read_initrd(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_persona(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_switch_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
+static void read_quiet(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_console_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 static void read_signing_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj);
 
@@ -105,7 +106,7 @@ static const struct keys encryption_keys = KEYS(encryption_keys_v);
 		{ "system", KEY_MAP, .map = &system_keys, .loc_at = offsetof(struct persona, system.loc), \
 		  .on_at = offsetof(struct persona, has_system) }, \
 		{ "userdata", KEY_MAP, .map = &userdata_keys, .loc_at = offsetof(struct persona, userdata.loc) }, \
-		{ "color", KEY_COLOR, P(color), .max = 0xffffff, .def_num = (color_) }, \
+		{ "tools", KEY_BOOL, P(tools), .max = 1 }, { "color", KEY_COLOR, P(color), .max = 0xffffff, .def_num = (color_) }, \
 		{ "network", KEY_CHOICE, P(network), .choices = network_choices, .def_text = "nat" }, \
 	{ \
 		"network-limit", KEY_RATE, P(network_limit), .min = 64 * 1000, .max = 100 * (uint64_t)1000000000 \
@@ -125,9 +126,35 @@ static const struct key personas_keys_v[] = {
 };
 static const struct keys personas_keys = KEYS(personas_keys_v);
 
+/* One object of keys per category, in the order of enum mvp_notify_category. */
+#define CATEGORY(NAME, n) \
+	static const struct key NAME##_keys_v[] = { \
+		{ "work-to-personal", KEY_CHOICE, M(policy.notifications.category[n].work_to_personal), .choices = redaction_choices }, \
+		{ "personal-to-work", KEY_CHOICE, M(policy.notifications.category[n].personal_to_work), .choices = redaction_choices }, \
+	}; \
+	static const struct keys NAME##_keys = KEYS(NAME##_keys_v)
+CATEGORY(other, MVP_NOTIFY_OTHER);
+CATEGORY(call, MVP_NOTIFY_CALL);
+CATEGORY(message, MVP_NOTIFY_MESSAGE);
+CATEGORY(mail, MVP_NOTIFY_MAIL);
+CATEGORY(calendar, MVP_NOTIFY_CALENDAR);
+CATEGORY(alarm, MVP_NOTIFY_ALARM);
+CATEGORY(system_alert, MVP_NOTIFY_SYSTEM);
+static const struct key category_keys_v[MVP_NOTIFY_CATEGORIES] = {
+	{ "other", KEY_MAP, .map = &other_keys },         { "call", KEY_MAP, .map = &call_keys },
+	{ "message", KEY_MAP, .map = &message_keys },     { "mail", KEY_MAP, .map = &mail_keys },
+	{ "calendar", KEY_MAP, .map = &calendar_keys },   { "alarm", KEY_MAP, .map = &alarm_keys },
+	{ "system", KEY_MAP, .map = &system_alert_keys },
+};
+static const struct keys category_keys = KEYS(category_keys_v);
+
 static const struct key notification_keys_v[] = {
 	{ "work-to-personal", KEY_CHOICE, M(policy.notifications.work_to_personal), .choices = redaction_choices, .def_text = "title" },
 	{ "personal-to-work", KEY_CHOICE, M(policy.notifications.personal_to_work), .choices = redaction_choices, .def_text = "full" },
+	{ "categories", KEY_MAP, .map = &category_keys },
+	{ "quiet", KEY_CUSTOM, M(policy.notifications.quiet_from), .read = read_quiet },
+	{ "rate", KEY_COUNT, M(policy.notifications.rate), .min = 1, .max = 100000, .def_num = 120 },
+	{ "queue", KEY_COUNT, M(policy.notifications.queue), .min = 1, .max = 256, .def_num = 64 },
 };
 static const struct keys notification_keys = KEYS(notification_keys_v);
 
@@ -138,9 +165,8 @@ static const struct key lease_keys_v[] = {
 static const struct keys lease_keys = KEYS(lease_keys_v);
 
 static const struct key policy_keys_v[] = {
-	{ "notifications", KEY_MAP, .map = &notification_keys, .later = "notifications are not carried between personas" },
-	{ "clipboard", KEY_CHOICE, M(policy.clipboard), .choices = clipboard_choices, .def_text = "none",
-	  .later = "no clipboard is carried between personas", .later_unless = "none" },
+	{ "notifications", KEY_MAP, .map = &notification_keys },
+	{ "clipboard", KEY_CHOICE, M(policy.clipboard), .choices = clipboard_choices, .def_text = "personal-to-work" },
 	{ "lease", KEY_MAP, .map = &lease_keys },
 	{ "switch-request", KEY_STRINGS, M(policy.switch_request), .choices = persona_names },
 };
@@ -256,6 +282,23 @@ static void read_switch_key(struct reader *r, const struct key *k, const struct 
 		diag_hint(r->d, "take a meta, ctrl or alt key along, as in leftmeta+tab, or a key like f12 or power");
 		break;
 	}
+}
+
+/* "22:00-07:00". */
+static void read_quiet(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
+{
+	struct manifest *m = obj;
+	uint64_t from, to;
+	(void)k;
+	const char *t = schema_plain_text(r, n, "hours like 22:00-07:00");
+	if (!t)
+		return;
+	if (value_hours(t, &from, &to) != VALUE_OK) {
+		diag_fail(r->d, MVP0208, &n->loc, "'%s' are no hours, expected two different times like 22:00-07:00", t);
+		return;
+	}
+	m->policy.notifications.quiet_from = (struct mnum){ .v = from, .loc = n->loc, .given = true };
+	m->policy.notifications.quiet_to = (struct mnum){ .v = to, .loc = n->loc, .given = true };
 }
 
 static void read_console_key(struct reader *r, const struct key *k, const struct ynode *n, void *obj)
@@ -414,6 +457,10 @@ void manifest_free(struct manifest *m)
 				 &m->policy.clipboard };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]->s);
+	for (size_t i = 0; i < MVP_NOTIFY_CATEGORIES; i++) {
+		free(m->policy.notifications.category[i].work_to_personal.s);
+		free(m->policy.notifications.category[i].personal_to_work.s);
+	}
 	for (size_t i = 0; i < PERSONA_MAX; i++)
 		persona_fini(&m->personas[i]);
 	mstrs_fini(&m->oem);
@@ -430,6 +477,27 @@ bool persona_verity(const struct persona *p)
 	if (!p->has_system || p->system.verity.s)
 		return p->has_system && !strcmp(p->system.verity.s, "on");
 	return p->boot.initrd.s && !strcmp(p->boot.initrd.s, "generate") && !strstr(p->boot.cmdline.s, "mvp.system=rw");
+}
+
+enum mvp_notify_level manifest_notify_level(const struct manifest *m, size_t from, enum mvp_notify_category category)
+{
+	static const enum mvp_notify_level levels[] = { MVP_NOTIFY_FULL, MVP_NOTIFY_TITLE, MVP_NOTIFY_COUNT, MVP_NOTIFY_NONE };
+	const struct mstr *own = from == PERSONA_WORK ? &m->policy.notifications.category[category].work_to_personal
+						      : &m->policy.notifications.category[category].personal_to_work;
+	const struct mstr *all =
+		from == PERSONA_WORK ? &m->policy.notifications.work_to_personal : &m->policy.notifications.personal_to_work;
+	const char *text = own->s ? own->s : all->s;
+	for (size_t i = 0; text && redaction_choices[i]; i++) {
+		if (!strcmp(text, redaction_choices[i]))
+			return levels[i];
+	}
+	return MVP_NOTIFY_NONE;
+}
+
+bool manifest_clipboard(const struct manifest *m, size_t from)
+{
+	const char *text = m->policy.clipboard.s;
+	return text && (!strcmp(text, "both") || !strcmp(text, from == PERSONA_WORK ? "work-to-personal" : "personal-to-work"));
 }
 
 bool persona_has_network(const struct persona *p)

@@ -5,6 +5,7 @@
 
 #include "imagegen/base/base.h"
 #include "imagegen/base/diag.h"
+#include "mvp/notify.h"
 
 enum { PERSONA_PERSONAL = 0, PERSONA_WORK = 1, PERSONA_MAX = 2 };
 
@@ -128,6 +129,7 @@ struct persona {
 		struct mnum size; /* bytes; 0: no userdata partition */
 		struct loc loc;
 	} userdata;
+	struct mnum tools;         /* 1: mvp-agent is part of the system */
 	struct mnum color;         /* 0xRRGGBB */
 	struct mstr network;       /* "nat" (default) or "none" */
 	struct mnum network_limit; /* bits per second in each direction, 0: none */
@@ -163,6 +165,13 @@ struct manifest {
 	struct {
 		struct {
 			struct mstr work_to_personal, personal_to_work; /* "full", "title", "count" or "none" */
+			/* By enum mvp_notify_category; s NULL: as above */
+			struct {
+				struct mstr work_to_personal, personal_to_work;
+			} category[MVP_NOTIFY_CATEGORIES];
+			struct mnum quiet_from, quiet_to; /* minutes of the day; equal: no quiet hours */
+			struct mnum rate;                 /* alerts taken from a persona in a minute */
+			struct mnum queue;                /* alerts that wait for a persona */
 		} notifications;
 		struct mstr clipboard; /* "none", "personal-to-work", "work-to-personal" or "both" */
 		struct {
@@ -190,6 +199,10 @@ DEFINE_FREEP(struct manifest, manifest_free)
 
 /* Has its system partition a hash tree? If nothing is said: where the first process is ours, which sees to it that it holds. */
 bool persona_verity(const struct persona *p);
+/* How much of an alert of this category of persona `from` (PERSONA_*) the other one gets. */
+enum mvp_notify_level manifest_notify_level(const struct manifest *m, size_t from, enum mvp_notify_category category);
+bool manifest_clipboard(const struct manifest *m, size_t from); /* what persona `from` copies goes to the other one */
+
 bool persona_has_network(const struct persona *p);
 /* The first layer of that kind; NULL if there is none. */
 const struct layer *persona_layer(const struct persona *p, enum layer_kind kind);

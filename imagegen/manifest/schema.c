@@ -135,6 +135,7 @@ static const struct number_type number_types[] = {
 	[KEY_SIZE] = { "a size", "512 MiB", value_size },         [KEY_PERCENT] = { "a percentage", "80%", value_percent },
 	[KEY_COUNT] = { "a whole number", "2", value_count },     [KEY_DURATION] = { "a duration", "7 days", value_duration },
 	[KEY_RATE] = { "a data rate", "100 Mbit/s", value_rate }, [KEY_COLOR] = { "a colour", "#2e7d32", value_color },
+	[KEY_BOOL] = { "true or false", "true", value_bool },
 };
 
 static void malformed(struct reader *r, const struct key *k, const struct ynode *n, enum value_error e)
@@ -263,6 +264,7 @@ static void read_key(struct reader *r, const struct key *k, const struct ynode *
 	case KEY_DURATION:
 	case KEY_RATE:
 	case KEY_COLOR:
+	case KEY_BOOL:
 		read_number(r, k, n, obj);
 		break;
 	case KEY_MAP:
@@ -303,6 +305,7 @@ static void default_key(const struct key *k, const struct loc *loc, void *obj)
 	case KEY_DURATION:
 	case KEY_RATE:
 	case KEY_COLOR:
+	case KEY_BOOL:
 		*(struct mnum *)member(obj, k->at) = (struct mnum){ .v = k->def_num, .loc = *loc };
 		break;
 	case KEY_MAP:

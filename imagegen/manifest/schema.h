@@ -20,6 +20,7 @@ enum key_kind {
 	KEY_DURATION, /* struct mnum: seconds */
 	KEY_RATE,     /* struct mnum: bits per second */
 	KEY_COLOR,    /* struct mnum: 0xRRGGBB */
+	KEY_BOOL,     /* struct mnum: 1 for true, 0 for false */
 	KEY_MAP,      /* keys of the same object in a mapping of their own */
 	KEY_STRINGS,  /* struct mstrs: one text or a list of texts, none twice, each one of choices if there are any */
 	KEY_CUSTOM,   /* read() does it */

@@ -124,6 +124,41 @@ enum value_error value_color(const char *text, uint64_t *ret_rgb)
 	return VALUE_OK;
 }
 
+enum value_error value_bool(const char *text, uint64_t *ret_v)
+{
+	bool on = !strcmp(text, "true");
+	if (!on && strcmp(text, "false") != 0)
+		return VALUE_MALFORMED;
+	*ret_v = on;
+	return VALUE_OK;
+}
+
+/* "22:00" up to the character `end`; what follows, or NULL. */
+static const char *time_of_day(const char *text, char end, uint64_t *ret_minutes)
+{
+	for (size_t i = 0; i < 5; i++) {
+		if (i == 2 ? text[i] != ':' : text[i] < '0' || text[i] > '9')
+			return NULL;
+	}
+	uint64_t hours = (uint64_t)(text[0] - '0') * 10 + (uint64_t)(text[1] - '0');
+	uint64_t minutes = (uint64_t)(text[3] - '0') * 10 + (uint64_t)(text[4] - '0');
+	if (text[5] != end || hours > 23 || minutes > 59)
+		return NULL;
+	*ret_minutes = hours * 60 + minutes;
+	return text + 6;
+}
+
+enum value_error value_hours(const char *text, uint64_t *ret_from, uint64_t *ret_to)
+{
+	uint64_t from, to;
+	const char *second = time_of_day(text, '-', &from);
+	if (!second || !time_of_day(second, '\0', &to) || from == to)
+		return VALUE_MALFORMED;
+	*ret_from = from;
+	*ret_to = to;
+	return VALUE_OK;
+}
+
 bool value_is_glob(const char *text)
 {
 	return strpbrk(text, "*?[") != NULL;

@@ -26,6 +26,10 @@ MUST_USE enum value_error value_mode(const char *text, uint32_t *ret_mode);
 MUST_USE enum value_error value_console_key(const char *text, uint8_t *ret_byte);
 /* "100 Mbit/s": bits per second. Units kbit/s, Mbit/s, Gbit/s, decimal. */
 MUST_USE enum value_error value_rate(const char *text, uint64_t *ret_bits);
+/* "true" or "false": 1 or 0. */
+MUST_USE enum value_error value_bool(const char *text, uint64_t *ret_v);
+/* "22:00-07:00": minutes of the day, which differ. */
+MUST_USE enum value_error value_hours(const char *text, uint64_t *ret_from, uint64_t *ret_to);
 /* "#2e7d32": red, green and blue, 0x2e7d32. */
 MUST_USE enum value_error value_color(const char *text, uint64_t *ret_rgb);
 

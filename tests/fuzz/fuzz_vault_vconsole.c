@@ -1,7 +1,7 @@
 /* Hostile drivers of the console device and the entropy device, and hostile agents at the control port: the input is a script of what two
  * personas, the handset and time do. Whatever happens, only the persona that may ask switches the screen, once a second; the bar is told
  * ten times a second at most; output goes out under the name of who wrote it, a bounded piece at a time. */
-#define GUEST_RAM 0x14000u
+#define GUEST_RAM 0x15000u
 #include "tests/unit/fixture_guest.h"
 #include "tests/unit/fixture_orders.h"
 
@@ -13,6 +13,10 @@
 #undef get
 #undef set
 #undef take
+#define frame notify_frame
+#include "vmm/vault/notify.c"
+#include "vmm/vault/notify_item.c"
+#undef frame
 #define answer rng_answer
 #include "vmm/vault/devices/vrng.c"
 #include "vmm/vault/random.c"
@@ -70,6 +74,11 @@ void control_alerts_changed(void)
 	told_at = host_time;
 }
 
+uint32_t pl031_seconds(void)
+{
+	return (uint32_t)(host_time / 1000000);
+}
+
 static void plug(unsigned p)
 {
 	struct guest g = { p, &host_config.persona[p], NULL, &(struct ram){ guest_ram[p], GUEST_RAM } };
@@ -113,6 +122,7 @@ static void pass(uint64_t ticks)
 	timer_fired();
 	vconsole_tick();
 	control_poll();
+	notify_poll();
 }
 
 static void step(const uint8_t *p)
@@ -176,8 +186,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(vconsoles, 0, sizeof(vconsoles));
 	memset(vrngs, 0, sizeof(vrngs));
 	memset(agents, 0, sizeof(agents));
+	memset(peers, 0, sizeof(peers));
 	memset(armed, 0, sizeof(armed));
-	host_config = (struct mvp_vault_config){ .personas = 2, .persona = { { .name = "a" }, { .name = "b", .may_switch = 1 } } };
+	host_config = (struct mvp_vault_config){
+		.personas = 2, .notify_queue = 8, .notify_rate = 100, .persona = { { .name = "a" }, { .name = "b", .may_switch = 1 } }
+	};
 	host_time = 10000000;
 	switched_at = told_at = alerts_before = 0;
 	shown = front = alerts_dirty = 0;

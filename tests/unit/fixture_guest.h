@@ -23,9 +23,9 @@ __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 #ifndef GUEST_RAM
 #define GUEST_RAM 0x100000u
 #endif
-#define GUEST_QUEUES 6
+#define GUEST_QUEUES 8
 #define GUEST_QUEUE_AT 0x1000u /* a page for each queue: descriptors, then avail at 0x800, then used at 0xa00 */
-#define GUEST_DATA_AT 0x10000u /* for the test to use */
+#define GUEST_DATA_AT 0x11000u /* for the test to use */
 #define STATUS_REG 0x70
 
 static uint8_t *guest_ram[MVP_MAX_PERSONAS];

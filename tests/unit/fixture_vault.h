@@ -195,6 +195,12 @@ void console_line(const char *text)
 	console_log("%s", text);
 }
 
+static unsigned alerts_forgotten;
+void notify_forget(unsigned persona)
+{
+	alerts_forgotten |= 1u << persona;
+}
+
 void console_forget(unsigned persona)
 {
 	assert_int_equal(persona, 1);

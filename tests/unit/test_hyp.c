@@ -195,6 +195,15 @@ static void test_configuration_says_what_the_manifest_says(void **state)
 	struct hyp_trust trust = { .persona[PERSONA_WORK] = { .verified = true, .avb_key_digest = { 0xab, 0xcd } } };
 	struct layout l;
 	(void)state;
+	m.policy.clipboard.s = (char *)(uintptr_t) "personal-to-work";
+	m.policy.notifications.work_to_personal.s = (char *)(uintptr_t) "title";
+	m.policy.notifications.personal_to_work.s = (char *)(uintptr_t) "full";
+	m.policy.notifications.category[MVP_NOTIFY_CALL].work_to_personal.s = (char *)(uintptr_t) "count";
+	m.policy.notifications.category[MVP_NOTIFY_SYSTEM].personal_to_work.s = (char *)(uintptr_t) "none";
+	m.policy.notifications.queue.v = 64;
+	m.policy.notifications.rate.v = 120;
+	m.policy.notifications.quiet_from.v = 1320;
+	m.policy.notifications.quiet_to.v = 420;
 	m.policy.switch_request = (struct mstrs){ .v = &work, .count = 1 };
 	assert_int_equal(layout_plan(b, &m, &l, d), 0);
 	assert_int_equal(config_vault(b, &m, &l, &trust, &vault, d), 0);
@@ -204,10 +213,13 @@ static void test_configuration_says_what_the_manifest_says(void **state)
 	/* 32 lines of 1920 bytes below the first block's end, and the next one's; then the vault's. */
 	has(&vault, ".screens_size = 0xa00000,\n\t.screen_at = { 0x1f1000, 0x5f1000, 0x800000, },\n");
 	has(&vault, ".fw_cfg_pa = 0x9020000,\n");
+	has(&vault, "\t.notify_queue = 64,\n\t.notify_rate = 120,\n\t.quiet_from = 1320,\n\t.quiet_to = 420,\n");
+	has(&vault, ".clipboard = 1,\n\t\t\t.notify_level = { 3, 3, 3, 3, 3, 3, 0, },\n");
+	has(&vault, ".clipboard = 0,\n\t\t\t.notify_level = { 2, 1, 2, 2, 2, 2, 2, },\n");
 	has(&vault, ".discard = 1,\n\t\t\t.network = 0,\n\t\t\t.may_switch = 0,\n\t\t\t.net_rate = 0,\n");
 	has(&vault, ".color = 0x00abcd,\n\t\t\t.discard = 0,\n\t\t\t.network = 1,\n\t\t\t.may_switch = 1,\n\t\t\t.net_rate = 12500000,\n");
-	has(&vault, ".net_rate = 0,\n\t\t\t.verified = 0,\n\t\t\t.avb_key_digest = { 0x00, 0x00, ");
-	has(&vault, ".net_rate = 12500000,\n\t\t\t.verified = 1,\n\t\t\t.avb_key_digest = { 0xab, 0xcd, 0x00, ");
+	has(&vault, ".net_rate = 0,\n\t\t\t.managed = 0,\n\t\t\t.verified = 0,\n\t\t\t.avb_key_digest = { 0x00, 0x00, ");
+	has(&vault, ".net_rate = 12500000,\n\t\t\t.managed = 1,\n\t\t\t.verified = 1,\n\t\t\t.avb_key_digest = { 0xab, 0xcd, 0x00, ");
 	has(&core, ".screens_pa = 0x41400000,\n\t.screens_size = 0xa00000,\n");
 	has(&core, ".frame_pa = 0x41600000, .frame_size = 0x200000 }");
 	has(&core, ".frame_pa = 0x41a00000, .frame_size = 0x200000 }");

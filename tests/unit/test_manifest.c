@@ -179,25 +179,24 @@ static void test_one_mistake_gives_one_error(void **state)
 	}
 }
 
-static void test_what_nothing_acts_on_is_kept_and_warned_about(void **state)
+static void test_policy_and_keys_are_read(void **state)
 {
 	(void)state;
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	char *text CLEANUP_FREE = mem_printf("%scarrier: verizon\n"
 					     "hypervisor: {switch-key: volumeup+volumedown, console-key: ctrl-t}\n"
 					     "policy:\n"
-					     "  notifications: {work-to-personal: count}\n"
+					     "  notifications:\n"
+					     "    work-to-personal: count\n"
+					     "    categories: {call: {work-to-personal: full}, mail: {personal-to-work: none}}\n"
+					     "    quiet: 22:00-07:30\n"
 					     "  clipboard: both\n"
 					     "  switch-request: [work]\n"
 					     "  lease: {lock-after: 7 days, wipe-after: 30 days}\n",
 					     good);
 	struct manifest *m CLEANUP(manifest_freep) = parse(text, d);
 	assert_non_null(m);
-	assert_int_equal(diag_count(d), 3);
-	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(diag_get(d, i)->severity, DIAG_WARNING);
-		assert_int_equal(diag_get(d, i)->code, MVP0290);
-	}
+	assert_int_equal(diag_count(d), 0);
 	assert_string_equal(m->carrier.s, "verizon");
 	assert_string_equal(m->hypervisor.switch_key.s, "volumeup+volumedown");
 	assert_string_equal(m->hypervisor.console_key.s, "ctrl-t");
@@ -205,6 +204,14 @@ static void test_what_nothing_acts_on_is_kept_and_warned_about(void **state)
 	assert_string_equal(m->policy.switch_request.v[0].s, "work");
 	assert_string_equal(m->policy.notifications.work_to_personal.s, "count");
 	assert_string_equal(m->policy.notifications.personal_to_work.s, "full");
+	assert_int_equal(manifest_notify_level(m, PERSONA_WORK, MVP_NOTIFY_CALL), MVP_NOTIFY_FULL);
+	assert_int_equal(manifest_notify_level(m, PERSONA_WORK, MVP_NOTIFY_MAIL), MVP_NOTIFY_COUNT);
+	assert_int_equal(manifest_notify_level(m, PERSONA_PERSONAL, MVP_NOTIFY_CALL), MVP_NOTIFY_FULL);
+	assert_int_equal(manifest_notify_level(m, PERSONA_PERSONAL, MVP_NOTIFY_MAIL), MVP_NOTIFY_NONE);
+	assert_true(manifest_clipboard(m, PERSONA_WORK) && manifest_clipboard(m, PERSONA_PERSONAL));
+	assert_int_equal(m->policy.notifications.quiet_from.v, 22 * 60);
+	assert_int_equal(m->policy.notifications.quiet_to.v, 7 * 60 + 30);
+	assert_int_equal(m->policy.notifications.queue.v, 64);
 	assert_int_equal(m->policy.lease.wipe_after.v, 30 * 86400);
 }
 
@@ -347,7 +354,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values_places_and_defaults),
 		cmocka_unit_test(test_one_mistake_gives_one_error),
-		cmocka_unit_test(test_what_nothing_acts_on_is_kept_and_warned_about),
+		cmocka_unit_test(test_policy_and_keys_are_read),
 		cmocka_unit_test(test_paths_start_from_the_manifest),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_json_schema_agrees_with_the_tables),

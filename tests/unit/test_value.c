@@ -183,6 +183,22 @@ static void test_key_names_are_different(void **state)
 	}
 }
 
+static void test_hours_and_booleans(void **state)
+{
+	(void)state;
+	uint64_t from, to, v;
+	assert_true(value_hours("22:00-07:30", &from, &to) == VALUE_OK && from == 22 * 60 && to == 7 * 60 + 30);
+	assert_true(value_hours("00:00-23:59", &from, &to) == VALUE_OK && from == 0 && to == 24 * 60 - 1);
+	static const char *const bad[] = { "",           "22:00",        "22:00-",      "22:00-22:00", "24:00-07:00", "22:60-07:00",
+					   "2:00-07:00", "22:00-07:00 ", "22.00-07:00", "22:00_07:00", "-1:00-07:00", "22:00-07:0" };
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(value_hours(bad[i], &from, &to), VALUE_MALFORMED);
+	assert_true(value_bool("true", &v) == VALUE_OK && v == 1);
+	assert_true(value_bool("false", &v) == VALUE_OK && v == 0);
+	assert_int_equal(value_bool("yes", &v), VALUE_MALFORMED);
+	assert_int_equal(value_bool("", &v), VALUE_MALFORMED);
+}
+
 static void test_rates_and_colors(void **state)
 {
 	(void)state;
@@ -225,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_chords),
 		cmocka_unit_test(test_key_names_are_different),
 		cmocka_unit_test(test_rates_and_colors),
+		cmocka_unit_test(test_hours_and_booleans),
 		cmocka_unit_test(test_patterns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

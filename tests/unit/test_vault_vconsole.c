@@ -21,7 +21,7 @@
 #define SLOT MVP_SLOT_CONSOLE
 #define MULTIPORT 2
 #define ROOM 2048u /* of each buffer a driver gives */
-enum { RX0 = 0, TX0 = 1, CRX = 2, CTX = 3, RX1 = 4, TX1 = 5 };
+enum { RX0 = 0, TX0 = 1, CRX = 2, CTX = 3, RX1 = 4, TX1 = 5, RX2 = 6, TX2 = 7 };
 
 /* The rest of the vault */
 struct persona personas[MVP_MAX_PERSONAS];
@@ -67,6 +67,42 @@ void handset_switch(void)
 void control_alerts_changed(void)
 {
 	bar_told++;
+}
+
+/* The alerts' port: what the agent wrote, and what there is for it. */
+static uint8_t alert_in[0x4000];
+static size_t alert_in_len, alert_in_room, alert_out_len;
+static unsigned alert_opened, alert_closed, sent_alerts;
+
+void notify_open(unsigned persona, bool open)
+{
+	(void)persona;
+	alert_opened += open;
+	alert_closed += !open;
+}
+
+size_t notify_take(unsigned persona, const uint8_t *data, size_t len)
+{
+	(void)persona;
+	size_t n = len < alert_in_room ? len : alert_in_room;
+	memcpy(alert_in + alert_in_len, data, n);
+	alert_in_len += n;
+	alert_in_room -= n;
+	return n;
+}
+
+size_t notify_give(unsigned persona, uint8_t *ret, size_t size)
+{
+	(void)persona;
+	size_t n = size < alert_out_len ? size : alert_out_len;
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (uint8_t)('a' + alert_out_len-- % 26);
+	return n;
+}
+
+unsigned notify_alerts(unsigned persona)
+{
+	return persona ? 0 : sent_alerts;
 }
 
 /* The driver */
@@ -134,6 +170,9 @@ static int setup(void **state)
 	host_config = (struct mvp_vault_config){ .personas = 2, .persona = { { .name = "personal" }, { .name = "work" } } };
 	host_time = 1000000;
 	host_doorbells = switches = bar_told = input_wanted = shown = 0;
+	alert_in_len = alert_out_len = 0;
+	alert_in_room = sizeof(alert_in);
+	alert_opened = alert_closed = sent_alerts = 0;
 	wire_len = 0;
 	wire[0] = 0;
 	wire_room = SIZE_MAX;
@@ -162,18 +201,25 @@ static void test_ports_are_announced_in_order(void **state)
 		uint16_t event, value;
 		const char *rest;
 	} rows[] = {
-		{ 0, PORT_ADD, 1, "" },     { 1, PORT_ADD, 1, "" },
-		{ 0, CONSOLE_PORT, 1, "" }, { 0, PORT_NAME, 1, "org.mvp.console" },
-		{ 0, PORT_OPEN, 1, "" },    { 1, PORT_NAME, 1, "org.mvp.control" },
+		{ 0, PORT_ADD, 1, "" },
+		{ 1, PORT_ADD, 1, "" },
+		{ 2, PORT_ADD, 1, "" },
+		{ 0, CONSOLE_PORT, 1, "" },
+		{ 0, PORT_NAME, 1, "org.mvp.console" },
+		{ 0, PORT_OPEN, 1, "" },
+		{ 1, PORT_NAME, 1, "org.mvp.control" },
 		{ 1, PORT_OPEN, 1, "" },
+		{ 2, PORT_NAME, 1, "org.mvp.notify" },
+		{ 2, PORT_OPEN, 1, "" },
 	};
-	assert_int_equal(vdev_read(0, SLOT * MVP_GUEST_VIRTIO_STRIDE + 0x104, 4), 2);
+	assert_int_equal(vdev_read(0, SLOT * MVP_GUEST_VIRTIO_STRIDE + 0x104, 4), 3);
 	assert_int_equal(guest_read(0, SLOT, 0x08), 3);
 	give(0, CRX, 1);
 	message(0, 0, DEVICE_READY, 1);
-	give(0, CRX, 6);
+	give(0, CRX, 9);
 	message(0, 0, PORT_READY, 1);
 	message(0, 1, PORT_READY, 1);
+	message(0, 2, PORT_READY, 1);
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 		const uint8_t *m = (const uint8_t *)got(0, CRX);
 		assert_int_equal(get_le32(m), rows[i].id);
@@ -184,14 +230,14 @@ static void test_ports_are_announced_in_order(void **state)
 	assert_int_equal(guest_used_count(0, SLOT, CRX), 0);
 	/* Ports that there are not, and messages that mean nothing. */
 	give(0, CRX, 4);
-	message(0, 2, PORT_READY, 1);
+	message(0, 3, PORT_READY, 1);
 	message(0, UINT32_MAX, PORT_OPEN, 1);
 	message(0, 0, 99, 1);
 	message(0, 0, DEVICE_READY, 0);
 	guest_offer(0, SLOT, CTX, &(struct piece){ 0xb0000, 7, false }, 1);
 	guest_notify(0, SLOT, CTX);
 	assert_int_equal(guest_used_count(0, SLOT, CRX), 0);
-	assert_int_equal(guest_used_count(0, SLOT, CTX), 8);
+	assert_int_equal(guest_used_count(0, SLOT, CTX), 9);
 }
 
 static void test_output_waits_for_room_and_loses_nothing(void **state)
@@ -528,6 +574,67 @@ static void test_an_answer_is_for_the_agent_that_asked(void **state)
 	assert_string_equal(got(0, RX1), "mvp 1 personal\n");
 }
 
+static void test_alerts_go_through_their_port(void **state)
+{
+	(void)state;
+	alert_closed = 0;
+	message(0, PORT_NOTIFY, PORT_OPEN, 1);
+	assert_int_equal(alert_opened, 1);
+	say(0, TX2, "frames");
+	assert_memory_equal(alert_in, "frames", 6);
+	/* More than fits the FIFO, and the guest's buffers, at once. */
+	alert_out_len = 9000;
+	give(0, RX2, 3);
+	uint32_t len = 0, more;
+	uint16_t head;
+	for (unsigned n = 0; len < 9000 && n < 50; n++) {
+		give(0, RX2, 1);
+		while (guest_used(0, SLOT, RX2, &head, &more)) {
+			assert_int_equal(guest_ram[0][get_le64(guest_queue_at(0, SLOT, RX2) + 16u * head) - MVP_GUEST_RAM],
+					 'a' + (9000 - len) % 26);
+			len += more;
+		}
+	}
+	assert_int_equal(len, 9000);
+	/* It waits while the other end has no room, and is woken for what comes later. */
+	alert_in_room = 3;
+	say(0, TX2, "waits");
+	assert_int_equal(alert_in_len, 9);
+	assert_int_equal(guest_used_count(0, SLOT, TX2), 1);
+	alert_in_room = 100;
+	alert_out_len = 5;
+	give(0, RX2, 1);
+	notify_wake(0);
+	assert_memory_equal(alert_in, "frameswaits", 11);
+	assert_int_equal(alert_out_len, 0);
+	/* What an agent that is gone had written is not the next one's. */
+	alert_in_room = 0;
+	say(0, TX2, "old");
+	message(0, PORT_NOTIFY, PORT_OPEN, 0);
+	assert_int_equal(alert_closed, 1);
+	message(0, PORT_NOTIFY, PORT_OPEN, 1);
+	alert_in_room = 100;
+	say(0, TX2, "new");
+	assert_memory_equal(alert_in, "frameswaitsnew", 14);
+	assert_int_equal(alert_in_len, 14);
+	/* The persona begins again. */
+	guest_write(0, SLOT, STATUS_REG, 0);
+	assert_int_equal(alert_closed, 2);
+}
+
+static void test_the_bar_counts_what_was_sent_or_said(void **state)
+{
+	(void)state;
+	agent(0);
+	say(0, TX1, "alerts 3\n");
+	assert_int_equal(control_alerts(0), 3);
+	sent_alerts = 5;
+	assert_int_equal(control_alerts(0), 5);
+	sent_alerts = 5000;
+	assert_int_equal(control_alerts(0), 999);
+	assert_int_equal(control_alerts(1), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -544,6 +651,8 @@ int main(void)
 		cmocka_unit_test_setup(test_the_bar_is_told_ten_times_a_second, setup),
 		cmocka_unit_test_setup(test_long_questions_are_answered_in_order, setup),
 		cmocka_unit_test_setup(test_an_answer_is_for_the_agent_that_asked, setup),
+		cmocka_unit_test_setup(test_alerts_go_through_their_port, setup),
+		cmocka_unit_test_setup(test_the_bar_counts_what_was_sent_or_said, setup),
 	};
 	int failed = cmocka_run_group_tests_name("vault console device", tests, NULL, NULL);
 	for (unsigned p = 0; p < MVP_MAX_PERSONAS; p++)

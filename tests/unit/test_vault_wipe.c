@@ -343,6 +343,7 @@ static void test_a_wipe_leaves_nothing_and_comes_once(void **state)
 	assert_int_equal(personas[1].state, PERSONA_WIPED);
 	assert_null(memchr(&personas[1].crypt.key, 0x5a, sizeof(personas[1].crypt.key)));
 	assert_true(personas[1].halted);
+	assert_int_equal(alerts_forgotten, 1u << 1);
 	assert_false(holds_old(0, WORK_LEN));
 	assert_int_equal(receipt(&outcome, &cause), 1);
 	assert_int_equal(outcome, MVP_OUTCOME_DONE);

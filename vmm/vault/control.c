@@ -22,6 +22,7 @@
 #include "console.h"
 #include "handset.h"
 #include "job.h"
+#include "notify.h"
 #include "timer.h"
 #include "ui/front.h"
 
@@ -107,6 +108,11 @@ static bool ask_switch(unsigned persona)
 	return true;
 }
 
+bool control_yield(unsigned persona)
+{
+	return get(&front) == persona && ask_switch(persona);
+}
+
 /* The number behind `alerts `; false if there is none. */
 static bool parse_alerts(const struct agent *a, uint32_t *ret)
 {
@@ -123,12 +129,16 @@ static bool parse_alerts(const struct agent *a, uint32_t *ret)
 	return *ret <= ALERTS_MAX;
 }
 
-static void set_alerts(unsigned persona, uint32_t count)
+void control_alerts_moved(void)
 {
-	if (__atomic_exchange_n(&agents[persona].alerts, count, __ATOMIC_ACQ_REL) == count)
-		return;
 	if (!__atomic_exchange_n(&alerts_dirty, 1, __ATOMIC_ACQ_REL))
 		hc(MVP_HC_DOORBELL, 0, 0, 0);
+}
+
+static void set_alerts(unsigned persona, uint32_t count)
+{
+	if (__atomic_exchange_n(&agents[persona].alerts, count, __ATOMIC_ACQ_REL) != count)
+		control_alerts_moved();
 }
 
 static size_t answer(unsigned persona, char *ret, size_t size)
@@ -216,7 +226,9 @@ void control_plug(unsigned persona)
 
 unsigned control_alerts(unsigned persona)
 {
-	return get(&agents[persona].alerts);
+	unsigned own = get(&agents[persona].alerts), sent = notify_alerts(persona);
+	unsigned more = own > sent ? own : sent;
+	return more < ALERTS_MAX ? more : ALERTS_MAX;
 }
 
 /* CPU 0 */

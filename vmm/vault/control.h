@@ -24,7 +24,11 @@ void control_wake(unsigned persona);
 /* Supplied by the trusted bar: control_alerts() of a persona changed. CPU 0, at most ten times a second. */
 void control_alerts_changed(void);
 
-unsigned control_alerts(unsigned persona); /* how many wait in it, up to 999. Any CPU */
+/* How many wait in it, up to 999: what its agent said, or how many it sent (notify.h), whichever is more. Any CPU. */
+unsigned control_alerts(unsigned persona);
+void control_alerts_moved(void); /* the latter changed. Any CPU, any lock may be held */
+/* The persona gives the screen away, if it has it and may ask for a switch: what the line `switch` does. Any CPU, any lock may be held. */
+bool control_yield(unsigned persona);
 /* Acts on what agents asked for, and notices who is in front. CPU 0, after each event. */
 void control_poll(void);
 

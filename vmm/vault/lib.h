@@ -96,7 +96,7 @@ static inline bool same_secret(const uint8_t *a, const uint8_t *b, size_t len)
 
 /* Locks. A vault vCPU is never preempted while it runs, so waiting is short. Order, outermost first:
  *   client lock (struct client) -> disk lock;   UART lock (struct vpl011) or console device's lock (struct vconsole) -> console lock;
- *   sending queue's lock (struct vnet) -> net lock.
+ *   sending queue's lock (struct vnet) -> net lock;   console device's lock -> lock of the alerts (notify.c).
  * Nothing holds locks of two families at once. */
 struct spinlock {
 	uint32_t held;

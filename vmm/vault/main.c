@@ -10,6 +10,7 @@
 #include "measure.h"
 #include "mvp/machine.h"
 #include "net.h"
+#include "notify.h"
 #include "random.h"
 #include "timer.h"
 #include "ui/front.h"
@@ -50,6 +51,7 @@ static bool on_disk_irq(uint32_t intid)
 static void poll(void)
 {
 	handset_poll(false);
+	notify_poll();
 	control_poll();
 }
 

@@ -12,6 +12,7 @@
 #include "handset.h"
 #include "job.h"
 #include "mvp/luks2.h"
+#include "notify.h"
 #include "receipt.h"
 #include "ui/front.h"
 
@@ -129,6 +130,7 @@ enum job_state wipe_halted(struct job *j)
 {
 	if (state_settled(j->ticket) == STATE_PENDING || !victim()->halted)
 		return JOB_WIPE_HALTED;
+	notify_forget(j->persona);
 	w.at = state_get()->wipe_position;
 	if (w.at < keys_len() || w.at > partition_len() || w.at % SECTOR)
 		w.at = keys_len();

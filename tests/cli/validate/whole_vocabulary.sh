@@ -52,6 +52,7 @@ personas:
       fec-roots: 2
     userdata: {size: 64 MiB}
     color: "#2e7d32"
+    tools: false
     network: nat
     network-limit: 100 Mbit/s
   work:
@@ -68,7 +69,7 @@ personas:
       holes: keep
 
 policy:
-  notifications: {work-to-personal: title, personal-to-work: full}
+  notifications: {work-to-personal: title, personal-to-work: full, categories: {call: {work-to-personal: full}}, quiet: 22:00-07:00, rate: 60, queue: 32}
   clipboard: personal-to-work
   switch-request: [work]
   lease: {lock-after: 7 days, wipe-after: 30 days}

@@ -5,8 +5,9 @@
 #include <stdint.h>
 
 #include "mvp/machine.h"
+#include "mvp/notify.h"
 
-#define MVP_CONFIG_REVISION 4 /* of the layout of these structures; core and vault check it at start */
+#define MVP_CONFIG_REVISION 5 /* of the layout of these structures; core and vault check it at start */
 
 #define MVP_MAX_VAULT_MMIO 8
 #define MVP_MAX_VAULT_IRQS 64
@@ -73,6 +74,8 @@ struct mvp_vault_persona {
 	uint64_t net_rate;                               /* bytes per second in each direction, 0: no limit */
 	uint32_t verified;                               /* 1: the vbmeta of its disk must be signed by the key below, and hold */
 	uint8_t avb_key_digest[32];                      /* SHA-256 of that key as vbmeta images hold it (AvbRSAPublicKeyHeader, n, rr) */
+	uint8_t notify_level[MVP_NOTIFY_CATEGORIES];     /* enum mvp_notify_level: what the other one gets of its alerts */
+	uint32_t clipboard;                              /* 1: its clipboard goes to the other one */
 };
 
 struct mvp_vault_config {
@@ -102,6 +105,8 @@ struct mvp_vault_config {
 	uint64_t screens_pa, screens_size;        /* multiples of MVP_BLOCK_SIZE */
 	uint64_t screen_at[MVP_MAX_PERSONAS + 1]; /* first byte of each bar, from screens_pa */
 	uint64_t lock_after, wipe_after;          /* seconds: the lease of the managed persona until an order changes it; 0: never */
+	uint32_t notify_queue, notify_rate;       /* alerts that wait for a persona at most; that are taken from one a minute; >= 1 */
+	uint16_t quiet_from, quiet_to;            /* minutes of the day by the board's clock between which alerts are quiet; equal: none */
 	const char *product;                      /* manifest name and version, for the greeting */
 	struct mvp_vault_persona persona[MVP_MAX_PERSONAS];
 };

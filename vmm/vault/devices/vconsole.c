@@ -2,6 +2,7 @@
 
 #include "../console.h"
 #include "../control.h"
+#include "../notify.h"
 #include "../timer.h"
 #include "vdev.h"
 
@@ -12,11 +13,12 @@
 
 #define CONTROL_RX 2 /* queues of the device's own messages; those of port n are rx_queue(n) and the one after it */
 #define CONTROL_TX 3
-#define QUEUES 6
+#define QUEUES 8
 
 #define FIFO_SIZE 2048u
 #define TAKE_BYTES 512 /* of output taken before others get a turn */
 #define TAKE_MS 1
+#define GIVE_BYTES 4096 /* likewise of what an agent is given */
 
 /* Control messages: struct virtio_console_control is id, event, value. */
 #define MESSAGE_LEN 8
@@ -26,8 +28,8 @@ enum { DEVICE_READY = 0, PORT_ADD = 1, PORT_READY = 3, CONSOLE_PORT = 4, PORT_OP
 enum { TELL_ADD, TELL_CONSOLE, TELL_NAME, TELL_OPEN, TELLS };
 static const uint8_t tell_events[TELLS] = { PORT_ADD, CONSOLE_PORT, PORT_NAME, PORT_OPEN };
 
-enum { PORT_CONSOLE, PORT_CONTROL, PORTS };
-static const char *const port_names[PORTS] = { "org.mvp.console", "org.mvp.control" };
+enum { PORT_CONSOLE, PORT_CONTROL, PORT_NOTIFY, PORTS };
+static const char *const port_names[PORTS] = { "org.mvp.console", "org.mvp.control", "org.mvp.notify" };
 
 struct port {
 	uint8_t fifo[FIFO_SIZE]; /* for the persona */
@@ -123,6 +125,19 @@ static void tell(struct vconsole *v)
 
 /* From the persona; lock held */
 
+/* What an agent has written and the vault not yet taken when another begins: that one's own words come later, as its driver waits until the
+ * vault has seen that it opened the port. */
+static void drop_output(struct vconsole *v, unsigned port)
+{
+	struct port *p = &v->port[port];
+	struct ring_chain *c = vdev_scratch();
+	if (p->taking)
+		vdev_push(&v->dev, rx_queue(port) + 1, p->chain.head, 0);
+	p->taking = false;
+	for (unsigned n = 0; n < RING_MAX && vdev_pop(&v->dev, rx_queue(port) + 1, c); n++)
+		vdev_push(&v->dev, rx_queue(port) + 1, c->head, 0);
+}
+
 static void take_message(struct vconsole *v, const uint8_t message[MESSAGE_LEN])
 {
 	uint32_t id = get_le32(message);
@@ -140,10 +155,14 @@ static void take_message(struct vconsole *v, const uint8_t message[MESSAGE_LEN])
 			p->tell |= 1u << TELL_CONSOLE;
 	} else if (event == PORT_OPEN && p->open != (value != 0)) {
 		p->open = value;
-		if (id == PORT_CONTROL) {
+		if (id != PORT_CONSOLE) {
 			p->fifo_len = 0;
-			control_open(v->dev.persona);
+			drop_output(v, id);
 		}
+		if (id == PORT_CONTROL)
+			control_open(v->dev.persona);
+		else if (id == PORT_NOTIFY)
+			notify_open(v->dev.persona, p->open);
 	}
 }
 
@@ -159,7 +178,7 @@ static void take_messages(struct vconsole *v)
 	tell(v);
 }
 
-/* Both return how many bytes were taken; the rest has to wait for vconsole_room(), or for the agent to read. */
+/* They return how many bytes were taken; the rest has to wait for vconsole_room(), or for the agent to read. */
 static size_t take_console(struct vconsole *v, const uint8_t *data, size_t len)
 {
 	size_t n = 0;
@@ -180,6 +199,13 @@ static size_t take_control(struct vconsole *v, const uint8_t *data, size_t len)
 	}
 	return n;
 }
+
+static size_t take_notify(struct vconsole *v, const uint8_t *data, size_t len)
+{
+	return notify_take(v->dev.persona, data, len);
+}
+
+static size_t (*const port_takers[PORTS])(struct vconsole *, const uint8_t *, size_t) = { take_console, take_control, take_notify };
 
 static void take_later(struct vconsole *v)
 {
@@ -204,7 +230,7 @@ static void take(struct vconsole *v, unsigned port)
 		while (p->taken < p->len) {
 			uint8_t piece[64];
 			size_t want = vdev_copy_out(&p->chain, p->taken, piece, min_u64(sizeof(piece), budget));
-			size_t got = port == PORT_CONSOLE ? take_console(v, piece, want) : take_control(v, piece, want);
+			size_t got = port_takers[port](v, piece, want);
 			p->taken += got;
 			budget -= got;
 			if (got < want)
@@ -235,6 +261,29 @@ static void serve_agent(struct vconsole *v)
 		take_later(v);
 }
 
+/* What the agent writes, and what there is for it, as far as it has buffers: a bounded number of bytes, the rest after a pause. */
+static void serve_notify(struct vconsole *v)
+{
+	struct port *p = &v->port[PORT_NOTIFY];
+	uint8_t piece[256];
+	deliver(v, PORT_NOTIFY);
+	take(v, PORT_NOTIFY);
+	for (unsigned n = 0; p->fifo_len <= FIFO_SIZE - sizeof(piece); n++) {
+		if (n == GIVE_BYTES / sizeof(piece)) {
+			take_later(v);
+			break;
+		}
+		size_t len = p->open ? notify_give(v->dev.persona, piece, sizeof(piece)) : 0;
+		fifo_put(p, piece, len);
+		deliver(v, PORT_NOTIFY);
+		if (!len)
+			break;
+	}
+	wipe(piece, sizeof(piece));
+	if (p->taking && p->fifo_len <= FIFO_SIZE - sizeof(piece))
+		take_later(v);
+}
+
 static void vconsole_notify(struct vdev *d, unsigned queue)
 {
 	struct vconsole *v = &vconsoles[d->persona];
@@ -248,6 +297,8 @@ static void vconsole_notify(struct vdev *d, unsigned queue)
 		deliver(v, PORT_CONSOLE);
 		if (!v->port[PORT_CONSOLE].fifo_len)
 			console_wants_input(d->persona);
+	} else if (queue == rx_queue(PORT_NOTIFY) || queue == rx_queue(PORT_NOTIFY) + 1) {
+		serve_notify(v);
 	} else {
 		serve_agent(v);
 	}
@@ -267,6 +318,8 @@ static void vconsole_stopped(struct vdev *d, unsigned queue)
 		else if (queue == CONTROL_TX)
 			p->open = false;
 	}
+	if (queue == CONTROL_TX)
+		notify_open(d->persona, false);
 	if (queue == rx_queue(PORT_CONSOLE) + 1)
 		set(&v->used, false);
 }
@@ -324,6 +377,17 @@ void control_wake(unsigned persona)
 	vdev_signal(&v->dev);
 }
 
+void notify_wake(unsigned persona)
+{
+	struct vconsole *v = &vconsoles[persona];
+	if (!get(&v->plugged))
+		return;
+	spin_lock(&v->lock);
+	serve_notify(v);
+	spin_unlock(&v->lock);
+	vdev_signal(&v->dev);
+}
+
 void vconsole_tick(void)
 {
 	for (unsigned i = 0; i < MVP_MAX_PERSONAS; i++) {
@@ -333,6 +397,7 @@ void vconsole_tick(void)
 		spin_lock(&v->lock);
 		take(v, PORT_CONSOLE);
 		serve_agent(v);
+		serve_notify(v);
 		spin_unlock(&v->lock);
 		vdev_signal(&v->dev);
 	}

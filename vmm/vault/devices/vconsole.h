@@ -1,7 +1,8 @@
 /* A persona's console device with named ports: virtio-console (virtio 1.2, section 5.3).
  *     0  org.mvp.console   a console of the persona; what is written goes to the handset's console as what is written to its UART does.
  *                          From the first such write on, until the device is reset, the input for the persona comes here, not to the UART
- *     1  org.mvp.control   control.h */
+ *     1  org.mvp.control   control.h
+ *     2  org.mvp.notify    notify.h */
 #ifndef VAULT_VCONSOLE_H
 #define VAULT_VCONSOLE_H
 
