@@ -12,7 +12,8 @@ from .handset import Console
 from .qmp import Qmp
 
 CROSS = os.environ.get("CROSS", "aarch64-linux-gnu-")
-MODULES = ("virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "virtio_input", "evdev")
+MODULES = ("virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "virtio_input", "evdev", "ext4")
+TOOLS = os.path.join(env.O, "share", "mvp", "guest", "tools", "usr", "bin", "mvp-agent")
 PASSCODE = "2580"
 HOST = "10.0.2.2"  # as QEMU's network shows it
 BOOT_S = 120
@@ -80,10 +81,12 @@ def initrd():
     release = os.path.basename(kernel).removeprefix("vmlinuz-")
     deb, = (os.path.join(env.INPUTS, "personal", n) for n in os.listdir(os.path.join(env.INPUTS, "personal")) if n.startswith("busybox"))
     run(["dpkg-deb", "-x", deb, os.path.join(folder, "busybox")])
-    for name in ("bin", "dev", "proc", "sys", "tmp", "modules"):
+    for name in ("bin", "dev", "proc", "sys", "tmp", "run", "var/lib", "modules"):
         os.makedirs(os.path.join(root, name))
     shutil.copy(os.path.join(folder, "busybox", "bin", "busybox"), os.path.join(root, "bin"))
     shutil.copy(_tool("probe"), os.path.join(root, "bin"))
+    shutil.copy(TOOLS, os.path.join(root, "bin"))
+    os.symlink("mvp-agent", os.path.join(root, "bin", "mvp-notify"))
     run(["depmod", "-b", tree, release])
     needed = []
     for module in MODULES:

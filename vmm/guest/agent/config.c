@@ -6,6 +6,7 @@
 #define DEFAULT_FILE "/etc/mvp/agent.conf"
 #define FILE_MAX 8192
 #define INTERVAL_MAX_S 86400u
+#define KEEP_MAX 100000u
 
 static const struct {
 	const char *name, *value;
@@ -15,9 +16,9 @@ static const struct {
 	{ \
 		name, value, offsetof(struct config, member), sizeof(((struct config *)0)->member) \
 	}
-	KEY("orders", orders, ""),           KEY("ca", ca, ""),
-	KEY("state", state, "/var/lib/mvp"), KEY("socket", socket, "/run/mvp-agent.sock"),
-	KEY("control", control, ""),         KEY("interval", interval, "60"),
+	KEY("orders", orders, ""),           KEY("ca", ca, ""),           KEY("state", state, "/var/lib/mvp"),
+	KEY("socket", socket, AGENT_SOCKET), KEY("control", control, ""), KEY("interval", interval, "60"),
+	KEY("notify", notify, ""),           KEY("hook", hook, ""),       KEY("keep", keep, "500"),
 #undef KEY
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -81,6 +82,10 @@ bool config_read(struct config *c, char *const *args, char *const **ret_rest)
 	}
 	if (!agent_number(c->interval, INTERVAL_MAX_S, &seconds) || !seconds) {
 		agent_log("interval '%s': expected 1 to %u seconds", c->interval, INTERVAL_MAX_S);
+		return false;
+	}
+	if (!agent_number(c->keep, KEEP_MAX, &c->keep_count) || !c->keep_count) {
+		agent_log("keep '%s': expected 1 to %u alerts", c->keep, KEEP_MAX);
 		return false;
 	}
 	c->interval_ms = seconds * 1000;

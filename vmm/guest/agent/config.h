@@ -5,6 +5,7 @@
 #include "agent.h"
 
 #define CONFIG_TEXT_MAX 512u
+#define AGENT_SOCKET "/run/mvp-agent.sock"
 
 struct config {
 	char orders[CONFIG_TEXT_MAX];  /* address that orders are fetched from; empty: none are */
@@ -12,8 +13,11 @@ struct config {
 	char state[CONFIG_TEXT_MAX];   /* folder of what outlives a restart */
 	char socket[CONFIG_TEXT_MAX];  /* for mvp-agent's other commands */
 	char control[CONFIG_TEXT_MAX]; /* device file of the control port; empty: found by the port's name */
+	char notify[CONFIG_TEXT_MAX];  /* likewise of the alerts' port */
+	char hook[CONFIG_TEXT_MAX];    /* program that is started for what comes from the other side; empty: none */
 	char interval[16];             /* seconds between looks for orders */
-	uint64_t interval_ms;
+	char keep[16];                 /* alerts of the other side that are kept at most */
+	uint64_t interval_ms, keep_count;
 };
 
 /* False, with a log line, if something in it is wrong. args: those of the command line, each --NAME=VALUE; a file that is named by --config

@@ -1,0 +1,162 @@
+"""Alerts from one persona to the other, by the real agents: policy, the bar, withdrawing and dismissing, the clipboard, opening."""
+import json
+import os
+import re
+import time
+
+from kit import env, mini
+from kit.env import check, check_equal
+
+PERSONAS = ("personal", "work")
+POLICY = """policy:
+  notifications:
+    work-to-personal: title
+    personal-to-work: full
+    categories: {mail: {work-to-personal: count}, call: {work-to-personal: full}, system: {personal-to-work: none}}
+    rate: 100000
+    queue: 256
+  clipboard: personal-to-work
+  switch-request: [personal]
+"""
+SECRET = "the-secret-body-7319"
+HOOK = r"""#!/bin/sh
+echo "$MVP_KIND $MVP_FROM $MVP_ID $MVP_CATEGORY $MVP_LEVEL $MVP_MINE [$MVP_APP] [$MVP_TITLE] [$(cat)]" >>/tmp/hook
+"""
+ALERT_COLOUR = (0xff, 0xc1, 0x07)
+BAR = 32
+
+
+def start_agent(handset, persona):
+    handset.sh(persona, "mkdir -p /var/lib /run; (while :; do mvp-agent --hook=/tmp/hook.sh --keep=20000 2>>/tmp/agent.log; done &) "
+               ">/dev/null 2>&1; n=0; until mvp-agent status >/dev/null 2>&1 || [ $n = 50 ]; do n=$((n + 1)); sleep 0.2; done; "
+               "mvp-agent status >/dev/null", 60)
+
+
+def prepare(handset, persona):
+    lines = "".join(f"echo '{line}' >>/tmp/hook.sh; " for line in HOOK.splitlines())
+    handset.sh(persona, f"{lines}chmod 755 /tmp/hook.sh; : >/tmp/hook")
+    start_agent(handset, persona)
+
+
+def listed(handset, persona):
+    shown = handset.sh(persona, "mvp-agent list")
+    return re.findall(r"^(\d+) (\w+) (\w+)(.*)$", shown, re.M)
+
+
+def wait_listed(handset, persona, count, seconds=30):
+    end = time.monotonic() + seconds
+    while len(found := listed(handset, persona)) != count:
+        check(time.monotonic() < end, f"{persona} has the alerts {found}, expected {count}")
+        time.sleep(0.3)
+    return found
+
+
+def wait_hook(handset, persona, pattern, seconds=30):
+    end = time.monotonic() + seconds
+    while not re.search(pattern, shown := handset.sh(persona, "cat /tmp/hook"), re.M):
+        check(time.monotonic() < end, f"{persona}'s hook did not get /{pattern}/:\n{shown}")
+        time.sleep(0.3)
+
+
+def _policy(handset):
+    handset.sh("work", f"mvp-notify --app=chat --category=message 'A meeting' {SECRET}")
+    handset.sh("work", f"mvp-notify --app=post --category=mail 'A letter' {SECRET}")
+    handset.sh("work", "mvp-notify --app=phone --category=call --priority=urgent 'Mrs Who' 'is calling'")
+    handset.sh("personal", "mvp-notify --app=home --category=system 'Not for work' 'at all'")
+    handset.sh("personal", "printf 'two\\nlines' | mvp-notify --app=home 'For work' -")
+    found = wait_listed(handset, "personal", 3)
+    check_equal([(category, priority, rest) for _, category, priority, rest in found],
+                [("message", "normal", " chat: A meeting"), ("other", "normal", " (nothing more is known here)"),
+                 ("call", "urgent", " phone: Mrs Who")], "alerts of work on the personal side")
+    check_equal(wait_listed(handset, "work", 1)[0][1:], ("other", "normal", " home: For work"), "alerts of personal on the work side")
+    wait_hook(handset, "personal", r"^alert work \d+ call full 0 \[phone\] \[Mrs Who\] \[is calling\]$")
+    wait_hook(handset, "personal", r"^alert work \d+ message title 0 \[chat\] \[A meeting\] \[\]$")
+    wait_hook(handset, "work", r"^alert personal \d+ other full 0 \[home\] \[For work\] \[two$")
+
+
+def _bar(handset):
+    """The bar of the persona in front says how many alerts the other one has."""
+    check_equal(handset.front(), "personal", "in front")
+    check(ALERT_COLOUR in handset.screen().colours(0, BAR), "no alert in the bar")
+
+
+def _dismiss(handset):
+    """On the receiver's side, and by the sender."""
+    first, second, third = (number for number, *_ in listed(handset, "personal"))
+    handset.sh("personal", f"mvp-agent dismiss {first}")
+    wait_hook(handset, "work", rf"^dismiss personal {first} \w+ \w+ 1 ")
+    handset.sh("personal", f"mvp-agent dismiss {second}; mvp-agent dismiss {third}")
+    wait_listed(handset, "personal", 0)
+    end = time.monotonic() + 20
+    while ALERT_COLOUR in handset.screen().colours(0, BAR):
+        check(time.monotonic() < end, "the bar still shows alerts that were dismissed")
+        time.sleep(0.3)
+    handset.sh("work", "mvp-notify --key=k1 Withdrawn")
+    wait_listed(handset, "personal", 1)
+    handset.sh("work", "mvp-notify --withdraw=k1")
+    wait_listed(handset, "personal", 0)
+    handset.sh("work", "mvp-notify --withdraw=k1", status=1)
+
+
+def _clipboard(handset):
+    handset.sh("personal", "echo 'copied text' | mvp-agent copy")
+    wait_hook(handset, "work", r"^clipboard personal 0 \w+ full 0 \[\] \[\] \[copied text\]$")
+    handset.sh("work", "echo 'work text' | mvp-agent copy; mvp-notify Marker")
+    wait_hook(handset, "personal", r"Marker")
+    check("work text" not in handset.sh("personal", "cat /tmp/hook"), "the clipboard of work went to the personal side")
+
+
+def _open(handset):
+    number = wait_listed(handset, "personal", 1)[0][0]
+    handset.sh("personal", f"mvp-agent open {number}")
+    wait_hook(handset, "work", rf"^open personal {number} \w+ \w+ 1 ")
+    end = time.monotonic() + 20
+    while handset.front() != "work":
+        check(time.monotonic() < end, "opening an alert of work did not bring it to the front")
+        time.sleep(0.2)
+    # The policy lets only the personal side ask.
+    number = wait_listed(handset, "work", 1)[0][0]
+    handset.sh("work", f"mvp-agent open {number}; mvp-notify AfterOpen")
+    wait_hook(handset, "personal", "AfterOpen")
+    check_equal(handset.front(), "work", "in front after a request that was denied")
+
+
+def _ram(image):
+    """{persona: (address, length)} of the handset's memory."""
+    shown = env.run([env.MVPCTL, "inspect", "--json", os.path.join(os.path.dirname(os.path.dirname(image)), "mini.yaml")]).stdout
+    regions = {r["name"]: r for r in json.loads(shown)["memory"]["regions"]}
+    return {persona: (regions[persona]["address"], regions[persona]["size"]) for persona in PERSONAS}
+
+
+def _holds(handset, place, text):
+    """Whether the bytes are anywhere in a persona's memory."""
+    path = handset.pictures + ".ram"
+    handset.qmp.ask("pmemsave", val=place[0], size=place[1], filename=path)
+    with open(path, "rb") as f:
+        found = text.encode() in f.read()
+    os.unlink(path)
+    return found
+
+
+def _secrecy(handset, image):
+    """What the policy withholds is nowhere in the other side's memory; what it lets through, and the sender's own, are."""
+    ram = _ram(image)
+    handset.sh("work", f"mvp-notify --category=message Title-{SECRET[::-1]} {SECRET}")
+    wait_hook(handset, "personal", f"Title-{SECRET[::-1]}")
+    check(_holds(handset, ram["personal"], "Title-" + SECRET[::-1]), "the search does not find the title in the personal side's memory")
+    check(_holds(handset, ram["work"], SECRET), "the search does not find the body in work's own memory")
+    check(not _holds(handset, ram["personal"], SECRET), "the body of work's alert is in the personal side's memory")
+
+
+def test_alerts():
+    image = mini.disk("alerts", policy=POLICY)
+    with mini.Mini(image, "alerts") as handset:
+        handset.both_ready()
+        for persona in PERSONAS:
+            prepare(handset, persona)
+        steps = (_policy, _bar, _dismiss, _clipboard, _open)
+        for step in steps:
+            step(handset)
+        _secrecy(handset, image)
+    os.unlink(image)
+    return len(steps) + 1
