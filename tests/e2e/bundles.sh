@@ -69,7 +69,7 @@ odin_md5() # md5sum -t writes the line that Odin looks for
 }
 odin_members()
 {
-	equal "$(tar -tf $odin/AP_acme_7_VZW.tar.md5)" boot.img.lz4
+	equal "$(tar -tf $odin/AP_acme_7_VZW.tar.md5 | tr '\n' ' ')" 'boot.img.lz4 vbmeta.img.lz4 '
 	equal "$(tar -tf $odin/BL_acme_7_VZW.tar.md5 | tr '\n' ' ')" 'pgpt0.img sgpt0.img '
 	equal "$(tar -tf $odin/CSC_acme_7_VZW.tar.md5 | tr '\n' ' ')" \
 		'acme.pit meta-data/csc/VZW/cscfeature.xml meta-data/csc/VZW/customer.xml meta-data/csc/VZW/apns-conf.xml personal.img.lz4 work.img.lz4 '
@@ -80,7 +80,7 @@ odin_members()
 	for f in $odin/*.tar.md5; do
 		tar -xf "$f" -C odin
 	done
-	for part in boot personal work; do
+	for part in boot vbmeta personal work; do
 		lz4 -t odin/$part.img.lz4
 		# Frame of version 1: independent blocks of 1 MiB, content size and checksum.
 		equal "$(head -c 6 odin/$part.img.lz4 | od -An -tx1 | tr -d ' ')" 04224d186c60
@@ -98,8 +98,8 @@ odin_members()
 odin_pit()
 {
 	heimdall print-pit --file odin/acme.pit >pit.out
-	equal "$(sed -n 's/^Partition Name: //p' pit.out | tr '\n' ' ')" 'PGPT bootloader radio boot personal work SGPT '
-	equal "$(sed -n 's/^Flash Filename: //p' pit.out | tr '\n' ' ')" 'pgpt0.img - - boot.img personal.img work.img sgpt0.img '
+	equal "$(sed -n 's/^Partition Name: //p' pit.out | tr '\n' ' ')" 'PGPT bootloader radio boot vbmeta personal work SGPT '
+	equal "$(sed -n 's/^Flash Filename: //p' pit.out | tr '\n' ' ')" 'pgpt0.img - - boot.img vbmeta.img personal.img work.img sgpt0.img '
 	# The tables at the places that the PIT gives make a disk that sgdisk finds sound, with partitions where the PIT says they are.
 	python3 - <<-'EOL'
 	import re
@@ -133,7 +133,7 @@ edl()
 	unzip -q -o a/qualcomm/acme-edl-7.zip -d edl
 	xmllint --noout edl/rawprogram0.xml edl/patch0.xml
 	equal "$(xmllint --xpath '//program/@label' edl/rawprogram0.xml | sed 's/.*="\(.*\)"/\1/' | tr '\n' ' ')" \
-		'boot_a boot_b modem_a modem_b misc personal work PrimaryGPT BackupGPT '
+		'boot_a boot_b vbmeta_a vbmeta_b modem_a modem_b misc personal work PrimaryGPT BackupGPT '
 }
 edl_applied() # what a programmer does: write the files, then patch a flash that is larger than the tables were made for
 {
@@ -171,7 +171,7 @@ edl_applied() # what a programmer does: write the files, then patch a flash that
 	        disk.seek(ns(p.get("start_sector")) * SS + int(p.get("byte_offset")))
 	        disk.write(v.to_bytes(size, "little"))
 	    for p in et.parse("edl/rawprogram0.xml").getroot():
-	        if p.get("label") in ("boot_a", "boot_b", "personal", "work"):
+	        if p.get("label") in ("boot_a", "boot_b", "vbmeta_a", "vbmeta_b", "personal", "work"):
 	            part = p.get("label").split("_")[0]
 	            want = open(f"a/part-{part}.img", "rb").read()
 	            disk.seek(int(p.get("start_sector")) * SS)
@@ -181,7 +181,7 @@ edl_applied() # what a programmer does: write the files, then patch a flash that
 	printf 'v\nq\n' | fdisk -b 4096 edl/disk.img >out 2>&1
 	grep -q 'No errors detected' out
 	refuses grep -qi 'corrupt' out
-	equal "$(fdisk -b 4096 -l -o Name edl/disk.img | sed '1,/^Name/d' | tr '\n' ' ')" 'boot_a boot_b modem_a modem_b misc personal work '
+	equal "$(fdisk -b 4096 -l -o Name edl/disk.img | sed '1,/^Name/d' | tr '\n' ' ')" 'boot_a boot_b vbmeta_a vbmeta_b modem_a modem_b misc personal work '
 }
 edl_files_patched() # the patches for the files say the same of these
 {
@@ -235,8 +235,8 @@ kdz()
 	assert at == len(dz)
 	assert headers.digest() == dz[196:212]
 	assert hashlib.md5(bytes(head) + dz[512:]).digest() == dz[222:238]
-	assert list(parts) == ["PrimaryGPT", "boot", "personal", "work", "BackupGPT"], list(parts)
-	for part in ("boot", "personal", "work"):
+	assert list(parts) == ["PrimaryGPT", "boot", "vbmeta", "personal", "work", "BackupGPT"], list(parts)
+	for part in ("boot", "vbmeta", "personal", "work"):
 	    want = open(f"a/part-{part}.img", "rb").read()
 	    got = bytearray(len(want) + (1 << 26))
 	    for at, data in parts[part]:
@@ -250,7 +250,7 @@ t 'KDZ: digests, sums and contents are right' kdz
 google()
 {
 	sgdisk -p a/google/acme-7.img | awk '$1 ~ /^[0-9]+$/ { print $7 }' >names
-	equal "$(tr '\n' ' ' <names)" 'boot_a boot_b super personal work '
+	equal "$(tr '\n' ' ' <names)" 'boot_a boot_b vbmeta_a vbmeta_b super personal work '
 	equal "$(sgdisk -A 1:show a/google/acme-7.img | grep -c .)" 6
 	unzip -q -o a/google/acme-factory-7.zip -d google
 	grep -q '^flash boot_a boot.img$' google/acme-factory-7/flash-all.sh
@@ -267,7 +267,7 @@ t 'fastboot: both slots are on the disk and in the scripts' google
 super()
 {
 	expand a/google/acme-7-super.img super.raw
-	first=$(sgdisk -i 3 a/google/acme-7.img | sed -n 's/^First sector: \([0-9]*\).*/\1/p')
+	first=$(sgdisk -i 5 a/google/acme-7.img | sed -n 's/^First sector: \([0-9]*\).*/\1/p')
 	dd if=a/google/acme-7.img bs=512 skip="$first" status=none | cmp -n "$(stat -c %s super.raw)" - super.raw
 	python3 - <<-'EOL'
 	import hashlib, struct
@@ -305,7 +305,7 @@ inspects()
 {
 	"$mvpctl" inspect $odin/AP_acme_7_VZW.tar.md5 | grep -q 'boot.img.lz4'
 	equal "$("$mvpctl" inspect --json odin/acme.pit | python3 -c 'import json, sys; print(*(i["name"] for i in json.load(sys.stdin)["items"]))')" \
-		'PGPT bootloader radio boot personal work SGPT'
+		'PGPT bootloader radio boot vbmeta personal work SGPT'
 	"$mvpctl" inspect a/lg/acme_7_verizon.kdz | grep -q 'version 3.*operator VZW.US.*digests right'
 	"$mvpctl" inspect a/google/acme-7.img | grep -q '^  boot_b '
 }

@@ -231,8 +231,11 @@ static void bundle_sample(struct image *personal, struct image *work_plain)
 	save("part-boot.img", boot);
 	save("part-personal.img", personal);
 	save("part-work.img", work);
+	struct image *vbmeta CLEANUP(image_freep) = noise(8192, 78);
+	save("part-vbmeta.img", vbmeta);
 	const struct bundle_content contents[] = {
 		{ .name = "boot", .img = boot },
+		{ .name = "vbmeta", .img = vbmeta, .fill = true },
 		{ .name = "personal", .img = personal },
 		{ .name = "work", .img = work, .encrypted = true, .fill = true },
 	};
