@@ -17,7 +17,7 @@
 
 struct build_args {
 	const char *out, *depfile, *oem, *carrier;
-	bool no_cache;
+	bool no_cache, check;
 	struct opt_list formats;
 };
 
@@ -39,6 +39,7 @@ static const struct opt opts[] = {
 	OPT_STRING(0, "oem", struct build_args, oem, "NAME", "build for this OEM profile, not for those of the manifest"),
 	OPT_STRING(0, "carrier", struct build_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
 	OPT_FLAG(0, "no-cache", struct build_args, no_cache, "make everything anew: neither look into the cache nor keep anything there"),
+	OPT_FLAG(0, "check-reproducible", struct build_args, check, "build twice, under different conditions, and compare every byte"),
 	OPT_STRING(0, "depfile", struct build_args, depfile, "FILE", "write what was read as a rule for make to FILE"),
 };
 
@@ -198,7 +199,7 @@ static int run(struct cli *cli, const void *args)
 	if (manifest_load(cli->operands[0], &m, cli->diag) < 0)
 		return -1;
 	struct build_result r CLEANUP(build_result_fini) = { 0 };
-	if (build_run(m, &o, &r, cli->diag) < 0)
+	if ((a->check ? build_check : build_run)(m, &o, &r, cli->diag) < 0)
 		return -1;
 	if (a->depfile && write_depfile(a->depfile, m, &r, cli->diag) < 0)
 		return -1;
@@ -210,8 +211,8 @@ static int run(struct cli *cli, const void *args)
 	return 0;
 }
 
-static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT, EXIT_NO_FIT, EXIT_VERIFY,
-					  EXIT_KEY,      EXIT_TOOL,  EXIT_OUTPUT, EXIT_INTERRUPTED };
+static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT,  EXIT_NO_FIT,           EXIT_VERIFY,     EXIT_KEY,
+					  EXIT_TOOL,     EXIT_OUTPUT, EXIT_NOT_REPRODUCIBLE, EXIT_INTERRUPTED };
 static const struct example examples[] = {
 	{ "mvpctl build phone.yaml", "Make the bundles that the manifest's OEM profiles ask for, in out/." },
 	{ "mvpctl build -o /tmp/phone --format disk phone.yaml", "Make only the disk image, for QEMU." },

@@ -12,6 +12,13 @@ MARKDOWN ?=
 bench: all demo-manifest $(BENCH_BIN) $(O)/bench/inputs/complete $(O)/deps/run $(O)/deps/test
 	@O=$(abspath $(O)) python3 tests/bench/run.py $(if $(MARKDOWN),--markdown '$(MARKDOWN)') $(T)
 
+# A build beside the usual tools. PLACES: folders on the file systems to measure.
+PLACES ?= /dev/shm $(O)
+ROUNDS ?= 3
+.PHONY: bench-pipeline
+bench-pipeline: all $(O)/deps/test
+	@O=$(abspath $(O)) python3 tests/bench/pipeline.py --rounds $(ROUNDS) $(if $(MARKDOWN),--markdown '$(MARKDOWN)') $(PLACES)
+
 $(O)/bench/inputs/complete: tests/bench/inputs.list scripts/inputs
 	INPUTS_LIST=tests/bench/inputs.list scripts/inputs $(@D)
 	@touch $@

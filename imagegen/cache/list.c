@@ -134,25 +134,23 @@ bool cache_entry_intact(const struct cache_entry *e)
 	return io_read_file(e->path, SMALL_MAX, &file, &len) == 0 && cache_entry_valid(file, len, e->kind, key);
 }
 
-int cache_bound(uint64_t *ret_len, struct diag *d)
+int cache_bound(const char *text, uint64_t *ret_len, struct diag *d)
 {
 	static const struct {
 		const char *name;
 		uint64_t bytes;
 	} units[] = { { "", 1 }, { "KiB", KIB }, { "MiB", MIB }, { "GiB", GIB }, { "TiB", GIB * 1024 } };
-	const char *text = getenv("MVP_CACHE_SIZE");
-	char *end;
+	const char *from = text ? text : getenv("MVP_CACHE_SIZE");
 	*ret_len = DEFAULT_BOUND;
-	if (!text || !*text)
+	if (!text && (!from || !*from))
 		return 0;
-	unsigned long long n = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
-	bool digits = *text >= '0' && *text <= '9';
-	for (size_t i = 0; digits && i < ARRAY_LEN(units); i++) {
+	char *end = NULL;
+	unsigned long long n = *from >= '0' && *from <= '9' ? strtoull(from, &end, 10) : 0;
+	for (size_t i = 0; end && i < ARRAY_LEN(units); i++) {
 		if (strcmp(end + strspn(end, " "), units[i].name) != 0 || n > INT64_MAX / units[i].bytes)
 			continue;
-		*ret_len = n ? n * units[i].bytes : UINT64_MAX;
+		*ret_len = n || text ? n * units[i].bytes : UINT64_MAX;
 		return 0;
 	}
-	(void)diag_fail(d, MVP0833, NULL, "MVP_CACHE_SIZE is '%s', not a size like '20 GiB'", text);
-	return -1;
+	return diag_fail(d, MVP0833, NULL, "%s is '%s', not a size like '20 GiB'", text ? "--max-size" : "MVP_CACHE_SIZE", from);
 }

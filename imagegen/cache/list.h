@@ -27,7 +27,7 @@ void cache_prune(struct cache *c, uint64_t max_len, struct cache_pruned *ret);
 MUST_USE bool cache_entry_intact(const struct cache_entry *e);
 bool cache_entry_remove(const struct cache_entry *e);
 
-/* The bound that builds keep it below: $MVP_CACHE_SIZE ("20 GiB", 0: no bound), else 10 GiB. -1 and MVP0833 for what is no size. */
-MUST_USE int cache_bound(uint64_t *ret_len, struct diag *d);
+/* The bound that builds keep it below: text ("20 GiB"), else $MVP_CACHE_SIZE (0: no bound), else 10 GiB. -1 and MVP0833 for no size. */
+MUST_USE int cache_bound(const char *text, uint64_t *ret_len, struct diag *d);
 
 #endif

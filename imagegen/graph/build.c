@@ -411,7 +411,7 @@ static int run_once(const struct manifest *m, const struct build_opts *opts, str
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	if (!b.jobs)
 		b.jobs = cpus > 0 ? (unsigned)num_min((uint64_t)cpus, 64) : 1;
-	if (plan(&b) || cache_bound(&b.bound, d))
+	if (plan(&b) || cache_bound(NULL, &b.bound, d))
 		return -1;
 	b.cache = opts->cache ? cache_open(d) : cache_none();
 	if (find_unchanged(&b, ret))

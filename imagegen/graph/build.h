@@ -38,6 +38,9 @@ struct build_result {
 };
 
 MUST_USE int build_run(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d);
+/* Builds, then builds once more without the cache in another folder, at another time, with another number of workers, umask, locale and
+ * time zone. -1 and MVP0834 (EXIT_NOT_REPRODUCIBLE) if a byte differs; what was built first stays. No other thread may run. */
+MUST_USE int build_check(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d);
 void build_result_fini(struct build_result *r);
 
 #endif

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""pipeline.py [--rounds N] [--markdown FILE] [PLACE...]: `mvpctl build` beside the same job done with the usual tools, once plainly and
+once tuned by hand (pipeline_plain.sh, pipeline_tuned.sh), alternated in the same run, in each PLACE (a folder on the disk or file system
+to measure). O=FOLDER names the build. Prints wall time, CPU time and ratios; exit status 3 if a goal is missed."""
+import argparse
+import os
+import random
+import re
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+O = os.path.abspath(os.environ.get("O", os.path.join(ROOT, "build")))
+MVPCTL = os.path.join(O, "mvpctl")
+INPUTS = os.environ.get("PIPELINE_INPUTS", os.path.join(O, "bench", "pipeline"))
+
+MANIFEST = """mvp: 1
+name: bench
+version: 1.0
+board: qemu-virt
+oem: [generic]
+keys: {{master: master.key}}
+hypervisor: {{console: {console}}}
+personas:
+  personal:
+    memory: 128 MiB
+    cpus: 1
+    boot: {{kernel: "file:kernel", initrd: none}}
+    system: {{layers: [{{tar: base.tar}}, {{dir: overlay}}, {{deb: [extra/busybox-static_*.deb]}}], size: 320 MiB}}
+    userdata: {{size: 64 MiB}}
+    network: none
+  work:
+    memory: 128 MiB
+    cpus: 1
+    boot: {{kernel: "file:kernel", initrd: none}}
+    system: {{layers: [{{tar: base.tar}}, {{dir: overlay}}, {{deb: [extra/strace_*.deb]}}], size: 320 MiB}}
+    userdata: {{size: 64 MiB}}
+    network: none
+    encryption: {{passcode: {{file: passcode}}}}
+"""
+FORMATS = ["--format", "disk", "--format", "fastboot", "--format", "odin"]
+
+
+def prepare():
+    """What both sides read, besides what pipeline_inputs.sh fetched."""
+    subprocess.run(["sh", os.path.join(HERE, "pipeline_inputs.sh"), INPUTS], check=True)
+    size = 8 << 20
+    with open(os.path.join(INPUTS, "kernel"), "wb") as f:
+        f.write(struct.pack("<IIQQQQQQ4sI", 0x14000010, 0, 0, size, 2, 0, 0, 0, b"ARM\x64", 0) + random.Random(1).randbytes(size - 64))
+    for name, text in (("master.key", "m" * 32), ("passcode", "2580\n"), ("bench.yaml", MANIFEST.format(console="mux")),
+                       ("policy.yaml", MANIFEST.format(console="prefixed"))):
+        path = os.path.join(INPUTS, name)
+        if not os.path.exists(path) or open(path, encoding="utf-8").read() != text:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            os.chmod(path, 0o600)
+
+
+def timed(command, **kwargs):
+    """(wall s, CPU s, peak MiB) of the command and all it started."""
+    log = os.path.join(INPUTS, "time")
+    start = time.monotonic()
+    done = subprocess.run(["/usr/bin/time", "-o", log, "-f", "%U %S %M"] + command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          **kwargs)
+    wall = time.monotonic() - start
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr[-3000:]}")
+    user, system, peak = re.findall(r"[\d.]+", open(log, encoding="utf-8").read().splitlines()[-1])
+    return wall, float(user) + float(system), int(peak) / 1024
+
+
+class Place:
+    """One folder to measure in."""
+
+    def __init__(self, folder):
+        self.folder = os.path.join(os.path.abspath(folder), "mvp-bench-pipeline")
+        self.env = dict(os.environ, XDG_CACHE_HOME=os.path.join(self.folder, "cache"))
+        self.results = {}
+
+    def fresh(self, name):
+        path = os.path.join(self.folder, name)
+        shutil.rmtree(path, ignore_errors=True)
+        os.makedirs(path)
+        return path
+
+    def note(self, what, result):
+        print(f"{self.folder}: {what}: {result[0]:.2f} s, {result[1]:.2f} s of CPU, {result[2]:.0f} MiB", file=sys.stderr, flush=True)
+        self.results.setdefault(what, []).append(result)
+
+    def ours(self, out, manifest, *options):
+        return timed([MVPCTL, "build", "-q", *FORMATS, *options, "-o", out, os.path.join(INPUTS, manifest)], env=self.env)
+
+    def round(self):
+        # The peers compile no hypervisor: ours comes from the cache; everything else is made anew.
+        for kind in ("disk", "recipe", "record"):
+            shutil.rmtree(os.path.join(self.folder, "cache", "mvp", kind), ignore_errors=True)
+        out = self.fresh("ours")
+        self.note("full build", self.ours(out, "bench.yaml"))
+        self.note("no-op rebuild", self.ours(out, "bench.yaml"))
+        self.note("policy edit", self.ours(self.fresh("policy"), "policy.yaml"))
+        shutil.rmtree(os.path.join(self.folder, "cache", "mvp", "hypervisor"))
+        self.note("policy edit, relinked", self.ours(self.fresh("policy"), "policy.yaml"))
+        for script in ("tuned", "plain"):
+            self.note(script, timed(["sh", os.path.join(HERE, f"pipeline_{script}.sh"), INPUTS, self.fresh(script)]))
+            shutil.rmtree(os.path.join(self.folder, script))
+
+    def run(self, rounds):
+        self.fresh("")
+        try:
+            self.ours(self.fresh("warm"), "bench.yaml")  # compiles the hypervisor
+            self.ours(self.fresh("warm"), "policy.yaml")
+            shutil.rmtree(os.path.join(self.folder, "warm"))
+            time.sleep(0.2)
+            for _ in range(rounds):
+                self.round()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def median(self, what, field):
+        return statistics.median(r[field] for r in self.results[what])
+
+
+def rows(place):
+    def ratio(what, field):
+        return place.median(what, field) / place.median("full build", field)
+    peak = max(r[2] for r in place.results["full build"])
+    yield "full build", "-", place.median("full build", 0), place.median("full build", 1), None
+    for what, goal in (("plain", 10), ("tuned", 4)):
+        yield f"usual tools, {what}", f">= {goal} x", place.median(what, 0), place.median(what, 1), ratio(what, 0) >= goal
+        yield f"  ratio, {what}", f">= {goal} x", ratio(what, 0), ratio(what, 1), ratio(what, 0) >= goal
+    yield "peak memory, MiB", "<= 150", peak, None, peak <= 150
+    yield "no-op rebuild", "<= 0.1 s", place.median("no-op rebuild", 0), place.median("no-op rebuild", 1), \
+        place.median("no-op rebuild", 0) <= 0.1
+    yield "policy edit, hypervisor linked anew", "<= 3 s", place.median("policy edit, relinked", 0), \
+        place.median("policy edit, relinked", 1), place.median("policy edit, relinked", 0) <= 3
+    yield "the same, hypervisor in the cache", "<= 3 s", place.median("policy edit", 0), place.median("policy edit", 1), \
+        place.median("policy edit", 0) <= 3
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--markdown", metavar="FILE")
+    parser.add_argument("places", nargs="*", metavar="PLACE", default=["/dev/shm", O])
+    args = parser.parse_args()
+    prepare()
+    lines, missed = [], False
+    for folder in args.places:
+        place = Place(folder)
+        load = os.getloadavg()[0]
+        place.run(args.rounds)
+        lines += [f"### {folder} ({args.rounds} rounds, load of the machine when it began: {load:.0f} on {os.cpu_count()} CPUs)", "",
+                  "| what | goal | wall | CPU | |", "| --- | --- | --- | --- | --- |"]
+        for what, goal, wall, cpu, good in rows(place):
+            verdict = "" if good is None else "met" if good else "**missed**"
+            missed |= good is False
+            lines.append(f"| {what} | {goal} | {wall:.2f} | {'' if cpu is None else f'{cpu:.2f}'} | {verdict} |")
+        lines.append("")
+    print("\n".join(lines))
+    if args.markdown:
+        head = open(args.markdown, encoding="utf-8").read().split("### ")[0] if os.path.exists(args.markdown) else ""
+        with open(args.markdown, "w", encoding="utf-8") as f:
+            f.write(head + "\n".join(lines))
+    return 3 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
