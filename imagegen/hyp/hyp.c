@@ -17,6 +17,7 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
+#include "imagegen/cache/stamps.h"
 #include "imagegen/hyp/config.h"
 #include "imagegen/hyp/elf.h"
 #include "imagegen/hyp/origin.h"
@@ -47,7 +48,8 @@ struct compile {
 	char *core_cflags, *vault_cflags; /* of vmm/PART.cflags, used when compiling and linking */
 	char *library;                    /* path of LIBRARY */
 	struct cache *cache;
-	char *version; /* the compiler's */
+	char *version;         /* the compiler's */
+	struct stamps sources; /* as they were before their digests were taken */
 	bool has_common;
 	uint8_t common[CACHE_KEY_LEN]; /* of what all objects are made from */
 	struct buf configs[2];         /* texts of the vault's and the core's */
@@ -67,6 +69,7 @@ static void compile_fini(struct compile *c)
 	free(c->jobs);
 	for (size_t i = 0; i < ARRAY_LEN(c->configs); i++)
 		buf_fini(&c->configs[i]);
+	stamps_fini(&c->sources);
 	free(c->version);
 	free(c->vmm);
 	free(c->cross);
@@ -212,7 +215,8 @@ static void run_job(struct compile *c, struct job *j)
 		return;
 	free(TAKE(object));
 	j->status = tool_run((const char *const *)j->args.v, &j->output);
-	if (!j->status && j->has_key && !io_read_file(j->object, BINARY_MAX, &object, &len))
+	/* Sources that changed since their digest was taken would be found under the digest of what they were. */
+	if (!j->status && j->has_key && !stamps_changed(&c->sources, false) && !io_read_file(j->object, BINARY_MAX, &object, &len))
 		cache_put(c->cache, "object", j->key, object, len);
 }
 
@@ -439,6 +443,10 @@ static bool whole_key(struct compile *c, const struct layout *l, const char *def
 {
 	struct digest *g CLEANUP(digest_freep) = digest_new("mvp hypervisor 2");
 	struct digest *common CLEANUP(digest_freep) = digest_new("mvp hypervisor objects' common sources 1");
+	struct args files CLEANUP(args_fini) = { 0 };
+	sources_files(&files);
+	for (size_t i = 0; i < files.count; i++)
+		stamps_add(&c->sources, files.v[i], true);
 	origin_add_tools(common, c->cross, c->version);
 	/* The library stands for its headers, too. */
 	c->has_common = origin_add_files(common, c->vmm, true) && origin_add_file(common, "library", c->library);
@@ -481,7 +489,7 @@ int hyp_build(const struct board *b, const struct manifest *m, const struct layo
 	if (!has_key || !find_cached(&c, key, &result)) {
 		if (compile_all(&c, l, define, &result, d))
 			return -1;
-		if (has_key)
+		if (has_key && !stamps_changed(&c.sources, false))
 			keep(&c, key, &result);
 	}
 	if (!EVP_Digest(result.image, num_min(result.measured_len, result.image_len), result.measurement, NULL, EVP_sha256(), NULL))
