@@ -1,5 +1,5 @@
 /* Android boot images (AOSP bootimg.h): what a bootloader starts the hypervisor from, and what the vault starts a persona from. Header
- * version 4 is written, 0 to 4 are read. */
+ * versions 2 and 4 are written, 0 to 4 are read. */
 #ifndef IMAGEGEN_BOOTIMG_H
 #define IMAGEGEN_BOOTIMG_H
 
@@ -12,6 +12,8 @@ struct bootimg_parts {
 	size_t ramdisk_len;
 	const char *cmdline; /* at most 1535 bytes; NULL is empty */
 	uint32_t os_version; /* packed as mvp/bootimg.h says; 0: none */
+	uint32_t header;     /* version: 2, or 4, which 0 is, too */
+	uint32_t load;       /* version 2: where the kernel goes; later ones leave that to the bootloader */
 };
 
 /* ret_img: an image in memory that owns copies of the parts. */

@@ -73,7 +73,8 @@ static int read_old(const uint8_t *h, uint64_t len, const struct loc *loc, struc
 		info->dtb = next(&c, get_le32(h + OLD_DTB_SIZE));
 	const char *first = (const char *)h + OLD_CMDLINE, *extra = (const char *)h + OLD_EXTRA_CMDLINE;
 	size_t first_len = strnlen(first, OLD_CMDLINE_LEN), extra_len = strnlen(extra, OLD_EXTRA_CMDLINE_LEN);
-	if (first_len == OLD_CMDLINE_LEN || extra_len == OLD_EXTRA_CMDLINE_LEN)
+	/* mkbootimg fills the first field to its end. */
+	if (extra_len == OLD_EXTRA_CMDLINE_LEN)
 		return diag_fail(d, MVP0504, loc, "the boot image's command line has no end");
 	memcpy(info->cmdline, first, first_len);
 	memcpy(info->cmdline + first_len, extra, extra_len);

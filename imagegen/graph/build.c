@@ -232,7 +232,12 @@ static void build_digest(const struct build *b, uint8_t ret[32])
 
 static int make_boot(struct build *b)
 {
-	struct bootimg_parts parts = { .kernel = b->hyp.image, .kernel_len = b->hyp.image_len };
+	struct bootimg_parts parts = {
+		.kernel = b->hyp.image,
+		.kernel_len = b->hyp.image_len,
+		.header = pack_boot_header(b->pack),
+		.load = (uint32_t)b->board->load.v,
+	};
 	return bootimg_compose(&parts, &b->boot, b->d);
 }
 

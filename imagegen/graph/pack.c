@@ -100,6 +100,38 @@ static int choose_packers(const struct build_opts *opts, struct variant *v, stru
 	return rc;
 }
 
+static uint32_t boot_header(const struct pack *p, size_t variant)
+{
+	const struct mnum *header = &p->variants[variant].oem->boot_header;
+	return header->given ? (uint32_t)header->v : 4;
+}
+
+/* There is one boot image: its hash is in what the maker signs. */
+static int check_boot_headers(const struct pack *p, struct diag *d)
+{
+	int rc = 0;
+	for (size_t i = 0; i < p->count; i++) {
+		const struct mnum *header = &p->variants[i].oem->boot_header;
+		unsigned wanted = boot_header(p, i), first = boot_header(p, 0);
+		if (wanted == 3)
+			rc = diag_fail(d, MVP0556, &header->loc, "boot images of version 3 are not made; 2 and 4 are");
+		else if (wanted != first)
+			rc = diag_fail(d, MVP0556, &header->loc,
+				       "the profile '%s' wants a boot image of version %u and '%s' one of version %u: build them one by "
+				       "one with --oem",
+				       p->variants[i].oem->name.s, wanted, p->variants[0].oem->name.s, first);
+		else if (wanted == 2 && p->board->load.v > UINT32_MAX)
+			rc = diag_fail(d, MVP0556, &header->loc,
+				       "a boot image of version 2 loads below 4 GiB, where the board's 'firmware.load' is not");
+	}
+	return rc;
+}
+
+uint32_t pack_boot_header(const struct pack *p)
+{
+	return boot_header(p, 0);
+}
+
 int pack_plan(const struct manifest *m, const struct board *board, const struct build_opts *opts, struct pack **ret, struct diag *d)
 {
 	struct pack *p = mem_new(struct pack);
@@ -107,6 +139,7 @@ int pack_plan(const struct manifest *m, const struct board *board, const struct 
 	*p = (struct pack){ .m = m, .board = board, .opts = opts };
 	*ret = p;
 	rc = load_oems(p, d) | load_carrier(p, d);
+	rc |= check_boot_headers(p, d);
 	for (size_t i = 0; i < p->count; i++) {
 		struct variant *v = &p->variants[i];
 		int failed = choose_packers(opts, v, d);

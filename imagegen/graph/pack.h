@@ -16,6 +16,8 @@ MUST_USE int pack_plan(const struct manifest *m, const struct board *board, cons
 void pack_free(struct pack *p);
 const struct carrier *pack_carrier(const struct pack *p); /* NULL: none */
 
+uint32_t pack_boot_header(const struct pack *p); /* version of the boot image that all profiles want */
+
 struct pack_opts {
 	const uint8_t *master;
 	uint8_t digest[32]; /* of the build: partitions' UUIDs derive from it */

@@ -49,7 +49,7 @@ static const struct profile_field fields[] = {
 	FIELD("storage.type", STR, storage.type, .choices = storages),
 	FIELD("storage.sector-size", SIZE, storage.sector_size, .min = 512, .max = 4096),
 	FIELD("slots", NUM, slots, .min = 1, .max = 2),
-	FIELD("boot-header", NUM, boot_header, .min = 3, .max = 4),
+	FIELD("boot-header", NUM, boot_header, .min = 2, .max = 4),
 	FIELD("signing", STR, signing, .choices = signings),
 	FIELD("max-download", SIZE, max_download, .min = 64 * KIB, .max = UINT32_MAX),
 	FIELD("partitions", MAPS, parts, .items = &part_table),

@@ -326,7 +326,11 @@ static struct image *boot_image(const char *kernel, const char *ramdisk, const c
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	struct image *img = NULL;
 	const struct bootimg_parts parts = {
-		(const uint8_t *)kernel, strlen(kernel), (const uint8_t *)ramdisk, strlen(ramdisk), cmdline, 0
+		.kernel = (const uint8_t *)kernel,
+		.kernel_len = strlen(kernel),
+		.ramdisk = (const uint8_t *)ramdisk,
+		.ramdisk_len = strlen(ramdisk),
+		.cmdline = cmdline,
 	};
 	assert_int_equal(bootimg_compose(&parts, &img, d), 0);
 	return img;

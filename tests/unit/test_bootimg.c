@@ -9,7 +9,7 @@
 #include "imagegen/bootimg/bootimg.h"
 
 /* The parts of the known answer, whose image was made by AOSP mkbootimg. */
-static struct image *known(void)
+static struct image *made(uint32_t header, const char *cmdline)
 {
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	uint8_t kernel[10240], ramdisk[5000];
@@ -17,9 +17,21 @@ static struct image *known(void)
 	for (size_t i = 0; i < sizeof(kernel); i++)
 		kernel[i] = (uint8_t)i;
 	memset(ramdisk, 'R', sizeof(ramdisk));
-	const struct bootimg_parts parts = { kernel, sizeof(kernel), ramdisk, sizeof(ramdisk), "console=ttyAMA0", 14u << 25 | 25 << 4 | 8 };
+	const struct bootimg_parts parts = { .kernel = kernel,
+					     .kernel_len = sizeof(kernel),
+					     .ramdisk = ramdisk,
+					     .ramdisk_len = sizeof(ramdisk),
+					     .cmdline = cmdline,
+					     .os_version = 14u << 25 | 25 << 4 | 8,
+					     .header = header,
+					     .load = 0x40200000 };
 	assert_int_equal(bootimg_compose(&parts, &img, d), 0);
 	return img;
+}
+
+static struct image *known(void)
+{
+	return made(4, "console=ttyAMA0");
 }
 
 static void test_compose_gives_mkbootimgs_bytes(void **state)
@@ -34,6 +46,29 @@ static void test_compose_gives_mkbootimgs_bytes(void **state)
 	assert_int_equal(image_len(img), 24576);
 	SHA256(bytes, image_len(img), sum);
 	assert_memory_equal(sum, expected, sizeof(sum));
+}
+
+/* mkbootimg --header_version 2 --base 0 --kernel_offset 0x40200000 with the other offsets 0 and an empty tree for --dtb. */
+static void test_compose_gives_mkbootimgs_bytes_of_version_2(void **state)
+{
+	(void)state;
+	static const uint8_t expected[32] = { 0x82, 0xc8, 0xef, 0xef, 0x2a, 0x63, 0x78, 0x56, 0x1c, 0xa9, 0x3e,
+					      0x9f, 0x96, 0x0e, 0xeb, 0xc6, 0xe9, 0x97, 0xd1, 0x22, 0x9c, 0x8f,
+					      0x5b, 0x7e, 0x31, 0x73, 0x74, 0xc9, 0x8e, 0x2c, 0xe8, 0xdc };
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	uint8_t sum[32];
+	char cmdline[601] = { 0 };
+	struct bootimg_info info;
+	memset(cmdline, 'x', sizeof(cmdline) - 1); /* longer than its first field */
+	struct image *img CLEANUP(image_freep) = made(2, cmdline);
+	uint8_t *bytes CLEANUP_FREE = whole(img);
+	assert_int_equal(image_len(img), 28672);
+	SHA256(bytes, image_len(img), sum);
+	assert_memory_equal(sum, expected, sizeof(sum));
+	assert_int_equal(bootimg_read(img, "x", &info, d), 0);
+	assert_int_equal(info.version, 2);
+	assert_string_equal(info.cmdline, cmdline);
+	assert_int_equal(info.dtb.len, 72);
 }
 
 static void test_read_finds_the_parts(void **state)
@@ -220,10 +255,10 @@ static void test_kernel_of_another_kind_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_compose_gives_mkbootimgs_bytes),    cmocka_unit_test(test_read_finds_the_parts),
-		cmocka_unit_test(test_a_command_line_of_1535_bytes_fits), cmocka_unit_test(test_refuses_damaged_images),
-		cmocka_unit_test(test_kernel_plain_and_gzip_are_taken),   cmocka_unit_test(test_kernel_damaged_gzip_is_refused),
-		cmocka_unit_test(test_kernel_of_another_kind_is_refused),
+		cmocka_unit_test(test_compose_gives_mkbootimgs_bytes), cmocka_unit_test(test_compose_gives_mkbootimgs_bytes_of_version_2),
+		cmocka_unit_test(test_read_finds_the_parts),           cmocka_unit_test(test_a_command_line_of_1535_bytes_fits),
+		cmocka_unit_test(test_refuses_damaged_images),         cmocka_unit_test(test_kernel_plain_and_gzip_are_taken),
+		cmocka_unit_test(test_kernel_damaged_gzip_is_refused), cmocka_unit_test(test_kernel_of_another_kind_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

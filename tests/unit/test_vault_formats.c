@@ -224,7 +224,11 @@ static struct image *make_bootimg(size_t kernel_len, size_t ramdisk_len)
 	assert_true(kernel && ramdisk);
 	struct mvp_arm64_header h = { .text_offset = 0, .image_size = kernel_len + 5000, .magic = MVP_ARM64_MAGIC };
 	memcpy(kernel, &h, sizeof(h));
-	struct bootimg_parts parts = { kernel, kernel_len, ramdisk_len ? ramdisk : NULL, ramdisk_len, "quiet", 0 };
+	struct bootimg_parts parts = { .kernel = kernel,
+				       .kernel_len = kernel_len,
+				       .ramdisk = ramdisk_len ? ramdisk : NULL,
+				       .ramdisk_len = ramdisk_len,
+				       .cmdline = "quiet" };
 	struct image *img = NULL;
 	assert_int_equal(bootimg_compose(&parts, &img, d), 0);
 	free(kernel);
