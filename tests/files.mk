@@ -66,10 +66,14 @@ fuzz-build: $(FUZZ_BIN)
 fuzz-run: fuzz-build
 	@O=$(O) scripts/fuzz $(FUZZ_SECONDS) '$(T)' $(FUZZ_BIN)
 
+# The bootloader of the tests; made once.
+$(O)/uboot/u-boot.bin: scripts/uboot scripts/debian-source | $(O)/deps/test
+	scripts/uboot $(@D) $(CROSS)
+
 include tests/bench.mk
 
 # The whole product with foreign tools and QEMU.
-e2e: all demo-manifest $(E2E_BIN) $(BENCH_BIN) $(O)/deps/run $(O)/deps/test
+e2e: all demo-manifest $(E2E_BIN) $(BENCH_BIN) $(O)/uboot/u-boot.bin $(O)/deps/run $(O)/deps/test
 	@O=$(abspath $(O)) python3 tests/e2e/run.py $(T)
 
 SOAK_SECONDS ?= 1800

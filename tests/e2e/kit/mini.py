@@ -40,8 +40,8 @@ DHCP = """#!/bin/busybox sh
 MANIFEST = """mvp: 1
 name: mini
 version: 0.1.0
-board: qemu-virt
-oem: [generic]
+board: {board}
+oem: [{oem}]
 keys: {{master: keys/master.key}}
 hypervisor: {{console: prefixed{hypervisor}}}
 personas:
@@ -103,16 +103,16 @@ def initrd():
     return kernel, os.path.join(folder, "initrd")
 
 
-def disk(name, *, hypervisor="", personal="network: nat", work="network: nat", policy=""):
-    """A flash image; the words go into the manifest. Delete it with its folder when it is no longer needed."""
+def disk(name, *, board="qemu-virt", oem="generic", hypervisor="", personal="network: nat", work="network: nat", policy="", formats=("disk",)):
+    """A flash image; the words go into the manifest. Other formats lie beside it. Delete it with its folder when it is no longer needed."""
     where = env.fresh("mini", name)
     kernel, ramdisk = initrd()
     run([env.MVPCTL, "-q", "keys", "init", os.path.join(where, "keys")])
     with open(os.path.join(where, "keys", "passcode"), "w", encoding="utf-8") as f:
         f.write(PASSCODE)
     with open(os.path.join(where, "mini.yaml"), "w", encoding="utf-8") as f:
-        f.write(MANIFEST.format(kernel=kernel, initrd=ramdisk, hypervisor=hypervisor, personal=personal, work=work, policy=policy))
-    run([env.MVPCTL, "build", "-q", "--format", "disk", "-o", os.path.join(where, "out"), os.path.join(where, "mini.yaml")])
+        f.write(MANIFEST.format(board=board, oem=oem, kernel=kernel, initrd=ramdisk, hypervisor=hypervisor, personal=personal, work=work, policy=policy))
+    run([env.MVPCTL, "build", "-q", *(f"--format={f}" for f in formats), "-o", os.path.join(where, "out"), os.path.join(where, "mini.yaml")])
     name, = (n for n in os.listdir(os.path.join(where, "out")) if n.endswith(".img"))
     return os.path.join(where, "out", name)
 
