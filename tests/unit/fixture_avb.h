@@ -8,6 +8,8 @@
 #include <openssl/rsa.h>
 #include <stdlib.h>
 
+#include "vault_host.h"
+
 #include "vmm/vault/avb.h"
 
 struct avb_image {
