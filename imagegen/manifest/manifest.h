@@ -26,7 +26,7 @@ struct mstrs {
 	struct loc loc;
 };
 
-/* A key that signs: a file or pkcs11: URI, a program that reaches it, or its public key alone when signatures are made elsewhere. */
+/* A key that signs: a file or pkcs11: URI, a program that reaches it. */
 struct mkey {
 	struct mstr file;       /* relative to the manifest's folder, or a pkcs11: URI */
 	struct mstr passphrase; /* file:PATH, env:NAME or fd:N */

@@ -330,8 +330,7 @@ static int sign_elsewhere(struct signer *s, const char *name, const void *messag
 		return 0;
 	if (!s->exchange || !s->prepare) {
 		(void)diag_fail(d, MVP0635, &s->loc, "the signature of %s is not there, and its key is elsewhere", name);
-		diag_hint(d,
-			  "`mvpctl sign --prepare DIR` writes what is to be signed, `mvpctl sign --attach DIR` builds with the signatures");
+		diag_hint(d, "the signature of NAME.tbs belongs beside it, as NAME.sig");
 		return -1;
 	}
 	if (exchange_ask(s->exchange, name, message, len, padded, padded_len, s->public_key, &s->loc, d))
