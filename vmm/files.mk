@@ -1,6 +1,11 @@
-# What make itself compiles of vmm/: the persona's first process, and the guest tools (the agent). Core and vault are compiled by mvpctl build, for the board;
-# their sources and flags are lists that both read: vmm/core.sources, vmm/vault.sources, vmm/cflags.
-GUEST_TOOLS := $(O)/share/mvp/guest/tools/usr/bin/mvp-agent
+# What make itself compiles of vmm/: the persona's first process, and the guest tools (the agent). Core and vault are compiled by mvpctl
+# build, for the board; their sources and flags are lists that both read: vmm/core.sources, vmm/vault.sources, vmm/cflags.
+
+# What `tools: true` puts into a persona: the files of vmm/guest/tools, the programs, and what starts them.
+TOOLS_DIR := $(O)/share/mvp/guest/tools
+TOOLS_FILES := $(patsubst vmm/guest/tools/%,$(TOOLS_DIR)/%,$(shell find vmm/guest/tools -type f))
+TOOLS_LINKS := $(addprefix $(TOOLS_DIR)/,usr/bin/mvp-notify etc/rc2.d/S20mvp-agent etc/systemd/system/multi-user.target.wants/mvp-agent.service)
+GUEST_TOOLS := $(TOOLS_DIR)/usr/bin/mvp-agent $(TOOLS_FILES) $(TOOLS_LINKS)
 GUEST_FILES := $(O)/share/mvp/guest/init $(GUEST_TOOLS)
 
 GUEST_CFLAGS := -std=gnu17 -Os -ffreestanding -nostdlib -static -no-pie -fno-pic -fno-pie -march=armv8-a -mgeneral-regs-only -fno-stack-protector \
@@ -17,6 +22,17 @@ AGENT_SRC := $(wildcard vmm/guest/agent/*.c)
 AGENT_CFLAGS := -std=c17 -D_GNU_SOURCE -Os -march=armv8-a -static -fstack-protector-strong -D_FORTIFY_SOURCE=2 -ffunction-sections -fdata-sections \
 	$(WARN) -Ivmm/include -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,relro -Wl,-s -Wl,--no-warnings
 
-$(O)/share/mvp/guest/tools/usr/bin/mvp-agent: $(AGENT_SRC) $(wildcard vmm/guest/agent/*.h vmm/include/mvp/*.h) vmm/files.mk | $(O)/deps/build
+$(TOOLS_DIR)/usr/bin/mvp-agent: $(AGENT_SRC) $(wildcard vmm/guest/agent/*.h vmm/include/mvp/*.h) vmm/files.mk | $(O)/deps/build
 	@mkdir -p $(@D)
 	$(CROSS)gcc $(AGENT_CFLAGS) -o $@ $(AGENT_SRC)
+
+$(TOOLS_FILES): $(TOOLS_DIR)/%: vmm/guest/tools/%
+	@mkdir -p $(@D)
+	install -m $(if $(findstring /init.d/,$@),755,644) $< $@
+
+$(TOOLS_LINKS):
+	@mkdir -p $(@D)
+	ln -sfn $(tools_link) $@
+$(TOOLS_DIR)/usr/bin/mvp-notify: tools_link := mvp-agent
+$(TOOLS_DIR)/etc/rc2.d/S20mvp-agent: tools_link := ../init.d/mvp-agent
+$(TOOLS_DIR)/etc/systemd/system/multi-user.target.wants/mvp-agent.service: tools_link := ../../../../usr/lib/systemd/system/mvp-agent.service

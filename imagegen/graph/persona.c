@@ -351,13 +351,34 @@ static void take_inputs(struct work *w)
 		stamps_add(w->inputs, w->android.inputs[i], true);
 }
 
+/* The guest tools are a layer below the persona's own, which may replace any of their files. */
+static int load_tree(struct work *w)
+{
+	struct persona p = *w->p;
+	if (!w->p->tools.v)
+		return tree_load(w->m, &p, w->opts->epoch, w->opts->tmp_dir, &w->tree, w->d);
+	char *dir CLEANUP_FREE = mem_printf("%s/guest/tools", datadir());
+	struct mstr path = { .s = dir, .loc = p.tools.loc, .given = true };
+	struct layer *layers CLEANUP_FREE = mem_array(struct layer, p.system.layers_count + 1);
+	layers[0] = (struct layer){ .kind = LAYER_DIR, .paths = { .v = &path, .count = 1, .loc = path.loc }, .loc = path.loc };
+	for (size_t i = 0; i < p.system.layers_count; i++)
+		layers[i + 1] = p.system.layers[i];
+	p.system.layers = layers;
+	p.system.layers_count++;
+	return tree_load(w->m, &p, w->opts->epoch, w->opts->tmp_dir, &w->tree, w->d);
+}
+
 int persona_build(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, struct persona_disk *ret,
 		  struct diag *d)
 {
 	struct persona_disk pd CLEANUP(persona_disk_fini) = *ret;
 	*ret = (struct persona_disk){ 0 };
 	struct work w CLEANUP(work_fini) = { .m = m, .p = p, .opts = opts, .inputs = &pd.inputs, .d = d };
-	if (persona_has_tree(p) && tree_load(m, p, opts->epoch, opts->tmp_dir, &w.tree, d))
+	if (p->tools.v && !persona_has_tree(p)) {
+		(void)diag_fail(d, MVP0350, &p->tools.loc, "'tools' are files of a system, but '%s' has no layers for one", p->name);
+		return -1;
+	}
+	if (persona_has_tree(p) && load_tree(&w))
 		return -1;
 	if (has_whole(p) && android_load(m, p, &w.android, d))
 		return -1;
