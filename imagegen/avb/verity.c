@@ -206,7 +206,7 @@ static void worker_fini(struct worker *w)
 /* This thread is the first worker, with the caller's diagnostics; of several that failed the first one's are reported. */
 static int run_workers(struct job *j, struct diag *d)
 {
-	struct worker w[THREADS_MAX];
+	struct worker w[THREADS_MAX] = { 0 };
 	unsigned count = (unsigned)num_min(num_max(j->opts->jobs, 1), num_min(THREADS_MAX, j->width / COLUMN + 1));
 	int rc = 0;
 	for (unsigned i = 0; i < count; i++)

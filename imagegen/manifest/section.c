@@ -23,7 +23,7 @@ static void add_node(struct digest *g, const struct ynode *root)
 			digest_str(g, "text", n->text);
 			digest_num(g, "items", n->count);
 		}
-		if (next[depth] < n->count && depth < YNODE_DEPTH_MAX) {
+		if (depth < YNODE_DEPTH_MAX && next[depth] < n->count) {
 			stack[depth + 1] = &n->items[next[depth]++];
 			next[++depth] = 0;
 			continue;

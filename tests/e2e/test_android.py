@@ -115,7 +115,7 @@ def test_images_come_together_and_boot():
     again = os.path.join(folder, "again")
     os.makedirs(again)
     parts = _persona_parts(disk, "personal", again)
-    check_equal(sorted(parts), ["boot", "dtbo", "init_boot", "system", "userdata", "vendor_boot"], "partitions of the persona's disk")
+    check_equal(sorted(parts), ["boot", "dtbo", "init_boot", "system", "userdata", "vbmeta", "vendor_boot"], "partitions of the persona's disk")
     with open(parts["system"], "rb") as f:
         held = f.read()
     check(held[:len(system)] == system and not any(held[len(system):]), "the system is not the one that super held, then zeros")

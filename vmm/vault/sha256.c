@@ -78,8 +78,8 @@ static void hmac_key(const uint8_t *key, size_t key_len, uint32_t ret_inner[8], 
 
 void hmac_sha256_init(struct hmac_sha256 *h, const uint8_t *key, size_t key_len)
 {
+	*h = (struct hmac_sha256){ .inner = { .len = SHA256_BLOCK } };
 	hmac_key(key, key_len, h->inner.state, h->outer);
-	h->inner.len = SHA256_BLOCK;
 }
 
 void hmac_sha256_add(struct hmac_sha256 *h, const void *data, size_t len)
