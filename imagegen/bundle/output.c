@@ -102,6 +102,10 @@ int output_done(struct output *o, const char *format, uint64_t len, const uint8_
 		memcpy(out.sha256, sha256, sizeof(out.sha256));
 	else if (output_hash(o, len, out.sha256, d) < 0)
 		return -1;
+	/* All outputs of a build are on the disk before the first gets its name: then the renames follow each other, and a process that is
+	 * killed hardly leaves a new one beside an old one. */
+	if (fsync(output_fd(o)) < 0)
+		return io_failed(o->path, "write", errno, d);
 	out.path = mem_strdup(o->path);
 	mem_grow(&outputs->v, outputs->count, &outputs->cap, sizeof(*outputs->v));
 	outputs->v[outputs->count++] = out;

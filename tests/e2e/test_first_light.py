@@ -39,7 +39,8 @@ def _are_two_machines(handset):
         memory = _memory_kib(handset, persona)
         check(400 << 10 < memory < 512 << 10, f"{persona} has {memory} KiB of memory; its manifest says 512 MiB")
         mounts = handset.sh(persona, "cat /proc/mounts")
-        check(re.search(r"^/dev/vda\d+ / ext4 ro[ ,]", mounts, re.M), f"{persona}: the system is not a read-only ext4:\n{mounts}")
+        verified = re.search(r"^/dev/dm-\d+ / ext4 ro[ ,]", mounts, re.M)
+        check(verified, f"{persona}: the system is not a verified, read-only ext4:\n{mounts}")
         check(re.search(r"^/dev/vda\d+ /data ext4 rw[ ,]", mounts, re.M), f"{persona}: userdata is not mounted:\n{mounts}")
         model = handset.sh(persona, "tr -d '\\0' </proc/device-tree/model; echo").split()[-1]
         check_equal(model, persona, f"{persona}: the machine it finds itself on")
