@@ -4,6 +4,7 @@
 set -u
 : "${O:?folder of the build}"
 mkformats=$O/e2e/mkformats
+root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/formats.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' HUP INT TERM
@@ -33,13 +34,14 @@ mkdir fs a b
 echo 'the work persona was here' >fs/proof.txt
 mke2fs -q -t ext4 -b 4096 -d fs ext4.img 8M || exit 1
 cp ext4.img a/ && cp ext4.img b/
-"$mkformats" a >a.sums || exit 1
+make_formats() { (cd "$root" && "$mkformats" "$work/$1"); } # which reads profiles beside it
+make_formats a >a.sums || exit 1
 printf 'correct horse' >key
 printf 'correct horsf' >wrong
 
 reproducible()
 {
-	"$mkformats" b >/dev/null
+	make_formats b >/dev/null
 	diff -rq a b
 }
 t 'the same inputs give the same bytes' reproducible
@@ -319,7 +321,8 @@ batch_file() # the same partitions, as cmd.exe wants its files
 {
 	bat=unpacked/$name/flash-all.bat
 	equal "$(grep -c -v "$(printf '\r')\$" $bat)" 0
-	equal "$(tr -d '\r' <$bat | sed -n 's/^CALL :flash //p' | tr '\n' ' ')" 'boot personal work '
+	equal "$(tr -d '\r' <$bat | sed -n 's/^CALL :flash //p' | tr '\n' ' ')" \
+		'boot boot.img personal personal.img work work.img '
 }
 t 'the sums reported are those of the files' bundle_sums
 t 'sgdisk accepts the disk image and the partitions are in it' bundle_disk

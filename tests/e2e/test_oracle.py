@@ -47,5 +47,5 @@ def test_dm_crypt_reads_what_work_wrote():
     files, partitions = oracle.read_work_disk(used.disk, build.passcode(), "oracle")
     check_equal(files.get("random"), used.files["work"], "SHA-256 of the work persona's file")
     check("minutes" in files, f"files of the work userdata: {sorted(files)}")
-    check_equal(sorted(partitions), ["boot", "system", "userdata"], "partitions of the work disk")
+    check_equal(sorted(partitions), ["boot", "system", "userdata", "vbmeta"], "partitions of the work disk")
     check_equal(env.sha256(used.disk), before, "SHA-256 of the flash image after the guest read it")
