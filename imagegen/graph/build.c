@@ -419,8 +419,10 @@ static int run_once(const struct manifest *m, const struct build_opts *opts, str
 	if (plan(&b) || cache_bound(NULL, &b.bound, d))
 		return -1;
 	b.cache = opts->cache ? cache_open(d) : cache_none();
-	if (find_unchanged(&b, ret))
+	if (find_unchanged(&b, ret)) {
+		(void)tmpfile_sweep(opts->out_dir); /* what a run that was killed left goes also when there is nothing to build */
 		return 0;
+	}
 	stamp_inputs(&b);
 	if (open_out_dir(&b))
 		return -1;

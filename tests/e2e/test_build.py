@@ -141,7 +141,7 @@ def test_interrupted(number, status, moments):
     out, tmp = os.path.join(folder, "out"), os.path.join(folder, "tmp")
     os.mkdir(tmp)
     first, second = _small(folder), _small(folder, "-second")
-    command = [env.MVPCTL, "build", "-q", "-o", out]
+    command = [env.MVPCTL, "build", "-q", "--no-cache", "-o", out]  # as long each time
     environment = dict(os.environ, TMPDIR=tmp)
     start = time.monotonic()
     run(command + [first], env=environment)

@@ -128,7 +128,7 @@ def test_boots_what_fastboot_flashed():
         listed = board.good("part list mmc 0")
         for name in gpt.read(disk):
             check(f'"{name}"' in listed, f"U-Boot does not list the partition {name}:\n{listed}")
-        _start(board, dict.fromkeys(("personal", "work"), "waiting for a line"))
+        _start(board, dict.fromkeys(("personal", "work"), "flat: waiting for a line"))
     # Byte for byte what the build put on the disk.
     for name, part in gpt.read(disk).items():
         if name in images:
