@@ -143,8 +143,9 @@ def test_interrupted(number, status, moments):
     first, second = _small(folder), _small(folder, "-second")
     command = [env.MVPCTL, "build", "-q", "--no-cache", "-o", out]  # as long each time
     environment = dict(os.environ, TMPDIR=tmp)
-    start = time.monotonic()
     run(command + [first], env=environment)
+    start = time.monotonic()
+    run(command + [first], env=environment)  # the first one also fills the page cache
     whole = time.monotonic() - start
     before = _outputs(out)
     hit = 0
