@@ -177,6 +177,7 @@ static void *work(void *ctx)
 	struct job *j = w->j;
 	for (;;) {
 		uint64_t at = atomic_fetch_add(&j->next, 1) * COLUMN;
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set on every path, which the analyser does not follow */
 		if (at >= j->width || atomic_load(&j->failed))
 			return NULL;
 		if (diag_stopped(w->d) || take_column(w, at)) {

@@ -58,6 +58,7 @@ static void emit_program(const struct flash *f, const struct program *p, struct 
 	if (p->start_text)
 		buf_printf(out, " start_byte_hex=\"(%u*%s)\" start_sector=\"%s\" />\n", f->sector_len, p->start_text, p->start_text);
 	else
+		/* NOLINTNEXTLINE(bugprone-misplaced-widening-cast): printf wants it */
 		buf_printf(out, " start_byte_hex=\"0x%llx\" start_sector=\"%llu\" />\n", (unsigned long long)(p->start * f->sector_len),
 			   (unsigned long long)p->start);
 }

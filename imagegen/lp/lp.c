@@ -226,6 +226,7 @@ int lp_read(struct image *super, const char *label, struct lp **ret_lp, struct d
 	struct lp *lp CLEANUP(lp_freep) = mem_new(struct lp);
 	lp->super = image_ref(super);
 	lp->label = mem_strdup(label);
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): set on every path, which the analyser does not follow */
 	uint64_t primary = RESERVED + 2 * (uint64_t)GEOMETRY_LEN, backup = primary + (uint64_t)g.metadata_max * g.slots;
 	int r = read_metadata(lp, &g, primary, d);
 	if (r > 0) {
