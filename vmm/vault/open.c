@@ -66,6 +66,7 @@ static enum job_state next_container(struct job *j)
 {
 	for (; j->open.persona < mvp_vault_config.personas; j->open.persona++) {
 		struct persona *p = &personas[j->open.persona];
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): each persona has its configuration from handset_start() on */
 		if (!p->config->encrypted || p->state != PERSONA_WAITING)
 			continue;
 		j->open.attempt = 0;
