@@ -84,4 +84,4 @@ LOAD_SECONDS ?= 600 3600
 soak: $(O)/deps/test
 	+@for s in $(LOAD_SECONDS); do MVP_LOAD_S=$$s $(MAKE) --no-print-directory e2e T=load.load || exit 1; done
 	+@MVP_SOAK=$(SOAK_EXITS) $(MAKE) --no-print-directory e2e T=adversary
-	+@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)
+	+@FUZZ_SEED=0 $(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)

@@ -2,13 +2,13 @@
 #ifndef TESTS_UNIT_FIXTURE_AVB_H
 #define TESTS_UNIT_FIXTURE_AVB_H
 
+#include "vault_host.h"
+
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
-
-#include "vault_host.h"
 
 #include "vmm/vault/avb.h"
 

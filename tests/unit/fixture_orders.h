@@ -3,6 +3,8 @@
 #ifndef TESTS_UNIT_FIXTURE_ORDERS_H
 #define TESTS_UNIT_FIXTURE_ORDERS_H
 
+#include "vault_host.h"
+
 #include <string.h>
 
 #include "vmm/vault/orders.h"

@@ -96,7 +96,7 @@ static uint64_t rtc;
 static char said[8192];
 static unsigned halts, scrubs;
 
-static void disk_reset(void)
+static inline void disk_reset(void)
 {
 	if (!disk_now) {
 		disk_now = malloc(DISK_LEN);
