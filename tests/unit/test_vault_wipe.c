@@ -186,10 +186,10 @@ static const char *give_order(const struct wish *o)
 static uint64_t receipt(unsigned *ret_outcome, unsigned *ret_cause)
 {
 	uint8_t message[MVP_RECEIPT_MAX];
-	size_t len, skip;
+	size_t len = 0, skip;
 	char text[ORDERS_ANSWER_MAX];
 	struct cose c;
-	strcpy(text, ask("receipt"));
+	snprintf(text, sizeof(text), "%s", ask("receipt"));
 	if (!strcmp(text, "receipt none"))
 		return 0;
 	uint64_t number = strtoull(text + 8, NULL, 10);
