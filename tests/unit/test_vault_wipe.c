@@ -188,7 +188,7 @@ static uint64_t receipt(unsigned *ret_outcome, unsigned *ret_cause)
 	uint8_t message[MVP_RECEIPT_MAX];
 	size_t len = 0, skip;
 	char text[ORDERS_ANSWER_MAX];
-	struct cose c;
+	struct cose c = {0};
 	snprintf(text, sizeof(text), "%s", ask("receipt"));
 	if (!strcmp(text, "receipt none"))
 		return 0;
