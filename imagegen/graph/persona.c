@@ -351,7 +351,8 @@ static void take_inputs(struct work *w)
 		stamps_add(w->inputs, w->android.inputs[i], true);
 }
 
-/* The guest tools are a layer below the persona's own, which may replace any of their files. */
+/* The guest tools are a layer below the persona's own, which may replace any of their files. When mvpctl was compiled or installed is no
+ * part of what is built. */
 static int load_tree(struct work *w)
 {
 	struct persona p = *w->p;
@@ -360,7 +361,8 @@ static int load_tree(struct work *w)
 	char *dir CLEANUP_FREE = mem_printf("%s/guest/tools", datadir());
 	struct mstr path = { .s = dir, .loc = p.tools.loc, .given = true };
 	struct layer *layers CLEANUP_FREE = mem_array(struct layer, p.system.layers_count + 1);
-	layers[0] = (struct layer){ .kind = LAYER_DIR, .paths = { .v = &path, .count = 1, .loc = path.loc }, .loc = path.loc };
+	layers[0] =
+		(struct layer){ .kind = LAYER_DIR, .paths = { .v = &path, .count = 1, .loc = path.loc }, .undated = true, .loc = path.loc };
 	for (size_t i = 0; i < p.system.layers_count; i++)
 		layers[i + 1] = p.system.layers[i];
 	p.system.layers = layers;

@@ -27,6 +27,7 @@ struct walk {
 	struct tree *t;
 	struct origin o;
 	struct left_out left_out;
+	bool undated;
 	const char *base; /* the folder on the host */
 	char **todo;      /* folders below base still to read, a stack; "" is base itself */
 	size_t todo_count, todo_cap;
@@ -159,6 +160,10 @@ static int put_one(struct walk *w, const char *rel, struct diag *d)
 			return tree_put_link(w->t, &w->o, rel, first, d);
 	}
 	struct entry e CLEANUP(entry_fini) = { .mode = st.st_mode, .mtime = st.st_mtim.tv_sec, .mtime_ns = (uint32_t)st.st_mtim.tv_nsec };
+	if (w->undated) {
+		e.mtime = tree_epoch(w->t);
+		e.mtime_ns = 0;
+	}
 	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
 		e.rdev_major = major(st.st_rdev);
 		e.rdev_minor = minor(st.st_rdev);
@@ -230,6 +235,7 @@ static int dir_load(struct tree *t, const struct manifest *m, const struct layer
 		if (stat(base, &st) != 0 || !S_ISDIR(st.st_mode))
 			return diag_fail(d, MVP0301, w.o.loc, "there is no folder '%s'", base);
 		w.o.left_out = &w.left_out;
+		w.undated = l->undated;
 		w.piece = mem_zeroed(1, PIECE_LEN);
 		/* The folder itself gives the root no attributes: its mode is that of a working folder, often of nobody's choosing. */
 		push_folder(&w, "", base);

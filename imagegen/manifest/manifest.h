@@ -96,6 +96,7 @@ struct layer {
 	/* tar, cpio, dir, image: one file or folder; deb: one or more, glob patterns allowed; remove: patterns of paths in the persona.
 	 * Those of the host are relative to the manifest's folder. */
 	struct mstrs paths;
+	bool undated;             /* dir: its files have the tree's epoch for a time; not from the manifest */
 	struct mstr whiteouts;    /* tar: "oci", or NULL */
 	struct layer_file *files; /* LAYER_FILES */
 	size_t files_count;
