@@ -209,7 +209,7 @@ def ask(handset, persona, *lines):
 def _control(handset):
     for persona, front in zip(PERSONAS, ("yes", "no")):
         answers = ask(handset, persona, "hello", "status", "alerts 7", "alerts 1000", "switch", "nonsense")
-        wanted = [f"mvp 1 {persona}", f"status front {front} other open", "ok", "unknown", "denied", "unknown"]
+        wanted = [f"mvp 1 {persona}", f"status front {front} other open lease none", "ok", "unknown", "denied", "unknown"]
         check_equal(answers, wanted, f"{persona}'s port")
     check_equal(handset.front(), "personal", "in front after requests that were denied")
 

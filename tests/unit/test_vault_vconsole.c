@@ -100,6 +100,13 @@ size_t notify_give(unsigned persona, uint8_t *ret, size_t size)
 	return n;
 }
 
+static uint64_t host_lease = UINT64_MAX;
+
+uint64_t lease_left(void)
+{
+	return host_lease;
+}
+
 unsigned notify_alerts(unsigned persona)
 {
 	return persona ? 0 : sent_alerts;
@@ -325,7 +332,7 @@ static void test_lines_and_answers(void **state)
 	} rows[] = {
 		{ "hello\n", "mvp 1 personal\n" },
 		{ "hello\r\n", "mvp 1 personal\n" },
-		{ "status\n", "status front yes other open\n" },
+		{ "status\n", "status front yes other open lease none\n" },
 		{ "\n", "unknown\n" },
 		{ "\r\n", "unknown\n" },
 		{ "Hello\n", "unknown\n" },
@@ -344,7 +351,7 @@ static void test_lines_and_answers(void **state)
 		{ "alerts -1\n", "unknown\n" },
 		{ "alerts 1x\n", "unknown\n" },
 		{ "alerts  1\n", "unknown\n" },
-		{ "hello\nstatus\n", "mvp 1 personal\nstatus front yes other open\n" },
+		{ "hello\nstatus\n", "mvp 1 personal\nstatus front yes other open lease none\n" },
 		{ "\x01\xff\n", "unknown\n" },
 	};
 	agent(0);
@@ -379,11 +386,16 @@ static void test_states_of_the_other_persona(void **state)
 		enum persona_state state;
 		const char *answer;
 	} rows[] = {
-		{ PERSONA_WAITING, "status front yes other locked\n" },   { PERSONA_LOCKED, "status front yes other locked\n" },
-		{ PERSONA_UNLOCKING, "status front yes other locked\n" }, { PERSONA_LOADING, "status front yes other open\n" },
-		{ PERSONA_RUNNING, "status front yes other open\n" },     { PERSONA_OFF, "status front yes other off\n" },
-		{ PERSONA_FAILED, "status front yes other off\n" },       { PERSONA_BARRED, "status front yes other locked\n" },
-		{ PERSONA_WIPING, "status front yes other off\n" },       { PERSONA_WIPED, "status front yes other off\n" },
+		{ PERSONA_WAITING, "status front yes other locked lease none\n" },
+		{ PERSONA_LOCKED, "status front yes other locked lease none\n" },
+		{ PERSONA_UNLOCKING, "status front yes other locked lease none\n" },
+		{ PERSONA_LOADING, "status front yes other open lease none\n" },
+		{ PERSONA_RUNNING, "status front yes other open lease none\n" },
+		{ PERSONA_OFF, "status front yes other off lease none\n" },
+		{ PERSONA_FAILED, "status front yes other off lease none\n" },
+		{ PERSONA_BARRED, "status front yes other locked lease none\n" },
+		{ PERSONA_WIPING, "status front yes other off lease none\n" },
+		{ PERSONA_WIPED, "status front yes other off lease none\n" },
 	};
 	agent(0);
 	give(0, RX1, 8);
@@ -392,6 +404,10 @@ static void test_states_of_the_other_persona(void **state)
 		say(0, TX1, "status\n");
 		assert_string_equal(got(0, RX1), rows[i].answer);
 	}
+	host_lease = 604800;
+	say(0, TX1, "status\n");
+	assert_string_equal(got(0, RX1), "status front yes other off lease 604800\n");
+	host_lease = UINT64_MAX;
 }
 
 static void test_a_switch_needs_leave_and_comes_once_a_second(void **state)
@@ -459,7 +475,7 @@ static void test_events_go_to_agents_that_listen(void **state)
 	assert_string_equal(got(0, RX1), ""); /* what happened before it came is no news */
 	/* It does not read: it learns the last of it. */
 	say(0, TX1, "status\n");
-	assert_string_equal(got(0, RX1), "status front no other open\n");
+	assert_string_equal(got(0, RX1), "status front no other open lease none\n");
 	message(1, PORT_CONTROL, PORT_OPEN, 1);
 	for (unsigned i = 0; i < 1001; i++) {
 		shown = 1 - shown;
@@ -478,7 +494,7 @@ static void test_events_go_to_agents_that_listen(void **state)
 	control_poll();
 	message(1, PORT_CONTROL, PORT_OPEN, 1);
 	say(1, TX1, "status\n");
-	assert_string_equal(got(1, RX1), "status front yes other open\n");
+	assert_string_equal(got(1, RX1), "status front yes other open lease none\n");
 }
 
 static void test_an_agent_that_does_not_read_is_not_listened_to(void **state)

@@ -188,7 +188,7 @@ static uint64_t receipt(unsigned *ret_outcome, unsigned *ret_cause)
 	uint8_t message[MVP_RECEIPT_MAX];
 	size_t len = 0, skip;
 	char text[ORDERS_ANSWER_MAX];
-	struct cose c = {0};
+	struct cose c = { 0 };
 	snprintf(text, sizeof(text), "%s", ask("receipt"));
 	if (!strcmp(text, "receipt none"))
 		return 0;
@@ -507,6 +507,7 @@ static void test_the_lease_locks_then_wipes(void **state)
 	assert_int_equal(state_get()->first_boot, 5000);
 	lease_describe(text, sizeof(text));
 	assert_string_equal(text, "locks in 27 hours");
+	assert_in_range(lease_left(), 99900, 100000);
 	rtc = 5000 + 99999;
 	host_time += 70000000;
 	settle_all();
@@ -517,6 +518,7 @@ static void test_the_lease_locks_then_wipes(void **state)
 	assert_int_equal(personas[1].state, PERSONA_BARRED);
 	lease_describe(text, sizeof(text));
 	assert_string_equal(text, "wiped in 27 hours");
+	assert_int_equal(lease_left(), 0);
 	/* Setting the clock back helps nobody, nor does taking the power away. */
 	rtc = 5000;
 	start();

@@ -2,8 +2,9 @@
  * before it is dropped; a line has at most 4096 bytes. Each line is answered by one line, in order:
  *
  *     hello             mvp 1 NAME                the version of this protocol, the persona's name
- *     status            status front yes|no other locked|open|off
- *                                                 whether the persona is in front, and how it is with the other one
+ *     status            status front yes|no other locked|open|off lease SECONDS|none
+ *                                                 whether the persona is in front, how it is with the other one, and until when the
+ *                                                 managed persona may be used without an order
  *     switch            ok|denied                 brings the persona to the front or, if it is there, gives the screen away; denied unless
  *                                                 the configuration lets this persona ask, and within a second of the last time
  *     alerts N          ok                        N, 0 to 999, alerts wait in this persona: shown in the trusted bar of the other one
@@ -22,6 +23,7 @@
 #include "console.h"
 #include "handset.h"
 #include "job.h"
+#include "lease.h"
 #include "notify.h"
 #include "timer.h"
 #include "ui/front.h"
@@ -92,8 +94,11 @@ static const char *how_is(unsigned persona)
 static size_t status(unsigned persona, char *ret, size_t size)
 {
 	unsigned other = (persona + 1) % mvp_vault_config.personas;
-	return text_format(ret, size, "status front %s other %s\n", get(&front) == persona ? "yes" : "no",
-			   other == persona ? "off" : how_is(other));
+	const char *in_front = get(&front) == persona ? "yes" : "no", *how = other == persona ? "off" : how_is(other);
+	uint64_t left = lease_left();
+	if (left == UINT64_MAX)
+		return text_format(ret, size, "status front %s other %s lease none\n", in_front, how);
+	return text_format(ret, size, "status front %s other %s lease %lu\n", in_front, how, left);
 }
 
 static bool ask_switch(unsigned persona)

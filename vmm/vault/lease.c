@@ -16,6 +16,7 @@
 
 static bool started;     /* state and clock are what they should be */
 static uint64_t look_at; /* counter value */
+static uint64_t ends_at; /* likewise, 0: never. Atomic, for other CPUs */
 
 void lease_start(void)
 {
@@ -96,6 +97,18 @@ static void store_time(void)
 	state_commit();
 }
 
+static void publish(uint64_t now, uint64_t seconds)
+{
+	bool ends = seconds != UINT64_MAX;
+	__atomic_store_n(&ends_at, ends ? now + 1 + min_u64(seconds, UINT32_MAX) * arch_counter_hz() : 0, __ATOMIC_RELAXED);
+}
+
+uint64_t lease_left(void)
+{
+	uint64_t end = __atomic_load_n(&ends_at, __ATOMIC_RELAXED), now = arch_counter();
+	return !end ? UINT64_MAX : end <= now ? 0 : (end - now) / arch_counter_hz();
+}
+
 void lease_poll(void)
 {
 	uint64_t now = arch_counter();
@@ -104,6 +117,7 @@ void lease_poll(void)
 	store_time();
 	unsigned persona = handset_managed();
 	uint64_t next = LOOK_S;
+	publish(now, min_u64(left(lock_after()), left(wipe_after())));
 	if (persona < mvp_vault_config.personas && state_get()->wipe == MVP_WIPE_NONE) {
 		if (lease_get() == LEASE_OVER)
 			wipe_start(MVP_CAUSE_LEASE);

@@ -17,6 +17,9 @@ bool lease_bars(void); /* the managed persona may not be opened: an order, or th
 void lease_poll(void);
 void lease_changed(void); /* an order has changed something: look at once */
 
+/* Seconds until the managed persona is locked or wiped for want of an order; UINT64_MAX: never, 0: it is. Any CPU; as of the last look. */
+uint64_t lease_left(void);
+
 /* For people: why it is barred, or how long the lease lasts; "" if there is nothing to say. */
 void lease_describe(char *text, size_t size);
 
