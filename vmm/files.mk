@@ -5,7 +5,7 @@
 TOOLS_DIR := $(O)/share/mvp/guest/tools
 TOOLS_FILES := $(patsubst vmm/guest/tools/%,$(TOOLS_DIR)/%,$(shell find vmm/guest/tools -type f))
 TOOLS_LINKS := $(addprefix $(TOOLS_DIR)/,usr/bin/mvp-notify etc/rc2.d/S20mvp-agent etc/systemd/system/multi-user.target.wants/mvp-agent.service)
-GUEST_TOOLS := $(TOOLS_DIR)/usr/bin/mvp-agent $(TOOLS_FILES) $(TOOLS_LINKS)
+GUEST_TOOLS := $(TOOLS_DIR)/usr/bin/mvp-agent $(TOOLS_DIR)/usr/lib/mvp/mvp-https $(TOOLS_FILES) $(TOOLS_LINKS)
 GUEST_FILES := $(O)/share/mvp/guest/init $(GUEST_TOOLS)
 
 GUEST_CFLAGS := -std=gnu17 -Os -ffreestanding -nostdlib -static -no-pie -fno-pic -fno-pie -march=armv8-a -mgeneral-regs-only -fno-stack-protector \
@@ -25,6 +25,14 @@ AGENT_CFLAGS := -std=c17 -D_GNU_SOURCE -Os -march=armv8-a -static -fstack-protec
 $(TOOLS_DIR)/usr/bin/mvp-agent: $(AGENT_SRC) $(wildcard vmm/guest/agent/*.h vmm/include/mvp/*.h) vmm/files.mk | $(O)/deps/build
 	@mkdir -p $(@D)
 	$(CROSS)gcc $(AGENT_CFLAGS) -o $@ $(AGENT_SRC)
+
+# Dynamic, as it loads the persona's libcurl. The agent starts it for https:// and not before.
+HTTPS_CFLAGS := -std=c17 -D_GNU_SOURCE -Os -march=armv8-a -pie -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(WARN) -Wl,--build-id=none \
+	-Wl,-z,noexecstack -Wl,-z,relro -Wl,-z,now -Wl,-s
+
+$(TOOLS_DIR)/usr/lib/mvp/mvp-https: vmm/guest/https/https.c vmm/files.mk | $(O)/deps/build
+	@mkdir -p $(@D)
+	$(CROSS)gcc $(HTTPS_CFLAGS) -o $@ $<
 
 $(TOOLS_FILES): $(TOOLS_DIR)/%: vmm/guest/tools/%
 	@mkdir -p $(@D)

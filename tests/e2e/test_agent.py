@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ import tty
 
 from kit import env
 from kit.env import check, check_equal, wait_until
+from kit.tls import Authority
 
 AGENT = os.path.join(env.O, "share", "mvp", "guest", "tools", "usr", "bin", "mvp-agent")
 SERIAL = "MVP-0001"
@@ -73,8 +75,9 @@ class Vault:
 class Server:
     """Orders and receipts on the web."""
 
-    def __init__(self, etags=True):
-        self.files, self.got, self.requests, self.fail = {}, {}, [], 0
+    def __init__(self, etags=True, tls=None):
+        """tls: the server's certificate and key."""
+        self.files, self.got, self.requests, self.fail, self.moved = {}, {}, [], 0, None
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -86,6 +89,12 @@ class Server:
                 if outer.fail:
                     outer.fail -= 1
                     self.send_error(503)
+                    return
+                if outer.moved:
+                    self.send_response(302)
+                    self.send_header("Location", outer.moved)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
                     return
                 if body is None:
                     self.send_error(404)
@@ -116,7 +125,11 @@ class Server:
                 pass
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/fleet"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.http.server_address[1]}/fleet"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def order(self, body):
@@ -129,13 +142,13 @@ class Server:
 class Agent:
     """The program, with a state folder that outlives it."""
 
-    def __init__(self, vault, url, name):
+    def __init__(self, vault, url, name, *options):
         self.folder = env.fresh("agent", name)
         self.short = env.short_folder()
         self.socket = os.path.join(self.short, "s")
         self.log = open(os.path.join(self.folder, "log"), "a")
         self.command = [env.program("qemu-aarch64"), AGENT, f"--control={vault.path}", f"--state={self.folder}/state",
-                        f"--socket={self.socket}", f"--orders={url}", "--interval=1"]
+                        f"--socket={self.socket}", f"--orders={url}", "--interval=1", *options]
         self.process = None
         self.start()
 
@@ -228,4 +241,53 @@ def test_unreachable_server_is_asked_ever_less():
         wait_until(lambda: agent.said("Connection refused"), 30, "a word about the server")
         time.sleep(3)
         check_equal(vault.asked.count("serial"), 1, "rounds within the first pause")
+    return 1
+
+
+def _helper(folder):
+    """mvp-https for this machine and its libcurl."""
+    path = os.path.join(folder, "mvp-https")
+    env.run(["gcc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-o", path,
+             os.path.join(env.ROOT, "vmm", "guest", "https", "https.c")])
+    return path
+
+
+def test_https():
+    """Orders and receipts over TLS with a CA of one's own; no server that cannot prove its name gets or gives anything."""
+    folder = env.fresh("https")
+    own, other = Authority(folder, "own"), Authority(folder, "other")
+    options = [f"--https={_helper(folder)}", f"--ca={own.certificate}"]
+    vault, server = Vault(), Server(tls=own.issue("IP:127.0.0.1"))
+    order = os.urandom(700)
+    with Agent(vault, server.url, "https", *options) as agent:
+        wait_until(lambda: len(server.requests) >= 2, 60, "looks for an order")
+        server.order(order)
+        vault.receipts = {7: os.urandom(2000)}
+        receipt = vault.receipts[7]
+        wait_until(lambda: vault.orders == [order] and not vault.receipts, 60, "the order in the vault, the receipt out of it")
+        check_equal(server.receipt(7), [receipt], "the receipt at the server")
+        count = len(server.requests)
+        wait_until(lambda: len(server.requests) > count + 1, 60, "more looks")
+        check(server.requests[-1][1], "asked without If-None-Match")
+        check_equal(vault.orders, [order], "orders after the same one")
+        server.moved = "https://127.0.0.1:1/elsewhere"
+        wait_until(lambda: agent.said("the server says 302"), 60, "a word about the redirect")
+    refused = {"another authority": other.issue("IP:127.0.0.1"), "another name": own.issue("DNS:else.example")}
+    for what, tls in refused.items():
+        vault, server = Vault(), Server(tls=tls)
+        server.order(order)
+        with Agent(vault, server.url, what.replace(" ", "-"), *options) as agent:
+            wait_until(lambda: agent.said(r"SSL|certificate"), 60, f"a word about the certificate of {what}")
+            check_equal((server.requests, vault.orders), ([], []), f"requests to a server of {what}, and orders from it")
+    # A persona without the program says what it misses.
+    with Agent(Vault(), "https://127.0.0.1:1/x", "helpless", f"--https={folder}/none") as agent:
+        wait_until(lambda: agent.said("none: No such file"), 60, "a word about the missing program")
+    return 5
+
+
+def test_https_of_the_persona():
+    """The program that a persona gets: arm64, with nothing but the C library before it looks for libcurl."""
+    shown = env.run(["aarch64-linux-gnu-readelf", "-hd", os.path.join(os.path.dirname(AGENT), "..", "lib", "mvp", "mvp-https")]).stdout
+    check("AArch64" in shown, f"not for arm64:\n{shown}")
+    check_equal(re.findall(r"NEEDED.*\[(.*)\]", shown), ["libc.so.6", "ld-linux-aarch64.so.1"], "libraries that it needs")
     return 1

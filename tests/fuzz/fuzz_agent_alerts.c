@@ -24,6 +24,11 @@ void alerts_came(const struct item *i)
 	clean(i->body, MVP_NOTIFY_CLIPBOARD_MAX);
 }
 
+void alerts_went(uint64_t id)
+{
+	(void)id;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char dir[64];

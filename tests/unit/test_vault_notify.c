@@ -500,6 +500,103 @@ static void test_the_window_of_alerts_moves_on(void **state)
 	assert_int_equal(notify_alerts(WORK), 1);
 }
 
+/* Both agents in a storm: they end at any time, also between what they took and its answer, and go on with what they wrote down. */
+#define STORM 4000u
+static struct model {
+	bool open;
+	uint64_t sent, answered;     /* its own items: the last said, and the last with a result */
+	uint64_t known_epoch, got;   /* written down */
+	uint64_t last_id;            /* of the alerts that it has */
+	unsigned has;                /* how many */
+	uint8_t category[STORM + 1]; /* of what it sent */
+	bool through[STORM + 1];     /* the policy lets it through */
+} models[2];
+
+static uint32_t storm_random(uint32_t below)
+{
+	static uint64_t x = 88172645463325252;
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (uint32_t)(x >> 32) % below;
+}
+
+static void storm_item(unsigned p)
+{
+	struct model *m = &models[p];
+	enum mvp_notify_level level = host_config.persona[1 - p].notify_level[models[1 - p].category[h.item.id]];
+	char text[64];
+	if (h.head.seq > m->got) {
+		assert_true(h.item.id > m->last_id && h.item.id <= models[1 - p].sent);
+		for (uint64_t n = m->last_id + 1; n < h.item.id; n++)
+			assert_false(models[1 - p].through[n]); /* none is lost */
+		assert_true(models[1 - p].through[h.item.id]);
+		m->last_id = h.item.id;
+		m->got = h.head.seq;
+		m->has++;
+	}
+	(void)snprintf(text, sizeof(text), "%s%s%s", level >= MVP_NOTIFY_TITLE ? "app" : "", level >= MVP_NOTIFY_TITLE ? "title" : "",
+		       level == MVP_NOTIFY_FULL ? "body" : "");
+	assert_int_equal(h.item.level, level);
+	assert_int_equal(h.head.len, sizeof(h.item) + strlen(text));
+	assert_memory_equal(h.bytes + sizeof(h.item), text, strlen(text));
+	if (storm_random(8))
+		take(p, h.head.seq);
+	else
+		m->open = false; /* it ended before it answered */
+}
+
+static void storm_step(unsigned p)
+{
+	struct model *m = &models[p];
+	if (!m->open || !storm_random(40)) {
+		struct mvp_notify_welcome w = begin(p, m->known_epoch, m->got);
+		m->known_epoch = w.epoch;
+		m->answered = w.taken > m->answered ? w.taken : m->answered;
+		m->open = true;
+	}
+	if (storm_random(3) && m->answered < STORM) {
+		struct mvp_notify_item i = plain;
+		uint64_t seq = m->answered + 1;
+		if (seq > m->sent)
+			m->category[seq] = (uint8_t)storm_random(MVP_NOTIFY_CATEGORIES);
+		m->sent = seq;
+		i.category = m->category[seq];
+		m->through[seq] = host_config.persona[p].notify_level[i.category] != MVP_NOTIFY_NONE;
+		say_alert(p, seq, i, "app", "title", "body");
+	}
+	for (unsigned n = storm_random(4); n && m->open && hear(p, &h); n--) {
+		if (h.head.type == MVP_NOTIFY_ITEM)
+			storm_item(p);
+		else if (h.head.type == MVP_NOTIFY_RESULT && h.result.answer != MVP_NOTIFY_BUSY && h.head.seq > m->answered)
+			m->answered = h.head.seq;
+	}
+	host_time += storm_random(3000);
+}
+
+static void test_a_storm_loses_and_doubles_nothing(void **state)
+{
+	(void)state;
+	unsigned wanted[2] = { 0, 0 }, steps = 0;
+	memset(models, 0, sizeof(models));
+	host_config.notify_queue = 12;
+	for (unsigned p = 0; p < 2; p++) {
+		for (unsigned c = 0; c < MVP_NOTIFY_CATEGORIES; c++)
+			host_config.persona[p].notify_level[c] = (uint8_t)storm_random(MVP_NOTIFY_FULL + 1);
+		host_config.persona[p].notify_level[p] = MVP_NOTIFY_FULL;
+	}
+	while (models[0].answered < STORM || models[1].answered < STORM || peers[0].queue.count || peers[1].queue.count) {
+		storm_step(storm_random(2));
+		assert_true(++steps < 400 * STORM);
+	}
+	for (unsigned p = 0; p < 2; p++) {
+		for (unsigned n = 1; n <= STORM; n++)
+			wanted[p] += models[p].through[n];
+		assert_true(wanted[p] > STORM / 20);
+		assert_int_equal(models[1 - p].has, wanted[p]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -518,6 +615,7 @@ int main(void)
 		cmocka_unit_test_setup(test_an_agent_that_does_not_read_is_not_listened_to, setup),
 		cmocka_unit_test_setup(test_forgetting, setup),
 		cmocka_unit_test_setup(test_the_window_of_alerts_moves_on, setup),
+		cmocka_unit_test_setup(test_a_storm_loses_and_doubles_nothing, setup),
 	};
 	return cmocka_run_group_tests_name("alerts", tests, NULL, NULL);
 }

@@ -27,8 +27,12 @@ __attribute__((format(printf, 3, 4))) bool agent_format(char *ret, size_t size, 
 /* Reads a whole file of less than size bytes and ends it with NUL; its length, or -1 with errno. */
 long agent_read_file(const char *path, void *ret, size_t size);
 
-/* Replaces a file in one step (temporary name, fsync, rename); false with errno. */
+/* Writes a file of this name, and waits until its content is on disk; false with errno, and there is none. */
+bool agent_write_new(const char *path, const void *data, size_t len);
+/* Replaces a file in one step (temporary name, fsync, rename, fsync of the folder); false with errno. */
 bool agent_write_file(const char *path, const void *data, size_t len);
+/* The names in a folder are on disk, too; false with errno. */
+bool agent_sync_folder(const char *path);
 
 /* RFC 4648, section 4. agent_base64() wants room for 4 * ((len + 2) / 3) + 1 bytes. agent_unbase64() is strict: padding, no white space;
  * -1 if it is none or does not fit. */

@@ -180,6 +180,8 @@ static bool pick(struct alerts *a)
 		(void)path_of(a, from, "out/" NUMBER, (ull)a->waits[a->waits_at++]);
 		if (rename(from, path_of(a, to, "out/send-" NUMBER, (ull)seq)) != 0)
 			continue; /* withdrawn */
+		/* On disk before the vault has it, or a persona that is reset now would send it under another number. */
+		(void)agent_sync_folder(path_of(a, from, "out"));
 		a->sending = seq;
 		a->taken = seq;
 		return true;
@@ -241,22 +243,23 @@ bool alerts_spool(const char *dir, struct item *i, const char *key)
 	(void)mkdir(dir, 0700);
 	(void)mkdir(path_of(&a, path, "out"), 0700);
 	(void)path_of(&a, hidden, "out/.%ld", (long)getpid());
-	bool ok = agent_write_file(hidden, data, len), placed = false;
+	bool ok = agent_write_new(hidden, data, len), placed = false;
 	clock_gettime(CLOCK_REALTIME, &t);
-	/* Under the first name that is free, in one step. */
-	for (uint64_t n = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec; ok && !placed; n++) {
+	/* Under the first name that is free, in one step; behind all that waits, should the clock have been set back. */
+	size_t waits;
+	uint64_t *list = numbers_in(&a, "out", "", &waits), n = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	if (waits && n <= list[waits - 1])
+		n = list[waits - 1] + 1;
+	free(list);
+	for (; ok && !placed; n++) {
 		placed = link(hidden, path_of(&a, path, "out/" NUMBER, (ull)n)) == 0;
 		ok = placed || errno == EEXIST;
 	}
-	int error = errno, folder = open(path_of(&a, path, "out"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error = errno;
 	(void)unlink(hidden);
-	/* The name has to be on disk, too. */
-	if (folder >= 0) {
-		(void)fsync(folder);
-		close(folder);
-	}
-	errno = error;
-	return placed;
+	ok = placed && agent_sync_folder(path_of(&a, path, "out"));
+	errno = placed ? errno : error;
+	return ok;
 }
 
 unsigned alerts_withdraw(struct alerts *a, const char *key)
@@ -282,6 +285,27 @@ unsigned alerts_withdraw(struct alerts *a, const char *key)
 	}
 	alerts_look(a);
 	return count;
+}
+
+bool alerts_settle(struct alerts *a, uint8_t kind, uint64_t id, bool *ret_here)
+{
+	struct item i = { .fields = { .kind = kind, .id = id } };
+	*ret_here = false;
+	if (!alerts_spool(a->dir, &i, ""))
+		return false;
+	alerts_look(a);
+	*ret_here = alerts_remove(a, id);
+	alerts_went(id);
+	return true;
+}
+
+const char *alerts_key_of(const struct alerts *a, uint64_t id)
+{
+	for (size_t k = 0; id && k < ALERTS_RECENT; k++) {
+		if (a->recent[k].seq == id)
+			return a->recent[k].key;
+	}
+	return "";
 }
 
 /* Receiving */

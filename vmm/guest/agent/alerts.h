@@ -53,11 +53,19 @@ void alerts_look(struct alerts *a); /* somebody did so */
 /* Withdraws the alerts that were sent under this name, or still wait; how many there were. */
 unsigned alerts_withdraw(struct alerts *a, const char *key);
 
+/* Dismisses or opens an alert of the other side (a kind of mvp/notify.h), here and there. False with errno if that cannot be stored.
+ * ret_here: whether there was such an alert here. */
+bool alerts_settle(struct alerts *a, uint8_t kind, uint64_t id, bool *ret_here);
+/* The name under which one of the last alerts was sent; "" if it has none. */
+const char *alerts_key_of(const struct alerts *a, uint64_t id);
+
 /* One call for each alert that is there, the oldest first. */
 void alerts_each(const struct alerts *a, void (*f)(void *context, const struct item *i), void *context);
 bool alerts_remove(const struct alerts *a, uint64_t id); /* of the alerts there; false: there is none */
 
 /* Supplied by the agent: an item came that never came before. */
 void alerts_came(const struct item *i);
+/* An alert of the other side is no longer there: alerts_settle(). */
+void alerts_went(uint64_t id);
 
 #endif

@@ -109,17 +109,7 @@ void clients_answered(uint32_t tag, const char *line)
 	}
 }
 
-/* list, subscribe */
-
-static void list_one(void *context, const struct item *i)
-{
-	struct client *c = context;
-	char line[512];
-	if (agent_format(line, sizeof(line), "%llu %s %s%s%s%s%s%s", (unsigned long long)i->fields.id,
-			 item_category_name(i->fields.category), item_priority_name(i->fields.priority), i->app[0] ? " " : "", i->app,
-			 i->title[0] ? ": " : "", i->title, i->fields.level == MVP_NOTIFY_COUNT ? " (nothing more is known here)" : ""))
-		add(c, "", line, strlen(line));
-}
+/* subscribe */
 
 static void send_item(void *context, const struct item *i)
 {
@@ -138,15 +128,6 @@ void clients_came(const struct item *i)
 		if (all.client[k].subscribed)
 			send_item(&all.client[k], i);
 	}
-}
-
-static void do_list(struct client *c, const char *rest)
-{
-	(void)rest;
-	c->len = 0;
-	alerts_each(all.alerts, list_one, c);
-	c->answer[c->len] = 0;
-	answer(c, c->len ? c->answer : "\n");
 }
 
 static void do_subscribe(struct client *c, const char *rest)
@@ -192,15 +173,14 @@ static void do_post(struct client *c, const char *rest, size_t len)
 
 static void about(struct client *c, uint8_t kind, const char *number)
 {
-	struct item i = { .fields = { .kind = kind } };
-	if (!agent_number(number, UINT64_MAX, &i.fields.id) || !i.fields.id) {
+	uint64_t id;
+	bool here;
+	if (!agent_number(number, UINT64_MAX, &id) || !id)
 		answer(c, "!expected the number of an alert\n");
-		return;
-	}
-	const char *text = post(&i, "");
-	if (*text != '!' && !alerts_remove(all.alerts, i.fields.id))
-		text = "!there is no such alert here; the other side is told all the same\n";
-	answer(c, text);
+	else if (!alerts_settle(all.alerts, kind, id, &here))
+		answer(c, "!it cannot be stored\n");
+	else
+		answer(c, here ? "ok\n" : "!there is no such alert here; the other side is told all the same\n");
 }
 
 static void do_dismiss(struct client *c, const char *rest)
@@ -242,8 +222,8 @@ static const struct {
 	const char *word; /* with the space, if something follows */
 	void (*run)(struct client *c, const char *rest);
 } requests[] = {
-	{ "look", do_look },           { "status", do_status },    { "poll", do_poll },  { "list", do_list },
-	{ "subscribe", do_subscribe }, { "dismiss ", do_dismiss }, { "open ", do_open }, { "withdraw ", do_withdraw },
+	{ "look", do_look },        { "status", do_status }, { "poll", do_poll },          { "subscribe", do_subscribe },
+	{ "dismiss ", do_dismiss }, { "open ", do_open },    { "withdraw ", do_withdraw },
 };
 
 static void read_client(struct client *c)

@@ -1,8 +1,13 @@
 /* The agent's socket: what other programs ask of it. A request is one packet, and so is its answer; an answer that begins with '!' says
- * what is wrong. Texts end where the packet ends. status, poll, list           text to be shown post KEY LF ITEM             an item of
- * mvp/notify.h to be sent; KEY: the sender's name for it, may be empty withdraw KEY                 the alerts that were posted under this
- * name dismiss ID, open ID          an alert of the other side subscribe                    "ok PERSONA OTHER", then each item that is
- * there and that comes, a packet each, until either hangs up */
+ * what is wrong. Texts end where the packet ends.
+ *
+ *     status                 text to be shown
+ *     poll                   looks for orders now
+ *     look                   something was put into the folder of what is to be sent
+ *     post KEY LF ITEM       an item of mvp/notify.h to be sent; KEY: the sender's name for it, may be empty
+ *     withdraw KEY           the alerts that were posted under this name
+ *     dismiss ID, open ID    an alert of the other side
+ *     subscribe              "ok PERSONA OTHER", then each item that is there and that comes, a packet each, until either hangs up */
 #ifndef GUEST_AGENT_CLIENTS_H
 #define GUEST_AGENT_CLIENTS_H
 

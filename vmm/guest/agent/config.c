@@ -16,9 +16,17 @@ static const struct {
 	{ \
 		name, value, offsetof(struct config, member), sizeof(((struct config *)0)->member) \
 	}
-	KEY("orders", orders, ""),           KEY("ca", ca, ""),           KEY("state", state, "/var/lib/mvp"),
-	KEY("socket", socket, AGENT_SOCKET), KEY("control", control, ""), KEY("interval", interval, "60"),
-	KEY("notify", notify, ""),           KEY("hook", hook, ""),       KEY("keep", keep, "500"),
+	KEY("orders", orders, ""),
+	KEY("ca", ca, ""),
+	KEY("state", state, "/var/lib/mvp"),
+	KEY("socket", socket, AGENT_SOCKET),
+	KEY("control", control, ""),
+	KEY("interval", interval, "60"),
+	KEY("notify", notify, ""),
+	KEY("hook", hook, ""),
+	KEY("keep", keep, "500"),
+	KEY("bus", bus, "auto"),
+	KEY("https", https, "/usr/lib/mvp/mvp-https"),
 #undef KEY
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bus.h"
 #include "clients.h"
 #include "fetch.h"
 #include "hook.h"
@@ -31,6 +32,7 @@ static struct agent {
 	struct reopen control_port, alerts_port;
 	struct fetch fetch;
 	struct orders orders;
+	struct bus bus;
 	char orders_state[CONFIG_TEXT_MAX + 16];
 	int signals;
 	struct http_answer answer;
@@ -43,7 +45,8 @@ bool orders_ask(const char *line)
 
 bool orders_fetch(const struct http_request *r)
 {
-	return fetch_start(&agent.fetch, r, agent.config->ca[0] ? agent.config->ca : NULL);
+	const struct fetch_tls tls = { agent.config->https, agent.config->ca };
+	return fetch_start(&agent.fetch, r, &tls);
 }
 
 uint32_t orders_random(void)
@@ -69,8 +72,14 @@ void control_event(bool front)
 void alerts_came(const struct item *i)
 {
 	clients_came(i);
+	bus_came(&agent.bus, i);
 	if (agent.config->hook[0])
 		hook_run(agent.config->hook, agent.alerts.other, i);
+}
+
+void alerts_went(uint64_t id)
+{
+	bus_went(&agent.bus, id);
 }
 
 /* Ports */
@@ -128,6 +137,7 @@ static int timeout_ms(void)
 	uint64_t now = agent_now_ms(), next = now + LONGEST_MS;
 	sooner(&next, orders_tick(&agent.orders, now));
 	sooner(&next, alerts_tick(&agent.alerts, now));
+	sooner(&next, bus_tick(&agent.bus, now));
 	if (agent.control.fd < 0)
 		sooner(&next, agent.control_port.at);
 	if (agent.alerts.fd < 0)
@@ -135,7 +145,7 @@ static int timeout_ms(void)
 	return next <= now ? 0 : (int)(next - now);
 }
 
-enum { POLL_SIGNALS, POLL_CONTROL, POLL_ALERTS, POLL_FETCH, POLL_CLIENTS, POLLS = POLL_CLIENTS + CLIENTS_MAX + 1 };
+enum { POLL_SIGNALS, POLL_CONTROL, POLL_ALERTS, POLL_FETCH, POLL_BUS, POLL_CLIENTS, POLLS = POLL_CLIENTS + CLIENTS_MAX + 1 };
 
 static void loop(void)
 {
@@ -149,6 +159,7 @@ static void loop(void)
 		fds[POLL_CONTROL] = (struct pollfd){ agent.control.fd, control, 0 };
 		fds[POLL_ALERTS] = (struct pollfd){ agent.alerts.fd, alerts, 0 };
 		fds[POLL_FETCH] = (struct pollfd){ agent.fetch.fd, POLLIN, 0 };
+		fds[POLL_BUS] = (struct pollfd){ agent.bus.fd, POLLIN, 0 };
 		clients_poll(fds + POLL_CLIENTS);
 		if (poll(fds, POLLS, timeout) < 0) {
 			if (errno != EINTR)
@@ -163,6 +174,8 @@ static void loop(void)
 			if (r)
 				orders_fetched(&agent.orders, r > 0 ? &agent.answer : NULL, agent_now_ms());
 		}
+		if (fds[POLL_BUS].revents && agent.bus.fd >= 0)
+			bus_read(&agent.bus);
 		clients_turn(fds + POLL_CLIENTS);
 	}
 }
@@ -184,7 +197,9 @@ static bool prepare(const struct config *config)
 {
 	sigset_t signals;
 	agent.config = config;
-	agent.control.fd = agent.fetch.fd = -1;
+	agent.control.fd = agent.fetch.fd = agent.bus.fd = -1;
+	agent.bus.where = config->bus;
+	agent.bus.alerts = &agent.alerts;
 	agent.control_port = (struct reopen){ .name = "org.mvp.control", .path = config->control };
 	agent.alerts_port = (struct reopen){ .name = "org.mvp.notify", .path = config->notify };
 	sigemptyset(&signals);
@@ -214,6 +229,7 @@ int daemon_run(const struct config *config)
 		return 1;
 	loop();
 	fetch_stop(&agent.fetch);
+	bus_stop(&agent.bus);
 	clients_stop();
 	return 0;
 }

@@ -10,12 +10,7 @@
 #include <unistd.h>
 
 #define TRANSFER_S 60
-#ifndef MVP_HTTPS
-#define MVP_HTTPS "/usr/lib/mvp/mvp-https"
-#endif
 
-/* The child says: a line with the status, a line with the ETag, the body; or a line that begins with '!' and says what is wrong. mvp-https
- * does the same. */
 static _Noreturn void child_http(const struct http_request *r, int out)
 {
 	static struct http_answer answer;
@@ -37,14 +32,14 @@ static _Noreturn void child_http(const struct http_request *r, int out)
 	_exit(0);
 }
 
-/* mvp-https METHOD URL ETAG CA: empty for none; the body comes on standard input. */
-static _Noreturn void child_https(const struct http_request *r, const char *ca, int out)
+static _Noreturn void child_https(const struct http_request *r, const struct fetch_tls *tls, int out)
 {
 	int in[2];
-	char method[8], url[1024], etag[HTTP_ETAG_MAX + 1], file[512];
-	if (!agent_format(method, sizeof(method), "%s", r->method) || !agent_format(url, sizeof(url), "%s", r->url) ||
+	char program[512], method[8], url[1024], etag[HTTP_ETAG_MAX + 1], file[512];
+	if (!agent_format(program, sizeof(program), "%s", tls->program) || !agent_format(method, sizeof(method), "%s", r->method) ||
+	    !agent_format(url, sizeof(url), "%s", r->url) ||
 	    !agent_format(etag, sizeof(etag), "%s", r->if_none_match ? r->if_none_match : "") ||
-	    !agent_format(file, sizeof(file), "%s", ca ? ca : ""))
+	    !agent_format(file, sizeof(file), "%s", tls->ca))
 		_exit(1);
 	/* A pipe takes it whole: it is at most AGENT_ORDER_MAX bytes, and PIPE_BUF is more. */
 	if (pipe2(in, O_CLOEXEC) != 0 || (r->body_len && write(in[1], r->body, r->body_len) != (ssize_t)r->body_len))
@@ -52,13 +47,13 @@ static _Noreturn void child_https(const struct http_request *r, const char *ca, 
 	close(in[1]);
 	if (dup2(in[0], STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		_exit(1);
-	char *const argv[] = { (char[]){ "mvp-https" }, method, url, etag, file, NULL };
-	(void)execv(MVP_HTTPS, argv);
-	(void)dprintf(out, "!%s: %s\n", MVP_HTTPS, strerror(errno));
+	char *const argv[] = { program, method, url, etag, file, NULL };
+	(void)execv(program, argv);
+	(void)dprintf(out, "!%s: %s\n", program, strerror(errno));
 	_exit(1);
 }
 
-bool fetch_start(struct fetch *f, const struct http_request *r, const char *ca)
+bool fetch_start(struct fetch *f, const struct http_request *r, const struct fetch_tls *tls)
 {
 	struct http_url url;
 	int pipes[2];
@@ -79,7 +74,7 @@ bool fetch_start(struct fetch *f, const struct http_request *r, const char *ca)
 		(void)signal(SIGPIPE, SIG_DFL);
 		(void)alarm(TRANSFER_S); /* its default is the end; execve keeps it */
 		if (url.tls)
-			child_https(r, ca, pipes[1]);
+			child_https(r, tls, pipes[1]);
 		child_http(r, pipes[1]);
 	}
 	close(pipes[1]);

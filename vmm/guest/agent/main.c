@@ -10,6 +10,7 @@
 
 #include "clients.h"
 #include "daemon.h"
+#include "desktop.h"
 
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
@@ -23,7 +24,7 @@ static int usage(void)
 		    "  open NUMBER         on the other side, which comes to the front if the policy allows\n"
 		    "  copy                standard input is the clipboard: give it to the other side\n"
 		    "  poll                look for orders now\n"
-		    "names: config orders ca interval state keep hook socket control notify; see mvp-agent(8)\n",
+		    "names: config orders ca https interval state keep hook bus socket control notify; see mvp-agent(8)\n",
 		    stderr);
 	return EXIT_USAGE;
 }
@@ -73,13 +74,14 @@ static int request(const char *socket_path, const void *packet, size_t len, bool
 	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
 
-/* Standard input, cut to size. */
-static void read_input(char *ret, size_t size, bool lines)
+/* Standard input, cut to size; false if it was longer. */
+static bool read_input(char *ret, size_t size)
 {
 	static char raw[CLIENTS_PACKET_MAX];
 	size_t n = fread(raw, 1, sizeof(raw) - 1, stdin);
 	raw[n] = 0;
-	item_text(ret, size, raw, lines);
+	item_text(ret, size, raw, true);
+	return n < size;
 }
 
 /* Into the spool, and a word to the agent if one runs: what is stored is sent, now or later. */
@@ -101,10 +103,30 @@ static int post(const struct config *c, struct item *i, const char *key)
 	return EXIT_OK;
 }
 
+static void list_one(void *context, const struct item *i)
+{
+	(void)context;
+	(void)printf("%llu %s %s%s%s%s%s%s\n", (unsigned long long)i->fields.id, item_category_name(i->fields.category),
+		     item_priority_name(i->fields.priority), i->app[0] ? " " : "", i->app, i->title[0] ? ": " : "", i->title,
+		     i->fields.level == MVP_NOTIFY_COUNT ? " (nothing more is known here)" : "");
+}
+
+/* What the agent has written down, whether it runs or not. */
+static int list(const struct config *c)
+{
+	const struct alerts a = { .dir = c->state };
+	alerts_each(&a, list_one, NULL);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+}
+
 static int copy(const struct config *c)
 {
 	static struct item i = { .fields = { .kind = MVP_NOTIFY_CLIPBOARD } };
-	read_input(i.body, sizeof(i.body), true);
+	/* Half of what was copied is worse than nothing. */
+	if (!read_input(i.body, sizeof(i.body))) {
+		agent_log("a clipboard has at most %u bytes", MVP_NOTIFY_CLIPBOARD_MAX);
+		return EXIT_FAILED;
+	}
 	return post(c, &i, "");
 }
 
@@ -149,7 +171,7 @@ static int notify(char **argv)
 		return notify_usage();
 	item_text(i.title, sizeof(i.title), argv[0], false);
 	if (argv[1] && strcmp(argv[1], "-") == 0)
-		read_input(i.body, MVP_NOTIFY_TEXT_MAX + 1, true);
+		(void)read_input(i.body, MVP_NOTIFY_TEXT_MAX + 1);
 	else if (argv[1])
 		item_text(i.body, MVP_NOTIFY_TEXT_MAX + 1, argv[1], true);
 	i.fields.time = (uint64_t)time(NULL);
@@ -158,12 +180,12 @@ static int notify(char **argv)
 
 static int command(const struct config *c, char *const *words)
 {
-	static const char *const plain[] = { "status", "list", "poll" }, *const numbered[] = { "dismiss", "open" };
+	static const char *const plain[] = { "status", "poll" }, *const numbered[] = { "dismiss", "open" };
 	char text[64];
 	uint64_t number;
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
 		if (strcmp(words[0], plain[i]) == 0 && !words[1])
-			return request(c->socket, plain[i], strlen(plain[i]), i < 2);
+			return request(c->socket, plain[i], strlen(plain[i]), i < 1);
 	}
 	for (size_t i = 0; i < sizeof(numbered) / sizeof(numbered[0]); i++) {
 		if (strcmp(words[0], numbered[i]) != 0 || !words[1] || words[2] || !agent_number(words[1], UINT64_MAX, &number))
@@ -171,6 +193,8 @@ static int command(const struct config *c, char *const *words)
 		(void)agent_format(text, sizeof(text), "%s %llu", numbered[i], (unsigned long long)number);
 		return request(c->socket, text, strlen(text), false);
 	}
+	if (strcmp(words[0], "list") == 0 && !words[1])
+		return list(c);
 	return strcmp(words[0], "copy") == 0 && !words[1] ? copy(c) : usage();
 }
 
@@ -188,6 +212,9 @@ int main(int argc, char **argv)
 	}
 	if (notifies)
 		return notify(argv + 1);
+	/* Started by the agent, as a user who need not be able to read its configuration. */
+	if (argc == 3 && strcmp(argv[1], "desktop") == 0)
+		return desktop_run(argv[2]);
 	if (!config_read(&config, argv + 1, &rest))
 		return EXIT_USAGE;
 	return rest[0] ? command(&config, rest) : daemon_run(&config);

@@ -83,14 +83,35 @@ long agent_read_file(const char *path, void *ret, size_t size)
 	return (long)n;
 }
 
-bool agent_write_file(const char *path, const void *data, size_t len)
+bool agent_sync_folder(const char *path)
 {
-	char temporary[512];
-	if (!agent_format(temporary, sizeof(temporary), "%s.new", path)) {
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	bool ok = fsync(fd) == 0;
+	int error = errno;
+	close(fd);
+	errno = error;
+	return ok;
+}
+
+/* The folder that the file is in. */
+static bool sync_folder_of(const char *path)
+{
+	char folder[512];
+	const char *slash = strrchr(path, '/');
+	if (!slash)
+		return agent_sync_folder(".");
+	if (!agent_format(folder, sizeof(folder), "%.*s", slash == path ? 1 : (int)(slash - path), path)) {
 		errno = ENAMETOOLONG;
 		return false;
 	}
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return agent_sync_folder(folder);
+}
+
+bool agent_write_new(const char *path, const void *data, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
 	const uint8_t *from = data;
@@ -107,10 +128,24 @@ bool agent_write_file(const char *path, const void *data, size_t len)
 		error = errno;
 		ok = false;
 	}
-	if (ok && rename(temporary, path) == 0)
-		return true;
-	if (ok)
-		error = errno;
+	if (!ok)
+		(void)unlink(path);
+	errno = error;
+	return ok;
+}
+
+bool agent_write_file(const char *path, const void *data, size_t len)
+{
+	char temporary[512];
+	if (!agent_format(temporary, sizeof(temporary), "%s.new", path)) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	if (!agent_write_new(temporary, data, len))
+		return false;
+	if (rename(temporary, path) == 0)
+		return sync_folder_of(path);
+	int error = errno;
 	(void)unlink(temporary);
 	errno = error;
 	return false;
