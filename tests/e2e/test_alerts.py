@@ -1,11 +1,14 @@
 """Alerts from one persona to the other, by the real agents: policy, the bar, withdrawing and dismissing, the clipboard, opening."""
-import json
 import os
 import re
+import shutil
 import time
 
-from kit import env, mini
+from kit import alerts, build, env, mini
+from kit.alerts import ALERT_COLOUR, BAR
 from kit.env import check, check_equal
+from kit.handset import Handset
+from kit.qmp import Qmp
 
 PERSONAS = ("personal", "work")
 POLICY = """policy:
@@ -22,8 +25,6 @@ SECRET = "the-secret-body-7319"
 HOOK = r"""#!/bin/sh
 echo "$MVP_KIND $MVP_FROM $MVP_ID $MVP_CATEGORY $MVP_LEVEL $MVP_MINE [$MVP_APP] [$MVP_TITLE] [$(cat)]" >>/tmp/hook
 """
-ALERT_COLOUR = (0xff, 0xc1, 0x07)
-BAR = 32
 
 
 def start_agent(handset, persona):
@@ -101,6 +102,15 @@ def _dismiss(handset):
 def _clipboard(handset):
     handset.sh("personal", "echo 'copied text' | mvp-agent copy")
     wait_hook(handset, "work", r"^clipboard personal 0 \w+ full 0 \[\] \[\] \[copied text\]$")
+    # All of what fits, nothing of what does not.
+    fill = "{ n=0; while [ $n -lt 512 ]; do printf 'sixteen letters.'; n=$((n + 1)); done"
+    handset.sh("personal", f"{fill}; echo; }} | mvp-agent copy", status=1)
+    handset.sh("personal", f"{fill}; }} | mvp-agent copy")
+    until = "n=0; until [ $(grep -c ^clipboard /tmp/hook) = 2 ] || [ $n = 60 ]; do n=$((n + 1)); sleep 0.5; done"
+    text = "grep ^clipboard /tmp/hook | tail -n 1 | sed 's/.* .. .. .//; s/.$//'"
+    shown = handset.sh("work", f"{until}; {text} >/tmp/clip; wc -c </tmp/clip; "
+                       "tr -d '\\n' </tmp/clip | sed 's/sixteen letters.//g' | wc -c", 60)
+    check_equal(shown.split(), ["8193", "0"], "bytes of the clipboard with the line's end, and of what was not copied")
     handset.sh("work", "echo 'work text' | mvp-agent copy; mvp-notify Marker")
     wait_hook(handset, "personal", r"Marker")
     check("work text" not in handset.sh("personal", "cat /tmp/hook"), "the clipboard of work went to the personal side")
@@ -121,31 +131,15 @@ def _open(handset):
     check_equal(handset.front(), "work", "in front after a request that was denied")
 
 
-def _ram(image):
-    """{persona: (address, length)} of the handset's memory."""
-    shown = env.run([env.MVPCTL, "inspect", "--json", os.path.join(os.path.dirname(os.path.dirname(image)), "mini.yaml")]).stdout
-    regions = {r["name"]: r for r in json.loads(shown)["memory"]["regions"]}
-    return {persona: (regions[persona]["address"], regions[persona]["size"]) for persona in PERSONAS}
-
-
-def _holds(handset, place, text):
-    """Whether the bytes are anywhere in a persona's memory."""
-    path = handset.pictures + ".ram"
-    handset.qmp.ask("pmemsave", val=place[0], size=place[1], filename=path)
-    with open(path, "rb") as f:
-        found = text.encode() in f.read()
-    os.unlink(path)
-    return found
-
-
 def _secrecy(handset, image):
     """What the policy withholds is nowhere in the other side's memory; what it lets through, and the sender's own, are."""
-    ram = _ram(image)
+    ram = alerts.memory(image)
     handset.sh("work", f"mvp-notify --category=message Title-{SECRET[::-1]} {SECRET}")
     wait_hook(handset, "personal", f"Title-{SECRET[::-1]}")
-    check(_holds(handset, ram["personal"], "Title-" + SECRET[::-1]), "the search does not find the title in the personal side's memory")
-    check(_holds(handset, ram["work"], SECRET), "the search does not find the body in work's own memory")
-    check(not _holds(handset, ram["personal"], SECRET), "the body of work's alert is in the personal side's memory")
+    title = "Title-" + SECRET[::-1]
+    check(alerts.holds(handset, ram["personal"], title), "the search does not find the title in the personal side's memory")
+    check(alerts.holds(handset, ram["work"], SECRET), "the search does not find the body in work's own memory")
+    check(not alerts.holds(handset, ram["personal"], SECRET), "the body of work's alert is in the personal side's memory")
 
 
 def test_alerts():
@@ -160,3 +154,28 @@ def test_alerts():
         _secrecy(handset, image)
     os.unlink(image)
     return len(steps) + 1
+
+
+def test_demo():
+    """The demo's systems: an alert of one pops up on the other's screen while that is in front, and is counted in the bar."""
+    folder, socket_folder = env.fresh("demo-alerts"), env.short_folder()
+    disk, path = os.path.join(folder, "flash.img"), os.path.join(socket_folder, "q")
+    env.copy_sparse(build.built().disk, disk)
+    try:
+        with Handset(disk, "demo-alerts", arguments=(f"--qmp=unix:{path}",)) as handset, Qmp(path) as qmp:
+            handset.personal_ready()
+            handset.unlock(build.passcode().decode())
+            for sender, reader in (("work", "personal"), ("personal", "work")):
+                if sender == "personal":
+                    handset.send("mvp", "switch")
+                handset.send("mvp", "status")
+                check_equal(handset.expect("mvp", r"^status front (\w+)\n")[1], reader, "in front")
+                before = qmp.screen(os.path.join(folder, "screen.ppm"))
+                check(ALERT_COLOUR not in before.colours(), "an alert is shown before there is one")
+                handset.sh(sender, alerts.send_later(sender))
+                handset.expect(reader, alerts.shown(sender), 60)
+                alerts.wait_pop_up(lambda: qmp.screen(os.path.join(folder, "screen.ppm")))
+            check(alerts.SENT["work"][3] not in handset.text["personal"], "the text of work's alert came to the personal side")
+    finally:
+        shutil.rmtree(socket_folder)
+    return 4
