@@ -17,6 +17,11 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|\r")
 SOURCES = ("personal", "work", "mvp")
 
 
+def loose(text):
+    """A pattern of text that may be in pieces: a line that somebody is slow to finish is shown in several when others talk, too."""
+    return r"\n?".join(map(re.escape, text))
+
+
 class Console:
     """A program with a console on its standard input and output: everything it says is kept by source and written to a log."""
 
@@ -134,9 +139,9 @@ class Console:
         n = self._sends
         self.send(persona, f"echo B''EGIN{n}; {command}; echo E''ND{n}:$?")
         source = persona if self.prefixed else ""
-        self.expect(source, rf"^.*BEGIN{n}\n", timeout)
+        self.expect(source, rf"^.*{loose(f'BEGIN{n}')}\n", timeout)
         at = self.seen[source]
-        match = self.expect(source, rf"END{n}:(\d+)", timeout)
+        match = self.expect(source, rf"{loose(f'END{n}:')}\n?(\d+)", timeout)
         if status is not None:
             check(int(match[1]) == status, f"{persona}: '{command}' ended with {match[1]}:\n{self.text[source][at:match.start()]}")
         return self.text[source][at:match.start()]

@@ -1,5 +1,5 @@
 """A handset that is up in seconds: both personas are Debian's kernel with its own drivers, and for a system a busybox with
-tests/e2e/guests/probe, all in the initrd. Their userdata is a disk to work on."""
+tests/e2e/guests/probe and courier, all in the initrd. Their userdata is a disk to work on."""
 import functools
 import os
 import re
@@ -66,7 +66,8 @@ personas:
 
 def _tool(name):
     out = os.path.join(env.fresh("mini-" + name), name)
-    run([CROSS + "gcc", "-O2", "-std=c17", "-D_GNU_SOURCE", "-static", "-s", "-Wall", "-Wextra", "-Werror", "-o", out,
+    run([CROSS + "gcc", "-O2", "-std=c17", "-D_GNU_SOURCE", "-static", "-s", "-Wall", "-Wextra", "-Werror",
+         "-I" + os.path.join(env.ROOT, "vmm", "include"), "-o", out,
          os.path.join(env.ROOT, "tests", "e2e", "guests", name, name + ".c")])
     return out
 
@@ -84,7 +85,8 @@ def initrd():
     for name in ("bin", "dev", "proc", "sys", "tmp", "run", "var/lib", "modules"):
         os.makedirs(os.path.join(root, name))
     shutil.copy(os.path.join(folder, "busybox", "bin", "busybox"), os.path.join(root, "bin"))
-    shutil.copy(_tool("probe"), os.path.join(root, "bin"))
+    for tool in ("probe", "courier"):
+        shutil.copy(_tool(tool), os.path.join(root, "bin"))
     shutil.copy(TOOLS, os.path.join(root, "bin"))
     os.symlink("mvp-agent", os.path.join(root, "bin", "mvp-notify"))
     run(["depmod", "-b", tree, release])
