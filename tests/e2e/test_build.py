@@ -10,7 +10,6 @@ import subprocess
 import time
 
 from kit import build, env, gpt
-from kit.cases import cases
 from kit.env import check, check_equal, run
 
 NOBODY = 65534
@@ -134,8 +133,11 @@ def _let_pass(path):
         check(os.stat(path).st_mode & 0o001, f"nobody cannot enter {path}: put the checkout, or O=, elsewhere")
 
 
-@cases(interrupt=(signal.SIGINT, 130, 5), terminate=(signal.SIGTERM, 130, 2), kill=(signal.SIGKILL, -signal.SIGKILL, 5))
-def test_interrupted(number, status, moments):
+# What is sent, the exit status then, and when: parts of a whole build's time.
+INTERRUPTS = ((signal.SIGINT, 130, (0.1, 0.5, 0.9)), (signal.SIGTERM, 130, (0.3,)), (signal.SIGKILL, -signal.SIGKILL, (0.2, 0.4, 0.7, 0.95)))
+
+
+def test_interrupted():
     """At any moment: what was there before is untouched, nothing half-made has a name."""
     folder = env.fresh("interrupted")
     out, tmp = os.path.join(folder, "out"), os.path.join(folder, "tmp")
@@ -148,21 +150,22 @@ def test_interrupted(number, status, moments):
     run(command + [first], env=environment)  # the first one also fills the page cache
     whole = time.monotonic() - start
     before = _outputs(out)
-    hit = 0
-    for moment in range(moments):
-        # The second manifest makes other bytes, so that a file published too early would be seen.
-        got = _interrupted(command + [second], whole * (moment + 0.5) / moments, number, environment)
-        if got is None or got == 0:
-            # It had ended, or was past the point where there is something to interrupt: then all of it is there.
-            check(all(a != b for a, b in zip(_outputs(out).values(), before.values())), "a build that says it ended well is not complete")
-            run(command + [first], env=environment)
-            continue
-        hit += 1
-        check_equal(got, status, f"exit status after {signal.Signals(number).name} at {moment}/{moments} of the build")
-        check_equal(_outputs(out), before, f"outputs after {signal.Signals(number).name} at {moment}/{moments} of the build")
-        if number != signal.SIGKILL:
-            check_equal([n for n in os.listdir(out) + os.listdir(tmp) if n.startswith(TEMP)], [], "temporary files left")
-    check(2 * hit >= moments, f"only {hit} of {moments} signals came before the build had ended")
+    for number, status, moments in INTERRUPTS:
+        name, hit = signal.Signals(number).name, 0
+        for moment in moments:
+            # The second manifest makes other bytes, so that a file published too early would be seen.
+            got = _interrupted(command + [second], whole * moment, number, environment)
+            if got is None or got == 0:
+                # It had ended, or was past the point where there is something to interrupt: then all of it is there.
+                check(all(a != b for a, b in zip(_outputs(out).values(), before.values())), "a build that says it ended well is not complete")
+                run(command + [first], env=environment)
+                continue
+            hit += 1
+            check_equal(got, status, f"exit status after {name} at {moment} of the build")
+            check_equal(_outputs(out), before, f"outputs after {name} at {moment} of the build")
+            if number != signal.SIGKILL:
+                check_equal([n for n in os.listdir(out) + os.listdir(tmp) if n.startswith(TEMP)], [], "temporary files left")
+        check(2 * hit >= len(moments), f"only {hit} of {len(moments)} {name} came before the build had ended")
     # Whatever a killed run left is gone after the next one.
     run(command + [first], env=environment)
     check_equal(_outputs(out), before, "outputs after another build")
