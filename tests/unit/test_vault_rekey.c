@@ -64,9 +64,7 @@ static void put_token(uint8_t *copy, uint64_t at)
 	if (!place)
 		return; /* it has tokens */
 	memcpy(text, area, (size_t)(place - area));
-	/* NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.strcpy): the test sizes and sets it */
 	strcat(text, ours);
-	/* NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.strcpy): the test sizes and sets it */
 	strcat(text, place + strlen(none));
 	memcpy(area, text, sizeof(text));
 	luks2_seal(copy, MVP_LUKS2_HDR_SIZE, at, 1, salt);
@@ -399,7 +397,6 @@ static void test_free_area_is_nobodys(void **state)
 	reset_text();
 	assert_null(parse_text());
 	assert_true(luks2_free_area(&tokens, text, strlen(text), &copy_0, &luks_0, &at));
-	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): the test sizes and sets it */
 	assert_int_equal(at, MVP_LUKS2_SLOT_AREA_AT + MVP_LUKS2_SLOT_AREA_LEN);
 	/* One of a kind that we cannot open has its place, too, wherever that begins. */
 	replace("\"keyslots\":{", "\"keyslots\":{\"9\":{\"type\":\"other\",\"area\":{\"offset\":\"290817\",\"size\":\"300000\"}},");
