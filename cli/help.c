@@ -126,6 +126,12 @@ static void help_exits(const struct cmd *cmd, struct buf *out)
 	}
 }
 
+/* Allocated; a command below another, as it is typed. */
+static char *left_of(const struct cmd *c)
+{
+	return mem_printf("%s%s%s", c->name, c->operands ? " " : "", c->operands ? c->operands : "");
+}
+
 void help_command(const struct cmd *cmd, const struct cmd *parent, struct buf *out)
 {
 	char *name CLEANUP_FREE = cmd_full_name(cmd, parent);
@@ -137,11 +143,16 @@ void help_command(const struct cmd *cmd, const struct cmd *parent, struct buf *o
 	help_text(cmd->description, out);
 	if (cmd->subs) {
 		buf_puts(out, "\nCommands:\n");
+		size_t column = 0;
 		for (size_t i = 0; i < cmd->subs_count; i++) {
-			char *left CLEANUP_FREE =
-				mem_printf("%s %s", cmd->subs[i]->name, cmd->subs[i]->operands ? cmd->subs[i]->operands : "");
-			buf_printf(out, "  %-12s  ", left);
-			wrap(out, cmd->subs[i]->summary, 16);
+			char *left CLEANUP_FREE = left_of(cmd->subs[i]);
+			if (strlen(left) > column)
+				column = strlen(left);
+		}
+		for (size_t i = 0; i < cmd->subs_count; i++) {
+			char *left CLEANUP_FREE = left_of(cmd->subs[i]);
+			buf_printf(out, "  %-*s  ", (int)column, left);
+			wrap(out, cmd->subs[i]->summary, column + 4);
 		}
 		return;
 	}
