@@ -59,7 +59,7 @@ class Server:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             while True:
                 message = self.connection.receive()
                 if message.header.message_type == MessageType.method_call:
@@ -187,9 +187,14 @@ def test_alerts_of_the_other_side():
             desktop.say("C7")
             wait_until(lambda: server.closed == [4], 20, "the alert that is gone to be closed")
             desktop.silent()
-        # Another process in the same session shows nothing twice; in another run of the handset numbers begin again.
+            desktop.alert(8, "Stays")
+            wait_until(lambda: 5 in server.shown, 20, "the alert that stays")
+        # Another process in the same session shows nothing twice, and hears of what the one before it showed, though it is not told; in
+        # another run of the handset numbers begin again.
         with Desktop(bus) as desktop:
-            desktop.hears("A7")
+            desktop.hears("A8")
+            server.close(5, BY_USER)
+            desktop.hears("d8")
         with Desktop(bus, epoch="6") as desktop:
             desktop.hears("A0")
             # Another server has its own numbers, and its own markup.

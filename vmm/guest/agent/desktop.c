@@ -550,12 +550,16 @@ static void turn_monitor(void)
 {
 	struct dbus_message m;
 	while (desk.monitor.fd >= 0 && dbus_next(&desk.monitor, &m)) {
+		struct dbus_message copy = m;
 		if (m.type == DBUS_CALL && strcmp(m.member, "Notify") == 0 && strcmp(m.path, NOTIFY_PATH) == 0)
 			on_notify(&m);
 		else if (m.type == DBUS_RETURN)
 			on_numbered(&m);
 		else if (m.type == DBUS_SIGNAL && strcmp(m.member, "NotificationClosed") == 0 && strcmp(m.signature, "uu") == 0)
 			on_program_closed(&m);
+		/* A server tells only who asked it to show something, which was perhaps the process before this one. */
+		if (copy.type == DBUS_SIGNAL)
+			on_signal(&copy);
 		dbus_done(&desk.monitor);
 	}
 }
