@@ -590,6 +590,35 @@ static void test_an_answer_is_for_the_agent_that_asked(void **state)
 	assert_string_equal(got(0, RX1), "mvp 1 personal\n");
 }
 
+/* What it could not get rid of is given back, and so is the message that it ended: each to its own queue. */
+static void test_an_agent_that_ends_with_much_to_say_harms_no_queue(void **state)
+{
+	(void)state;
+	uint16_t head, said[5], ended;
+	uint32_t len;
+	message(0, PORT_NOTIFY, PORT_OPEN, 1);
+	assert_true(guest_used(0, SLOT, CTX, &head, &len));
+	alert_in_room = 0;
+	for (unsigned i = 0; i < ARRAY_LEN(said); i++) {
+		memcpy(guest_ram[0] + 0xc0000, "frames", 6);
+		said[i] = guest_offer(0, SLOT, TX2, &(struct piece){ 0xc0000, 6, false }, 1);
+	}
+	guest_notify(0, SLOT, TX2);
+	assert_false(guest_used(0, SLOT, TX2, &head, &len));
+	/* Messages are at another place in their queue than the last of the frames. */
+	message(0, PORT_CONTROL, PORT_OPEN, 1);
+	assert_true(guest_used(0, SLOT, CTX, &head, &len));
+	memcpy(guest_ram[0] + 0xb0000, (const uint8_t[]){ PORT_NOTIFY, 0, 0, 0, PORT_OPEN, 0, 0, 0 }, 8);
+	ended = guest_offer(0, SLOT, CTX, &(struct piece){ 0xb0000, 8, false }, 1);
+	guest_notify(0, SLOT, CTX);
+	for (unsigned i = 0; i < ARRAY_LEN(said); i++) {
+		assert_true(guest_used(0, SLOT, TX2, &head, &len));
+		assert_int_equal(head, said[i]);
+	}
+	assert_true(ended != said[ARRAY_LEN(said) - 1] && guest_used(0, SLOT, CTX, &head, &len));
+	assert_int_equal(head, ended);
+}
+
 static void test_alerts_go_through_their_port(void **state)
 {
 	(void)state;
@@ -667,6 +696,7 @@ int main(void)
 		cmocka_unit_test_setup(test_the_bar_is_told_ten_times_a_second, setup),
 		cmocka_unit_test_setup(test_long_questions_are_answered_in_order, setup),
 		cmocka_unit_test_setup(test_an_answer_is_for_the_agent_that_asked, setup),
+		cmocka_unit_test_setup(test_an_agent_that_ends_with_much_to_say_harms_no_queue, setup),
 		cmocka_unit_test_setup(test_alerts_go_through_their_port, setup),
 		cmocka_unit_test_setup(test_the_bar_counts_what_was_sent_or_said, setup),
 	};

@@ -171,9 +171,10 @@ static void take_messages(struct vconsole *v)
 	struct ring_chain *c = vdev_scratch();
 	for (unsigned n = 0; n < RING_MAX && vdev_pop(&v->dev, CONTROL_TX, c); n++) {
 		uint8_t message[MESSAGE_LEN];
+		uint16_t head = c->head; /* c is scratch: what the message asks for uses it, too */
 		if (vdev_copy_out(c, 0, message, sizeof(message)) == sizeof(message))
 			take_message(v, message);
-		vdev_push(&v->dev, CONTROL_TX, c->head, 0);
+		vdev_push(&v->dev, CONTROL_TX, head, 0);
 	}
 	tell(v);
 }
