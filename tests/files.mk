@@ -77,11 +77,14 @@ e2e: all demo-manifest $(E2E_BIN) $(BENCH_BIN) $(O)/uboot/u-boot.bin $(O)/deps/r
 	@O=$(abspath $(O)) python3 tests/e2e/run.py $(T)
 
 SOAK_SECONDS ?= 1800
+# Alerts each way of the storm.
+STORM_ALERTS ?= 5000
 # What the hostile personas count before they have had enough.
 SOAK_EXITS ?= 100000000
 # Both personas under load: ten minutes, and an hour.
 LOAD_SECONDS ?= 600 3600
 soak: $(O)/deps/test
 	+@for s in $(LOAD_SECONDS); do MVP_LOAD_S=$$s $(MAKE) --no-print-directory e2e T=load.load || exit 1; done
+	+@MVP_STORM=$(STORM_ALERTS) $(MAKE) --no-print-directory e2e T=alerts_storm
 	+@MVP_SOAK=$(SOAK_EXITS) $(MAKE) --no-print-directory e2e T=adversary
 	+@FUZZ_SEED=0 $(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)
