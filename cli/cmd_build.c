@@ -16,7 +16,7 @@
 #define DEFAULT_EPOCH 1767225600
 
 struct build_args {
-	const char *out, *depfile, *oem, *carrier;
+	const char *out, *depfile, *oem, *carrier, *ota_from;
 	bool no_cache, check;
 	struct opt_list formats;
 };
@@ -38,6 +38,8 @@ static const struct opt opts[] = {
 		 .choices = format_choices),
 	OPT_STRING(0, "oem", struct build_args, oem, "NAME", "build for this OEM profile, not for those of the manifest"),
 	OPT_STRING(0, "carrier", struct build_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
+	OPT_STRING(0, "ota-from", struct build_args, ota_from, "FILE",
+		   "make updates from the build whose full update package FILE is, not full ones"),
 	OPT_FLAG(0, "no-cache", struct build_args, no_cache, "make everything anew: neither look into the cache nor keep anything there"),
 	OPT_FLAG(0, "check-reproducible", struct build_args, check, "build twice, under different conditions, and compare every byte"),
 	OPT_STRING(0, "depfile", struct build_args, depfile, "FILE", "write what was read as a rule for make to FILE"),
@@ -190,6 +192,7 @@ static int run(struct cli *cli, const void *args)
 		.formats_count = a->formats.count,
 		.oem = a->oem,
 		.carrier = a->carrier,
+		.ota_from = a->ota_from,
 		.progress = progress,
 		.progress_ctx = cli,
 	};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/inspect_html.h"
 #include "cli/message.h"
 #include "cli/plan.h"
 #include "imagegen/base/image.h"
@@ -55,12 +56,16 @@ static void json_persona(struct jsonw *j, const struct persona *p)
 	jsonw_end(j);
 }
 
-static int inspect_manifest(struct cli *cli)
+static int inspect_manifest(struct cli *cli, bool html)
 {
 	struct plan plan CLEANUP(plan_fini) = { 0 };
 	if (plan_load(&plan, cli->operands[0], cli->diag) < 0)
 		return -1;
 	const struct manifest *m = plan.m;
+	if (html) {
+		inspect_html_manifest(cli, m, &plan.layout);
+		return 0;
+	}
 	if (cli->json) {
 		struct jsonw j = JSONW_INIT(&cli->out, true);
 		jsonw_document(&j, "mvp.inspect", 1);
@@ -153,7 +158,13 @@ static void print_content(struct cli *cli, const struct inspect *i, unsigned dep
 	char a[TEXT_SIZE_LEN], b[TEXT_SIZE_LEN], uuid[TEXT_UUID_LEN];
 	switch (i->kind) {
 	case INSPECT_GPT:
+	case INSPECT_SUPER:
 		print_gpt(cli, i, depth);
+		break;
+	case INSPECT_VBMETA:
+		indent(cli, depth);
+		cli_print(cli, "%s, rollback index %" PRIu64 ", about: %s\n", i->vbmeta.algorithm ? "signed" : "not signed",
+			  i->vbmeta.rollback_index, i->vouches[0] ? i->vouches : "nothing");
 		break;
 	case INSPECT_BOOTIMG:
 		indent(cli, depth);
@@ -239,7 +250,15 @@ static void json_content(struct jsonw *j, const struct inspect *i)
 	jsonw_uint(j, "data", i->data_len);
 	switch (i->kind) {
 	case INSPECT_GPT:
+	case INSPECT_SUPER:
 		json_gpt(j, i);
+		break;
+	case INSPECT_VBMETA:
+		jsonw_object(j, "vbmeta");
+		jsonw_bool(j, "signed", i->vbmeta.algorithm != 0);
+		jsonw_uint(j, "rollback-index", i->vbmeta.rollback_index);
+		jsonw_string(j, "about", i->vouches);
+		jsonw_end(j);
 		break;
 	case INSPECT_BOOTIMG:
 		jsonw_object(j, "boot");
@@ -315,9 +334,13 @@ static void print_look(struct cli *cli, const char *path, const struct look *l)
 	jsonw_end(&j);
 }
 
+struct inspect_args {
+	bool html;
+};
+
 static int run(struct cli *cli, const void *args)
 {
-	(void)args;
+	const struct inspect_args *a = args;
 	const char *path = cli->operands[0];
 	struct loc loc = LOC_FILE(path);
 	struct image *img CLEANUP(image_freep) = NULL;
@@ -326,9 +349,11 @@ static int run(struct cli *cli, const void *args)
 	if (inspect_open(path, &img, cli->diag) < 0 || is_text(img, &text, cli->diag) < 0)
 		return -1;
 	if (text)
-		return inspect_manifest(cli);
+		return inspect_manifest(cli, a->html);
 	struct look look CLEANUP(look_fini) = { 0 };
 	int other = look_open(img, path, &look, cli->diag);
+	if (a->html && other == 0)
+		return diag_fail(cli->diag, MVP0009, &loc, "--html draws manifests and disk images, not a %s", look.kind);
 	if (other <= 0) {
 		if (other == 0)
 			print_look(cli, path, &look);
@@ -338,6 +363,10 @@ static int run(struct cli *cli, const void *args)
 		return -1;
 	if (i.kind == INSPECT_DATA || i.kind == INSPECT_EMPTY)
 		return diag_fail(cli->diag, MVP0009, &loc, "neither a manifest nor an image that mvpctl knows");
+	if (a->html) {
+		inspect_html_image(cli, path, &i);
+		return 0;
+	}
 	if (cli->json) {
 		struct jsonw j = JSONW_INIT(&cli->out, true);
 		jsonw_document(&j, "mvp.inspect", 1);
@@ -348,15 +377,20 @@ static int run(struct cli *cli, const void *args)
 		return 0;
 	}
 	char len[TEXT_SIZE_LEN], data[TEXT_SIZE_LEN];
-	cli_print(cli, "%s: %s, %s, %s of data\n", path, inspect_kind_name(i.kind), text_size(i.len, len), text_size(i.data_len, data));
+	cli_print(cli, "%s: %s%s, %s, %s of data\n", path, i.sparse ? "sparse image, " : "", inspect_kind_name(i.kind),
+		  text_size(i.len, len), text_size(i.data_len, data));
 	print_content(cli, &i, 1);
 	return 0;
 }
 
+static const struct opt opts[] = {
+	OPT_FLAG(0, "html", struct inspect_args, html, "print a page for a browser: what lies where, and who vouches for what"),
+};
 static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT, EXIT_NO_FIT, EXIT_VERIFY };
 static const struct example examples[] = {
 	{ "mvpctl inspect phone.yaml", "Show the personas and how memory is laid out." },
 	{ "mvpctl inspect out/phone-1.0.img", "Show partitions, containers and boot images of a disk image." },
+	{ "mvpctl inspect --html out/phone-1.0.img >flash.html", "Draw them." },
 };
 
 const struct cmd cmd_inspect = {
@@ -368,9 +402,14 @@ const struct cmd cmd_inspect = {
 	.group = "Build",
 	.description = "Of a manifest: the personas and the layout of physical memory. Of a disk image:\n"
 		       "its partitions and what is in them, down to the persona's own partitions; LUKS2\n"
-		       "headers, Android boot images and ext4 file systems alone, too. Of an Odin\n"
-		       "package, a PIT or a KDZ: what is in it, once its digests have been found right.\n"
+		       "headers, Android boot images, vbmeta images, super partitions and ext4 file\n"
+		       "systems alone, too, also when they are sparse images. Of a bundle (fastboot, EDL\n"
+		       "or update zip, Odin package, PIT, KDZ) and of an update's payload: what is in it,\n"
+		       "once its digests have been found right.\n"
 		       "No key is needed and nothing is written.",
+	.opts = opts,
+	.opts_count = ARRAY_LEN(opts),
+	.args_size = sizeof(struct inspect_args),
 	.json = CMD_JSON_DOCUMENT,
 	.exits = exits,
 	.exits_count = ARRAY_LEN(exits),

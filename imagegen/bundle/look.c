@@ -1,4 +1,4 @@
-#include "imagegen/bundle/look.h"
+#include "imagegen/bundle/look_int.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +13,10 @@
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
 #include "imagegen/bundle/dz.h"
+#include "imagegen/bundle/payload.h"
 #include "imagegen/bundle/pit.h"
 #include "imagegen/bundle/tar.h"
+#include "imagegen/zip/read.h"
 
 #define PIT_MAX ((size_t)MIB)
 #define LINE_MAX_LEN 512u
@@ -22,7 +24,7 @@
 #define CHUNK_MAX ((uint32_t)(256 * MIB)) /* uncompressed; others' writers use up to 128 MiB */
 #define COPY_LEN MIB
 
-static void add(struct look *l, const char *name, uint64_t at, uint64_t len, char *detail TAKES)
+void look_add(struct look *l, const char *name, uint64_t at, uint64_t len, char *detail TAKES)
 {
 	mem_grow(&l->items, l->count, &l->cap, sizeof(*l->items));
 	l->items[l->count++] = (struct look_item){ .name = mem_strdup(name), .detail = detail, .at = at, .len = len };
@@ -87,8 +89,8 @@ static int look_pit(const struct image *img, const char *label, struct look *l, 
 	for (size_t i = 0; i < pit.count; i++) {
 		const struct pit_entry *e = &pit.entries[i];
 		uint64_t unit = e->device == PIT_UFS ? 4096 : 512;
-		add(l, e->name, e->start * unit, e->count * unit,
-		    mem_printf("%s, file %s", e->device == PIT_UFS ? "UFS" : "eMMC", e->file[0] ? e->file : "-"));
+		look_add(l, e->name, e->start * unit, e->count * unit,
+			 mem_printf("%s, file %s", e->device == PIT_UFS ? "UFS" : "eMMC", e->file[0] ? e->file : "-"));
 	}
 	return 0;
 }
@@ -133,7 +135,7 @@ static int look_members(const struct image *img, uint64_t len, const char *label
 		if (!tar_number(h + 124, 12, &size) || !num_align_up(size, TAR_BLOCK, &padded) ||
 		    !num_inside(at + TAR_BLOCK, padded, len) || !printable(name))
 			return diag_fail(d, MVP0570, &loc, "a member of the archive has a header that cannot be");
-		add(l, name, at + TAR_BLOCK, size, NULL);
+		look_add(l, name, at + TAR_BLOCK, size, NULL);
 		at += TAR_BLOCK + padded;
 	}
 	return 0;
@@ -217,7 +219,7 @@ static int look_chunks(const struct image *img, const struct kdz_header *k, cons
 			return diag_fail(d, MVP0570, &loc, "chunk %u of %u lies outside the DZ, or is too large", i + 1, h->chunks);
 		if (h->compression == 1 && look_chunk(img, at, &c, &loc, d) < 0)
 			return -1;
-		add(l, c.part, at, c.packed_len, mem_printf("%u sectors from %u, unit %u", c.sectors, c.sector, c.lun));
+		look_add(l, c.part, at, c.packed_len, mem_printf("%u sectors from %u, unit %u", c.sectors, c.sector, c.lun));
 		at += c.packed_len;
 	}
 	loc.offset = k->dz_at;
@@ -265,6 +267,10 @@ int look_open(const struct image *img, const char *label, struct look *ret, stru
 		rc = look_pit(img, label, &l, d);
 	else if (kdz_is(head) && image_len(img) >= KDZ_HEADER_LEN)
 		rc = look_kdz(img, label, &l, d);
+	else if (payload_is(head, sizeof(head)))
+		rc = look_payload(img, 0, image_len(img), label, &l, d);
+	else if (zip_is(head))
+		rc = look_zip(img, label, &l, d);
 	else if (!memcmp(head + 257, "ustar", 5))
 		rc = look_tar_md5(img, label, &l, d);
 	if (rc)

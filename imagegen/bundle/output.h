@@ -33,7 +33,7 @@ char *bundle_image_name(const struct bundle_part *p);
  * a batch file, on every file system and in a fastboot command. Reports what is wrong; what names the value. */
 MUST_USE int bundle_check_name(const char *what, const char *s, struct diag *d);
 
-extern const struct packer packer_disk, packer_fastboot, packer_disk_sparse, packer_odin, packer_edl, packer_super, packer_kdz, packer_ota,
-	packer_mtk;
+extern const struct packer packer_disk, packer_fastboot, packer_disk_sparse, packer_bmap, packer_odin, packer_edl, packer_super, packer_kdz,
+	packer_ota;
 
 #endif

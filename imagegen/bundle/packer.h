@@ -11,6 +11,7 @@
 
 struct oem;
 struct carrier;
+struct signer;
 
 /* A partition of the handset. With slots its content is on the flash twice, as NAME_a and NAME_b, but comes once from the driver. */
 struct bundle_part {
@@ -39,9 +40,11 @@ struct bundle {
 	struct bundle_part *parts;
 	size_t parts_count;
 	uint8_t disk_uuid[16];
-	uint64_t flash_len;  /* bytes of the board's flash; 0: as large as the partitions need */
-	int64_t epoch;       /* times inside archives */
-	const char *out_dir; /* exists; outputs appear there under their final name only when all of them are complete */
+	uint64_t flash_len;      /* bytes of the board's flash; 0: as large as the partitions need */
+	int64_t epoch;           /* times inside archives */
+	struct signer *signer;   /* of updates; borrowed; NULL: they are not signed */
+	const char *update_from; /* package of the former build that an update starts from; NULL: it is a full one */
+	const char *out_dir;     /* exists; outputs appear there under their final name only when all of them are complete */
 };
 
 struct bundle_output {
@@ -71,6 +74,7 @@ struct packer {
 	/* Gives the outputs their names. Called when all packers have finished. */
 	int (*publish)(void *state, struct diag *d);
 	void (*free)(void *state); /* without publish nothing of the outputs remains; NULL is fine */
+	bool update;               /* gets the partitions that an update replaces (struct bundle_parts) instead of those of the flash */
 };
 
 const struct packer *packer_find(const char *name); /* NULL if there is none */
@@ -102,6 +106,8 @@ struct bundle_content {
 struct bundle_parts {
 	struct bundle_part *v;
 	size_t count;
+	struct bundle_part *update; /* what has slots and content, logical partitions apart */
+	size_t update_count;
 	struct image **images; /* owned: files and empty partitions */
 	struct buf super_empty;
 	char **files; /* paths of the files that were opened; owned */

@@ -201,6 +201,10 @@ int bundle_parts_plan(const struct oem *o, const struct manifest *m, const struc
 		rc |= add_from_profile(oem_part(o, i), m, contents, contents_count, &r, d);
 	for (size_t i = 0; i < contents_count; i++)
 		rc |= add_unnamed(&contents[i], o, &r, d);
+	r.update = mem_array(struct bundle_part, r.count);
+	for (size_t i = 0; i < r.count; i++)
+		if (r.v[i].slots && !r.v[i].own)
+			r.update[r.update_count++] = r.v[i];
 	if (rc || (o && o->super.name.s && fold_super(o, &r, d) < 0))
 		return -1;
 	*ret = r;
@@ -220,6 +224,7 @@ void bundle_parts_fini(struct bundle_parts *p)
 	buf_fini(&p->super_empty);
 	free(p->images);
 	free(p->files);
+	free(p->update);
 	free(p->v);
 	*p = (struct bundle_parts){ 0 };
 }

@@ -330,3 +330,24 @@ int gpt_read(const struct image *img, const char *label, struct gpt_entry **ret_
 	}
 	return read_entries(&h, array, sector_len, label, ret_entries, ret_count, d);
 }
+
+int gpt_check(const struct image *img, const char *label, struct diag *d)
+{
+	struct mvp_gpt_header h[2];
+	uint32_t sector_len;
+	if (gpt_sector_len(img, &sector_len, d) < 0)
+		return -1;
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t lba = sector_len ? i ? image_len(img) / sector_len - 1 : 1 : 0;
+		struct loc loc = LOC_AT(label, lba * sector_len);
+		uint8_t *array CLEANUP_FREE = NULL;
+		const char *fault = "it is not there";
+		if (sector_len && read_table(img, sector_len, lba, &h[i], &array, &fault, d) < 0)
+			return -1;
+		if (fault)
+			return diag_fail(d, MVP0503, &loc, "the %s partition table is damaged: %s", i ? "backup" : "primary", fault);
+	}
+	struct loc loc = LOC_AT(label, image_len(img) - sector_len);
+	return h[0].entries_crc == h[1].entries_crc ? 0
+						    : diag_fail(d, MVP0503, &loc, "the backup partition table is not that of the primary");
+}

@@ -38,6 +38,8 @@ struct gpt_entry {
 	uint64_t attributes;
 };
 MUST_USE int gpt_read(const struct image *img, const char *label, struct gpt_entry **ret_entries, size_t *ret_count, struct diag *d);
+/* Are both tables sound, and do they say the same? MVP0503. */
+MUST_USE int gpt_check(const struct image *img, const char *label, struct diag *d);
 /* 512, 4096, or 0 when neither place holds the signature of a table. */
 MUST_USE int gpt_sector_len(const struct image *img, uint32_t *ret_len, struct diag *d);
 

@@ -333,6 +333,8 @@ static void stamp_inputs(struct build *b)
 	stamps_add(&b->inputs, b->m->path, true);
 	stamps_add(&b->inputs, b->board->path, true);
 	stamp_pack(b);
+	if (b->opts->ota_from)
+		stamps_add(&b->inputs, b->opts->ota_from, true);
 	record_stamp_common(b->m, &b->inputs);
 }
 
@@ -365,7 +367,9 @@ static bool find_unchanged(struct build *b, struct build_result *ret)
 static int pack(struct build *b, struct build_result *r)
 {
 	struct bundle_content contents[ALL_PARTS];
-	struct pack_opts o = { .master = b->master, .contents = contents, .contents_count = ALL_PARTS, .jobs = b->jobs };
+	struct pack_opts o = {
+		.master = b->master, .contents = contents, .contents_count = ALL_PARTS, .jobs = b->jobs, .signer = b->trust.oem
+	};
 	struct recall_job keep CLEANUP(
 		recall_job_fini) = { .cache = b->cache, .bundle = { .out_dir = b->opts->out_dir }, .max_len = b->bound / KEPT_SHARE };
 	const struct bundle_job more = { .bundle = &keep.bundle, .packer = &recall_packer };

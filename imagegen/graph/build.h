@@ -13,6 +13,7 @@ struct build_opts {
 	int64_t epoch;              /* SOURCE_DATE_EPOCH, or a fixed default; never the clock */
 	const char *const *formats; /* packers by name; NULL: those of each OEM profile */
 	size_t formats_count;
+	const char *ota_from;      /* the former build's update package; NULL: updates are full ones */
 	const char *oem, *carrier; /* instead of the manifest's; NULL: those */
 	progress_fn progress;
 	void *progress_ctx;

@@ -23,7 +23,7 @@ struct variant {
 	const struct packer *packers[PACKERS_MAX];
 	size_t packers_count;
 	struct bundle_parts parts;
-	struct bundle bundle;
+	struct bundle bundle, update;
 	char *out_dir;
 	bool made_out_dir; /* this run made it, and has put nothing there */
 };
@@ -196,9 +196,14 @@ static int plan_variant(struct pack *p, struct variant *v, const struct pack_opt
 		.parts = v->parts.v,
 		.parts_count = v->parts.count,
 		.epoch = p->opts->epoch,
+		.signer = o->signer,
+		.update_from = p->opts->ota_from,
 		.out_dir = v->out_dir,
 	};
 	derive_uuid(o->master, o->digest, "mvp handset disk uuid", v->bundle.disk_uuid);
+	v->update = v->bundle;
+	v->update.parts = v->parts.update;
+	v->update.parts_count = v->parts.update_count;
 	return 0;
 }
 
@@ -243,6 +248,11 @@ static void report(const struct pack *p, struct build_result *r)
 	}
 }
 
+static struct bundle_job job_of(const struct variant *v, const struct packer *p)
+{
+	return (struct bundle_job){ p->update ? &v->update : &v->bundle, p };
+}
+
 int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, struct diag *d)
 {
 	struct bundle_job *jobs CLEANUP_FREE = NULL;
@@ -258,7 +268,7 @@ int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, 
 	count = 0;
 	for (size_t i = 0; i < p->count; i++)
 		for (size_t k = 0; k < p->variants[i].packers_count; k++)
-			jobs[count++] = (struct bundle_job){ &p->variants[i].bundle, p->variants[i].packers[k] };
+			jobs[count++] = job_of(&p->variants[i], p->variants[i].packers[k]);
 	if (o->more)
 		jobs[count++] = *o->more;
 	if (bundle_write(jobs, count, o->jobs, p->opts->progress, p->opts->progress_ctx, &r->outputs, d))

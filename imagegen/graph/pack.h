@@ -24,6 +24,7 @@ struct pack_opts {
 	const struct bundle_content *contents;
 	size_t contents_count;
 	unsigned jobs;
+	struct signer *signer;         /* of updates; NULL: they are not signed */
 	const struct bundle_job *more; /* packers besides those of the profiles; NULL: none */
 };
 /* Fills the partitions and outputs of r. */

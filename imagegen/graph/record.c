@@ -40,6 +40,8 @@ void record_key(const struct manifest *m, const struct build_opts *o, uint8_t re
 	digest_num(g, "epoch", (uint64_t)o->epoch);
 	digest_str(g, "oem", o->oem);
 	digest_str(g, "carrier", o->carrier);
+	if (o->ota_from)
+		add_path(g, "ota-from", o->ota_from);
 	for (size_t i = 0; i < o->formats_count; i++)
 		digest_str(g, "format", o->formats[i]);
 	digest_str(g, "data", datadir());

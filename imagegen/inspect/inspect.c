@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "imagegen/base/buf.h"
 #include "imagegen/base/bytes.h"
 #include "imagegen/base/diag.h"
 #include "imagegen/base/foreign.h"
@@ -12,9 +14,12 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/device/device.h"
+#include "imagegen/lp/lp.h"
+#include "imagegen/sparse/reader.h"
 
-#define HEAD_LEN 4096u
-#define DEPTH_MAX 3 /* handset, persona, and a partition table inside that by mistake */
+#define HEAD_LEN 8192u
+#define LP_GEOMETRY 0x616c4467u /* at byte 4096 of a super partition */
+#define DEPTH_MAX 3             /* handset, persona, and a partition table inside that by mistake */
 
 const char *inspect_kind_name(enum inspect_kind kind)
 {
@@ -28,6 +33,8 @@ const char *inspect_kind_name(enum inspect_kind kind)
 		[INSPECT_KERNEL] = "arm64 kernel",
 		[INSPECT_IDENTITY] = "device identity",
 		[INSPECT_STATE] = "device journal",
+		[INSPECT_VBMETA] = "vbmeta image",
+		[INSPECT_SUPER] = "super partition",
 	};
 	return names[kind];
 }
@@ -117,6 +124,52 @@ static int read_gpt(struct image *img, const char *label, unsigned depth, struct
 	return 0;
 }
 
+static int read_super(struct image *img, const char *label, unsigned depth, struct inspect *ret, struct diag *d)
+{
+	struct lp *lp CLEANUP(lp_freep) = NULL;
+	size_t count;
+	if (lp_read(img, label, &lp, d) < 0)
+		return -1;
+	const struct lp_partition *v = lp_partitions(lp, &count);
+	ret->kind = INSPECT_SUPER;
+	ret->parts = mem_array(struct inspect_part, count);
+	for (size_t i = 0; i < count; i++) {
+		struct inspect_part *p = &ret->parts[ret->parts_count++];
+		struct image *content CLEANUP(image_freep) = NULL;
+		char *name CLEANUP_FREE = mem_printf("%s:%s", label, v[i].name);
+		(void)snprintf(p->entry.name, sizeof(p->entry.name), "%s", v[i].name);
+		p->entry.len = v[i].len;
+		p->content.kind = INSPECT_EMPTY;
+		if (!v[i].len)
+			continue;
+		if (lp_image(lp, &v[i], &content, d) < 0)
+			return -1;
+		look_inside(content, name, depth + 1, &p->content, d);
+	}
+	return 0;
+}
+
+static int read_vbmeta(const struct image *img, const char *label, struct inspect *ret, struct diag *d)
+{
+	size_t len = (size_t)num_min(image_len(img), AVB_VBMETA_MAX);
+	uint8_t *data CLEANUP_FREE = mem_zeroed(1, len);
+	struct avb_descriptor x;
+	struct buf names CLEANUP(buf_fini) = BUF_INIT;
+	size_t at = 0;
+	int rc;
+	ret->kind = INSPECT_VBMETA;
+	if (image_read(img, 0, data, len, d) < 0 || avb_read(data, len, label, &ret->vbmeta, d) < 0)
+		return -1;
+	const uint8_t *from = data + ret->vbmeta.descriptors_at;
+	while (!(rc = avb_next(from, (size_t)ret->vbmeta.descriptors_len, &at, &x, label, d)))
+		if (x.tag == AVB_TAG_HASH || x.tag == AVB_TAG_HASHTREE || x.tag == AVB_TAG_CHAIN)
+			buf_printf(&names, "%s%s", names.len ? ", " : "", x.partition);
+	ret->vouches = mem_strdup(buf_str(&names));
+	for (char *p = ret->vouches; *p; p++)
+		*p = *p < 0x20 || *p > 0x7e ? '?' : *p;
+	return rc < 0 ? -1 : 0;
+}
+
 /* depth is bounded by DEPTH_MAX, so is the recursion through partitions. */
 static int read_kind(struct image *img, const char *label, unsigned depth, struct inspect *ret, struct diag *d)
 {
@@ -132,6 +185,10 @@ static int read_kind(struct image *img, const char *label, unsigned depth, struc
 	}
 	if (head_len >= 520 && memcmp(head + 512, "EFI PART", 8) == 0 && depth < DEPTH_MAX)
 		return read_gpt(img, label, depth, ret, d);
+	if (head_len >= 4100 && get_le32(head + 4096) == LP_GEOMETRY && depth < DEPTH_MAX)
+		return read_super(img, label, depth, ret, d);
+	if (head_len >= 256 && memcmp(head, "AVB0", 4) == 0)
+		return read_vbmeta(img, label, ret, d);
 	if (head_len >= 8 && memcmp(head, "ANDROID!", 8) == 0) {
 		ret->kind = INSPECT_BOOTIMG;
 		return bootimg_read(img, label, &ret->boot, d);
@@ -155,10 +212,18 @@ static int read_kind(struct image *img, const char *label, unsigned depth, struc
 
 int inspect_image(struct image *img, const char *label, struct inspect *ret, struct diag *d)
 {
-	if (read_kind(img, label, 0, ret, d) == 0)
-		return 0;
-	inspect_fini(ret);
-	return -1;
+	uint8_t head[4] = { 0 };
+	struct image *whole CLEANUP(image_freep) = NULL;
+	if (image_read(img, 0, head, (size_t)num_min(image_len(img), sizeof(head)), d) < 0)
+		return -1;
+	bool sparse = sparse_is(head, sizeof(head));
+	if (sparse && sparse_read(img, label, &whole, d) < 0)
+		return -1;
+	int rc = read_kind(sparse ? whole : img, label, 0, ret, d);
+	ret->sparse = sparse;
+	if (rc)
+		inspect_fini(ret);
+	return rc;
 }
 
 void inspect_fini(struct inspect *i)
@@ -166,5 +231,6 @@ void inspect_fini(struct inspect *i)
 	for (size_t p = 0; p < i->parts_count; p++)
 		inspect_fini(&i->parts[p].content);
 	free(i->parts);
+	free(i->vouches);
 	*i = (struct inspect){ 0 };
 }

@@ -2,6 +2,7 @@
 #ifndef IMAGEGEN_INSPECT_H
 #define IMAGEGEN_INSPECT_H
 
+#include "imagegen/avb/avb.h"
 #include "imagegen/base/base.h"
 #include "imagegen/bootimg/bootimg.h"
 #include "imagegen/crypt/luks2.h"
@@ -17,16 +18,21 @@ enum inspect_kind {
 	INSPECT_EXT4,
 	INSPECT_KERNEL,
 	INSPECT_IDENTITY,
-	INSPECT_STATE
+	INSPECT_STATE,
+	INSPECT_VBMETA,
+	INSPECT_SUPER,
 };
 
 struct inspect_part;
 struct inspect {
 	enum inspect_kind kind;
 	uint64_t len, data_len;     /* bytes; data_len: what is not a hole in the file */
-	struct inspect_part *parts; /* INSPECT_GPT */
+	bool sparse;                /* these are of what it describes */
+	struct inspect_part *parts; /* INSPECT_GPT, INSPECT_SUPER: of which only name and length count */
 	size_t parts_count;
 	struct bootimg_info boot;
+	struct avb_info vbmeta; /* whether the signature holds: mvpctl verify */
+	char *vouches;          /* of a vbmeta image: the partitions that it is about, "boot, system" */
 	struct luks2_info luks2;
 	struct mvp_identity identity; /* whether it is genuine cannot be seen without the device key */
 	struct {

@@ -53,5 +53,5 @@ int exchange_ask(const char *dir, const char *name, const void *message, size_t 
 		return diag_fail(d, MVP0811, loc, "cannot make the folder '%s': %s", dir, strerror(errno));
 	if (write_file(dir, name, "pub", pem, (size_t)pem_len, loc, d) || write_file(dir, name, "padded", padded, padded_len, loc, d))
 		return -1;
-	return write_file(dir, name, "tbs", message, len, loc, d);
+	return message ? write_file(dir, name, "tbs", message, len, loc, d) : 0;
 }

@@ -37,6 +37,9 @@ unsigned signer_missing(const struct signer *s);
  * What a key gives is verified before it is returned. name: of what is signed, for messages and as a file name. */
 MUST_USE int signer_sign(struct signer *s, const char *name, enum sign_hash hash, const void *message, size_t len,
 			 uint8_t ret_signature[SIGN_LEN_MAX], size_t *ret_len, struct diag *d);
+/* The same for a message that is not at hand, of which the SHA-256 is known. An exchange asks for it with NAME.padded alone. */
+MUST_USE int signer_sign_sha256(struct signer *s, const char *name, const uint8_t sha256[32], uint8_t ret_signature[SIGN_LEN_MAX],
+				size_t *ret_len, struct diag *d);
 
 /* Does it verify? The signature has the form that signer_sign() gives. */
 bool sign_verify(EVP_PKEY *public_key, enum sign_hash hash, const void *message, size_t len, const uint8_t *signature,

@@ -239,9 +239,24 @@ static uint8_t *raw_to_der(const uint8_t raw[EC_LEN], size_t *ret_len)
 	return len > 0 ? der : NULL;
 }
 
-bool sign_verify(EVP_PKEY *public_key, enum sign_hash hash, const void *message, size_t len, const uint8_t *signature, size_t signature_len)
+/* What is signed: a message, or (message NULL) something of which only the digest is known. */
+struct tbs {
+	enum sign_hash hash;
+	const void *message;
+	size_t len;
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned digest_len;
+};
+
+static bool tbs_of(struct tbs *t, enum sign_hash hash, const void *message, size_t len)
 {
-	EVP_MD_CTX *c CLEANUP(EVP_MD_CTX_freep) = EVP_MD_CTX_new();
+	*t = (struct tbs){ .hash = hash, .message = message, .len = len };
+	return EVP_Digest(message, len, t->digest, &t->digest_len, hash_md(hash), NULL) == 1;
+}
+
+static bool verify(EVP_PKEY *public_key, const struct tbs *t, const uint8_t *signature, size_t signature_len)
+{
+	EVP_PKEY_CTX *c CLEANUP(EVP_PKEY_CTX_freep) = EVP_PKEY_CTX_new(public_key, NULL);
 	uint8_t *der = NULL;
 	size_t der_len;
 	if (!c || signature_len != signature_size(public_key))
@@ -252,22 +267,27 @@ bool sign_verify(EVP_PKEY *public_key, enum sign_hash hash, const void *message,
 		signature_len = der_len;
 	}
 	/* The default padding of RSA is PKCS #1 version 1.5. */
-	bool ok = signature && EVP_DigestVerifyInit(c, NULL, hash_md(hash), NULL, public_key) == 1 &&
-		  EVP_DigestVerify(c, signature, signature_len, message, len) == 1;
+	bool ok = signature && EVP_PKEY_verify_init(c) == 1 && EVP_PKEY_CTX_set_signature_md(c, hash_md(t->hash)) == 1 &&
+		  EVP_PKEY_verify(c, signature, signature_len, t->digest, t->digest_len) == 1;
 	OPENSSL_free(der);
 	ERR_clear_error();
 	return ok;
 }
 
-static int sign_here(struct signer *s, const char *name, enum sign_hash hash, const void *message, size_t len, uint8_t *ret,
-		     size_t *ret_len, struct diag *d)
+bool sign_verify(EVP_PKEY *public_key, enum sign_hash hash, const void *message, size_t len, const uint8_t *signature, size_t signature_len)
 {
-	EVP_MD_CTX *c CLEANUP(EVP_MD_CTX_freep) = EVP_MD_CTX_new();
+	struct tbs t;
+	return tbs_of(&t, hash, message, len) && verify(public_key, &t, signature, signature_len);
+}
+
+static int sign_here(struct signer *s, const char *name, const struct tbs *t, uint8_t *ret, size_t *ret_len, struct diag *d)
+{
+	EVP_PKEY_CTX *c CLEANUP(EVP_PKEY_CTX_freep) = EVP_PKEY_CTX_new(s->secret, NULL);
 	uint8_t raw[SIGN_LEN_MAX];
 	size_t raw_len = sizeof(raw);
 	char reason[256];
-	bool ok = c && EVP_DigestSignInit(c, NULL, hash_md(hash), NULL, s->secret) == 1 &&
-		  EVP_DigestSign(c, raw, &raw_len, message, len) == 1;
+	bool ok = c && EVP_PKEY_sign_init(c) == 1 && EVP_PKEY_CTX_set_signature_md(c, hash_md(t->hash)) == 1 &&
+		  EVP_PKEY_sign(c, raw, &raw_len, t->digest, t->digest_len) == 1;
 	if (ok && is_rsa(s->public_key)) {
 		memcpy(ret, raw, raw_len);
 		*ret_len = raw_len;
@@ -282,28 +302,24 @@ static int sign_here(struct signer *s, const char *name, enum sign_hash hash, co
 
 /* EMSA-PKCS1-v1_5 (RFC 8017, 9.2) of the message for an RSA key, the bare digest for an EC key: what goes to a device that computes no
  * more than the private operation. */
-static size_t pad_digest(const struct signer *s, enum sign_hash hash, const void *message, size_t len, uint8_t ret[SIGN_LEN_MAX])
+static size_t pad_digest(const struct signer *s, const struct tbs *t, uint8_t ret[SIGN_LEN_MAX])
 {
 	static const uint8_t sha256[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
 					  0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
 	static const uint8_t sha512[] = { 0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
 					  0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40 };
-	uint8_t digest[EVP_MAX_MD_SIZE];
-	unsigned digest_len = 0;
 	size_t size = signature_size(s->public_key), info_at;
-	if (EVP_Digest(message, len, digest, &digest_len, hash_md(hash), NULL) != 1)
-		return 0;
 	if (!is_rsa(s->public_key)) {
-		memcpy(ret, digest, digest_len);
-		return digest_len;
+		memcpy(ret, t->digest, t->digest_len);
+		return t->digest_len;
 	}
-	info_at = size - digest_len - sizeof(sha256);
+	info_at = size - t->digest_len - sizeof(sha256);
 	memset(ret, 0xff, size);
 	ret[0] = 0;
 	ret[1] = 1;
 	ret[info_at - 1] = 0;
-	memcpy(ret + info_at, hash == SIGN_SHA512 ? sha512 : sha256, sizeof(sha256));
-	memcpy(ret + size - digest_len, digest, digest_len);
+	memcpy(ret + info_at, t->hash == SIGN_SHA512 ? sha512 : sha256, sizeof(sha256));
+	memcpy(ret + size - t->digest_len, t->digest, t->digest_len);
 	return size;
 }
 
@@ -320,8 +336,8 @@ static int sign_by_helper(struct signer *s, enum sign_hash hash, const uint8_t *
 	return helper_run(s->helper, algorithm, s->public_path, padded, padded_len, ret, ret_len, &s->loc, d);
 }
 
-static int sign_elsewhere(struct signer *s, const char *name, const void *message, size_t len, const uint8_t *padded, size_t padded_len,
-			  uint8_t *ret, size_t *ret_len, bool *ret_pending, struct diag *d)
+static int sign_elsewhere(struct signer *s, const char *name, const struct tbs *t, const uint8_t *padded, size_t padded_len, uint8_t *ret,
+			  size_t *ret_len, bool *ret_pending, struct diag *d)
 {
 	bool found = false;
 	if (s->exchange && exchange_take(s->exchange, name, ret, ret_len, &found, &s->loc, d))
@@ -333,7 +349,7 @@ static int sign_elsewhere(struct signer *s, const char *name, const void *messag
 		diag_hint(d, "the signature of NAME.tbs belongs beside it, as NAME.sig");
 		return -1;
 	}
-	if (exchange_ask(s->exchange, name, message, len, padded, padded_len, s->public_key, &s->loc, d))
+	if (exchange_ask(s->exchange, name, t->message, t->len, padded, padded_len, s->public_key, &s->loc, d))
 		return -1;
 	s->missing++;
 	*ret_pending = true;
@@ -342,35 +358,48 @@ static int sign_elsewhere(struct signer *s, const char *name, const void *messag
 	return 0;
 }
 
-static int sign_locked(struct signer *s, const char *name, enum sign_hash hash, const void *message, size_t len, uint8_t *ret,
-		       size_t *ret_len, struct diag *d)
+static int sign_locked(struct signer *s, const char *name, const struct tbs *t, uint8_t *ret, size_t *ret_len, struct diag *d)
 {
 	uint8_t padded[SIGN_LEN_MAX];
-	size_t padded_len = pad_digest(s, hash, message, len, padded);
+	size_t padded_len = pad_digest(s, t, padded);
 	bool pending = false;
 	int rc;
-	if (!padded_len)
-		return diag_fail(d, MVP0001, NULL, "SHA-2 failed");
 	if (s->secret)
-		rc = sign_here(s, name, hash, message, len, ret, ret_len, d);
+		rc = sign_here(s, name, t, ret, ret_len, d);
 	else if (s->helper)
-		rc = sign_by_helper(s, hash, padded, padded_len, ret, ret_len, d);
+		rc = sign_by_helper(s, t->hash, padded, padded_len, ret, ret_len, d);
 	else
-		rc = sign_elsewhere(s, name, message, len, padded, padded_len, ret, ret_len, &pending, d);
+		rc = sign_elsewhere(s, name, t, padded, padded_len, ret, ret_len, &pending, d);
 	if (rc || pending)
 		return rc;
-	if (sign_verify(s->public_key, hash, message, len, ret, *ret_len))
+	if (verify(s->public_key, t, ret, *ret_len))
 		return 0;
 	return diag_fail(d, MVP0634, &s->loc, "the signature of %s is not one of this key over what is signed now", name);
+}
+
+static int sign_tbs(struct signer *s, const char *name, const struct tbs *t, uint8_t *ret, size_t *ret_len, struct diag *d)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	int rc = sign_locked(s, name, t, ret, ret_len, d);
+	(void)pthread_mutex_unlock(&s->lock);
+	return rc;
 }
 
 int signer_sign(struct signer *s, const char *name, enum sign_hash hash, const void *message, size_t len,
 		uint8_t ret_signature[SIGN_LEN_MAX], size_t *ret_len, struct diag *d)
 {
+	struct tbs t;
 	if (!is_rsa(s->public_key) && hash != SIGN_SHA256)
 		return diag_fail(d, MVP0630, &s->loc, "an EC key on P-256 signs SHA-256 only");
-	(void)pthread_mutex_lock(&s->lock);
-	int rc = sign_locked(s, name, hash, message, len, ret_signature, ret_len, d);
-	(void)pthread_mutex_unlock(&s->lock);
-	return rc;
+	if (!tbs_of(&t, hash, message, len))
+		return diag_fail(d, MVP0001, NULL, "SHA-2 failed");
+	return sign_tbs(s, name, &t, ret_signature, ret_len, d);
+}
+
+int signer_sign_sha256(struct signer *s, const char *name, const uint8_t sha256[32], uint8_t ret_signature[SIGN_LEN_MAX], size_t *ret_len,
+		       struct diag *d)
+{
+	struct tbs t = { .hash = SIGN_SHA256, .digest_len = 32 };
+	memcpy(t.digest, sha256, 32);
+	return sign_tbs(s, name, &t, ret_signature, ret_len, d);
 }

@@ -244,6 +244,16 @@ int zip_member_end(struct zip *z, struct diag *d)
 	return 0;
 }
 
+uint64_t zip_at(const struct zip *z)
+{
+	return z->at;
+}
+
+uint64_t zip_front_len(const char *name, uint64_t max_len)
+{
+	return LOCAL_LEN + strlen(name) + (max_len >= NO32 ? ZIP64_LOCAL_LEN : 0);
+}
+
 int zip_add(struct zip *z, const char *name, uint32_t mode, enum zip_method method, const void *data, size_t len, struct diag *d)
 {
 	return zip_member(z, name, mode, method, len, d) < 0 || zip_write(z, data, len, d) < 0 ? -1 : zip_member_end(z, d);

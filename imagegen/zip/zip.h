@@ -20,6 +20,9 @@ DEFINE_FREEP(struct zip, zip_free)
 MUST_USE int zip_member(struct zip *z, const char *name, uint32_t mode, enum zip_method method, uint64_t max_len, struct diag *d);
 MUST_USE int zip_write(struct zip *z, const void *data, size_t len, struct diag *d);
 MUST_USE int zip_member_end(struct zip *z, struct diag *d);
+uint64_t zip_at(const struct zip *z); /* bytes of the archive so far, between members */
+/* Bytes of a stored member in front of its data. */
+uint64_t zip_front_len(const char *name, uint64_t max_len);
 /* All three at once. */
 MUST_USE int zip_add(struct zip *z, const char *name, uint32_t mode, enum zip_method method, const void *data, size_t len, struct diag *d);
 

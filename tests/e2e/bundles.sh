@@ -43,7 +43,8 @@ expand()
 
 cd "$root" || exit 1
 mkdir "$work/a"
-"$mkformats" "$work/a" >"$work/sums" || exit 1
+openssl genrsa -out "$work/oem.pem" 2048 2>"$work/output" && chmod 600 "$work/oem.pem" || exit 1
+"$mkformats" "$work/a" "$work/oem.pem" >"$work/sums" || exit 1
 cd "$work" || exit 1
 
 # Odin.
@@ -263,6 +264,28 @@ google()
 }
 t 'fastboot: both slots are on the disk and in the scripts' google
 
+# The whole disk, expanded from the sparse image and written by the block map, onto what is not zero.
+whole_disk()
+{
+	simg2img a/acme-one-2026.11.0.simg expanded.img
+	cmp expanded.img a/acme-one-2026.11.0.img
+	tr '\0' x <a/acme-one-2026.11.0.img >target.img
+	bmaptool copy --bmap a/acme-one-2026.11.0.img.bmap a/acme-one-2026.11.0.img target.img
+	python3 - <<-'EOL'
+	import re
+	want, got = open("a/acme-one-2026.11.0.img", "rb").read(), open("target.img", "rb").read()
+	blocks = set()
+	for a, b in re.findall(r"<Range> (\d+)(?:-(\d+))? </Range>", open("a/acme-one-2026.11.0.img.bmap").read()):
+	    blocks |= set(range(int(a), int(b or a) + 1))
+	assert len(blocks) < len(want) / 4096
+	for i in range(0, len(want), 4096):
+	    assert want[i:i + 4096] == got[i:i + 4096] if i // 4096 in blocks else not any(want[i:i + 4096]), i
+	EOL
+	sed 's/<Range> 0/<Range> 1/' a/acme-one-2026.11.0.img.bmap >wrong.bmap
+	refuses bmaptool copy --bmap wrong.bmap a/acme-one-2026.11.0.img target.img
+}
+t 'disk: simg2img and bmaptool write the same' whole_disk
+
 # The super partition: by Python, after AOSP's format; the unit test compares whole ones with lpmake's.
 super()
 {
@@ -299,6 +322,54 @@ super()
 	EOL
 }
 t 'super: metadata is sound and the logical partition is in it' super
+
+# Updates: applied by Python that shares nothing with the writer, and verified by openssl.
+ota()
+{
+	for f in acme-ota-7.zip acme-ota-7-to-8.zip; do
+		unzip -tq a/google/$f
+		[ "$(zipinfo -1 a/google/$f | tr '\n' ' ')" = "payload.bin payload_properties.txt META-INF/com/android/otacert META-INF/com/android/metadata META-INF/com/android/metadata.pb " ]
+		equal "$(zipinfo a/google/$f | grep -c ' stor ')" 5
+	done
+	mkdir full new
+	python3 "$root/tests/e2e/kit/ota.py" a/google/acme-ota-7.zip 0 - full/
+	for part in boot vbmeta; do same full/$part.img $part; done
+	cmp -n "$(stat -c %s a/firmware/google/product.img)" full/product.img a/firmware/google/product.img
+	python3 "$root/tests/e2e/kit/ota.py" a/google/acme-ota-7-to-8.zip 4 full new/
+	for part in boot vbmeta product; do
+		cmp -n "$(stat -c %s a/new-$part.img)" new/$part.img a/new-$part.img
+	done
+	# What moved is copied: only the new blocks travel, and a tail that is no whole block.
+	[ "$(stat -c %s a/google/acme-ota-7-to-8.zip)" -lt 65536 ]
+}
+ota_signatures()
+{
+	openssl rsa -in oem.pem -pubout -out oem.pub
+	openssl genrsa 2048 2>/dev/null | openssl rsa -pubout -out other.pub
+	for dir in full new; do
+		for what in metadata payload; do
+			openssl dgst -sha256 -verify oem.pub -signature $dir/$what.sig $dir/$what.tbs
+			refuses openssl dgst -sha256 -verify other.pub -signature $dir/$what.sig $dir/$what.tbs
+		done
+	done
+	unzip -p a/google/acme-ota-7.zip META-INF/com/android/otacert >otacert.pem
+	openssl verify -CAfile otacert.pem -check_ss_sig otacert.pem
+	openssl x509 -in otacert.pem -noout -pubkey | cmp - oem.pub
+	python3 - <<-'EOL'
+	import struct
+	b = open("a/google/acme-ota-7.zip", "rb").read()
+	start, magic, comment = struct.unpack("<HHH", b[-6:])
+	assert magic == 0xffff
+	assert b[-comment - 22:-comment - 18] == b"PK\5\6" and b[-comment - 2:-comment] == struct.pack("<H", comment)
+	open("whole.tbs", "wb").write(b[:-comment - 2])
+	open("whole.der", "wb").write(b[-start:-6])
+	EOL
+	openssl cms -verify -inform DER -binary -in whole.der -content whole.tbs -CAfile otacert.pem -purpose any -out /dev/null
+	printf x | dd of=whole.tbs bs=1 seek=5000 conv=notrunc status=none
+	refuses openssl cms -verify -inform DER -binary -in whole.der -content whole.tbs -CAfile otacert.pem -purpose any -out /dev/null
+}
+t 'updates: what they make of partitions is right, by Python' ota
+t 'updates: openssl verifies metadata, payload and package' ota_signatures
 
 # inspect: what it says agrees with the other readers, and damage is seen. A flipped byte is put where only a digest can tell.
 inspects()

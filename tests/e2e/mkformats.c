@@ -19,10 +19,12 @@
 #include "imagegen/manifest/manifest.h"
 #include "imagegen/oem/carrier.h"
 #include "imagegen/oem/oem.h"
+#include "imagegen/sign/sign.h"
 #include "imagegen/sparse/sparse.h"
 
 static struct diag *diag;
 static const char *out_dir;
+static struct signer *signer; /* of updates */
 
 static void fail(const char *what)
 {
@@ -249,6 +251,34 @@ static void make_dir(const char *name)
 		fail(path);
 }
 
+/* The next version of what an update replaces, as an update from the one before: its blocks are in other places, and two are new. */
+static void next_version(struct bundle *update)
+{
+	struct bundle_outputs outputs CLEANUP(bundle_outputs_fini) = { 0 };
+	char *from CLEANUP_FREE = mem_printf("%s/google/acme-ota-7.zip", out_dir);
+	struct image *made[16];
+	update->version = "8";
+	update->update_from = from;
+	for (size_t i = 0; i < update->parts_count; i++) {
+		struct bundle_part *p = &update->parts[i];
+		uint64_t len = image_len(p->img), half = len / 2 / 4096 * 4096;
+		struct image *front CLEANUP(image_freep) = image_slice(p->img, half, len - half);
+		struct image *back CLEANUP(image_freep) = image_slice(p->img, 0, half);
+		struct image *new CLEANUP(image_freep) = noise(5000, 100 + i);
+		const struct image_piece pieces[] = { { front, 0 }, { new, len - half }, { back, len - half + 12288 } };
+		char *name CLEANUP_FREE = mem_printf("new-%s.img", p->name);
+		made[i] = image_compose(len + 12288, pieces, ARRAY_LEN(pieces));
+		save(name, made[i]);
+		p->img = made[i];
+		p->len = align_up(len + 12288, MIB);
+	}
+	const struct bundle_job job = { update, packer_find("ota") };
+	if (bundle_write(&job, 1, 2, NULL, NULL, &outputs, diag) < 0)
+		fail("update");
+	for (size_t i = 0; i < update->parts_count; i++)
+		image_free(made[i]);
+}
+
 /* The same contents, as each profile of templates/oem lays them out and packs them. */
 static void profile_samples(const struct bundle_content *contents, size_t count)
 {
@@ -282,6 +312,7 @@ static void profile_samples(const struct bundle_content *contents, size_t count)
 			parts.v[k].uuid[0][0] = parts.v[k].uuid[1][15] = (uint8_t)(k + 1);
 		struct bundle b = { .product = "acme",
 				    .version = "7",
+				    .signer = signer,
 				    .board = "qemu-virt",
 				    .oem = o,
 				    .carrier = carrier,
@@ -290,27 +321,36 @@ static void profile_samples(const struct bundle_content *contents, size_t count)
 				    .disk_uuid = { 9 },
 				    .epoch = 1700000001,
 				    .out_dir = dir };
+		struct bundle update = b;
+		update.parts = parts.update;
+		update.parts_count = parts.update_count;
 		for (size_t k = 0; k < o->bundles.count; k++) {
-			jobs[k] = (struct bundle_job){ &b, packer_find(o->bundles.v[k].s) };
-			if (!jobs[k].packer)
+			const struct packer *packer = packer_find(o->bundles.v[k].s);
+			if (!packer)
 				fail(o->bundles.v[k].s);
+			jobs[k] = (struct bundle_job){ packer->update ? &update : &b, packer };
 		}
 		size_t n = o->bundles.count;
 		if (o->super.name.s)
 			jobs[n++] = (struct bundle_job){ &b, packer_find("super") };
 		if (bundle_write(jobs, n, 2, NULL, NULL, &outputs, diag) < 0)
 			fail(names[i]);
+		if (!strcmp(names[i], "google"))
+			next_version(&update);
 	}
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: mkformats FOLDER\n");
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: mkformats FOLDER [KEY]\n");
 		return 2;
 	}
 	diag = diag_new();
 	out_dir = argv[1];
+	const struct sign_key key = { .key = argc > 2 ? argv[2] : NULL };
+	if (key.key && signer_open(&key, &signer, diag) < 0)
+		fail("key");
 	struct image *disk CLEANUP(image_freep) = holey(24 * MIB, 1);
 	luks2_samples(disk);
 	gpt_sample(disk);
@@ -322,6 +362,7 @@ int main(int argc, char **argv)
 	sparse_sample("holes", disk, &(struct sparse_opts){ .len = image_len(disk) });
 	sparse_sample("split", disk, &(struct sparse_opts){ .len = image_len(disk), .fill = true, .limit = MIB });
 	bundle_sample(disk, disk);
+	signer_free(signer);
 	diag_free(diag);
 	return 0;
 }

@@ -158,7 +158,15 @@ static void watcher_free(void *state)
 	free(state);
 }
 
-static const struct packer watcher = { "watcher", "", watcher_plan, watcher_write, watcher_finish, watcher_publish, watcher_free };
+static const struct packer watcher = {
+	.name = "watcher",
+	.summary = "",
+	.plan = watcher_plan,
+	.write = watcher_write,
+	.finish = watcher_finish,
+	.publish = watcher_publish,
+	.free = watcher_free,
+};
 
 /* bundle_write of one bundle with these packers. */
 static int write_all(const struct bundle *b, const struct packer *const *packers, size_t count, unsigned threads, progress_fn progress,
