@@ -76,6 +76,14 @@ include tests/bench.mk
 e2e: all demo-manifest $(E2E_BIN) $(BENCH_BIN) $(O)/uboot/u-boot.bin $(O)/deps/run $(O)/deps/test
 	@O=$(abspath $(O)) python3 tests/e2e/run.py $(T)
 
+# The alerts with a notification daemon on the screen: a Debian with X and dunst as the personal side.
+$(O)/inputs-desktop/complete: tests/e2e/desktop.list scripts/inputs
+	INPUTS_LIST=tests/e2e/desktop.list scripts/inputs $(@D)
+	@touch $@
+.PHONY: desktop
+desktop: all demo-manifest $(O)/inputs-desktop/complete $(O)/deps/run $(O)/deps/test
+	@tests/e2e/desktop.py $(O)
+
 SOAK_SECONDS ?= 1800
 # Alerts each way of the storm.
 STORM_ALERTS ?= 5000
@@ -86,5 +94,6 @@ LOAD_SECONDS ?= 600 3600
 soak: $(O)/deps/test
 	+@for s in $(LOAD_SECONDS); do MVP_LOAD_S=$$s $(MAKE) --no-print-directory e2e T=load.load || exit 1; done
 	+@MVP_STORM=$(STORM_ALERTS) $(MAKE) --no-print-directory e2e T=alerts_storm
+	+@$(MAKE) --no-print-directory desktop
 	+@MVP_SOAK=$(SOAK_EXITS) $(MAKE) --no-print-directory e2e T=adversary
 	+@FUZZ_SEED=0 $(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)
