@@ -8,6 +8,7 @@
 #include <jansson.h> /* has json_decrefp itself */
 #include <openssl/bio.h>
 #include <openssl/bn.h>
+#include <openssl/cms.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/x509.h>
@@ -67,6 +68,10 @@ DEFINE_FREEP(EVP_KDF, EVP_KDF_free)
 DEFINE_FREEP(EVP_KDF_CTX, EVP_KDF_CTX_free)
 DEFINE_FREEP(BIO, BIO_free_all)
 DEFINE_FREEP(BIGNUM, BN_free)
+DEFINE_FREEP(OSSL_LIB_CTX, OSSL_LIB_CTX_free)
+DEFINE_FREEP(CMS_ContentInfo, CMS_ContentInfo_free)
+DEFINE_FREEP(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
+DEFINE_FREEP(X509_SIG, X509_SIG_free)
 DEFINE_FREEP(X509, X509_free)
 DEFINE_FREEP(X509_NAME, X509_NAME_free)
 DEFINE_FREEP(X509_EXTENSION, X509_EXTENSION_free)

@@ -8,11 +8,13 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/secret.h"
+#include "imagegen/crypt/escrow.h"
 #include "imagegen/crypt/luks2_head.h"
 #include "imagegen/crypt/xts.h"
 
 _Static_assert(LUKS2_DATA_OFFSET == MVP_LUKS2_DATA_OFFSET, "one payload offset");
 
+#define RECOVERY_MIN 32
 #define SECTOR MVP_LUKS2_SECTOR
 
 struct payload {
@@ -127,6 +129,9 @@ static int check_opts(const struct image *plain, const struct luks2_opts *opts, 
 		return diag_fail(d, MVP0611, NULL, "the passcode is empty");
 	if (opts->secret_len > 512) /* cryptsetup's own ceiling for a passphrase typed by hand */
 		return diag_fail(d, MVP0611, NULL, "the passcode has %zu bytes; at most 512 can be typed", opts->secret_len);
+	if (opts->envelope_len > ESCROW_MAX || (opts->recovery && opts->recovery_len < RECOVERY_MIN))
+		return diag_fail(d, MVP0611, NULL, "the recovery key has %zu bytes, its envelope %zu", opts->recovery_len,
+				 opts->envelope_len);
 	if (opts->iterations < MVP_LUKS2_ITERATIONS_MIN || opts->iterations > MVP_LUKS2_ITERATIONS_MAX)
 		return diag_fail(d, MVP0611, NULL, "%u PBKDF2 iterations; expected %d to %d", opts->iterations, MVP_LUKS2_ITERATIONS_MIN,
 				 MVP_LUKS2_ITERATIONS_MAX);

@@ -9,12 +9,18 @@ struct luks2_opts {
 	size_t secret_len;
 	uint8_t master[32];  /* every key, salt and UUID derives from it by HKDF-SHA256 ... */
 	uint8_t context[32]; /* ... and from this digest of all that the plaintext is made from, so different content never shares a key */
-	uint32_t iterations; /* PBKDF2 of the key slot */
-	const char *label;   /* at most 47 bytes */
-	bool keep_holes;     /* holes of the plaintext stay holes; default is ciphertext everywhere */
+	uint32_t iterations; /* PBKDF2 of the passcode's key slot */
+	const uint8_t *recovery; /* secret of a second slot, with 256 random bits or more, borrowed; NULL: there is no such slot */
+	size_t recovery_len;
+	const uint8_t *envelope; /* with recovery, or NULL: the same secret for whoever may have it, at most ESCROW_MAX bytes, borrowed */
+	size_t envelope_len;
+	const char *label; /* at most 47 bytes */
+	bool keep_holes;   /* holes of the plaintext stay holes; default is ciphertext everywhere */
 };
 
-/* The container as an image: header and key slots in front, then the payload, encrypted as it is read (by any thread).
+/* Tokens say what the slots are for: "mvp-passcode" (mvp/identity.h) and "mvp-recovery", whose member "escrow" is the envelope in Base64.
+ *
+ * The container as an image: header and key slots in front, then the payload, encrypted as it is read (by any thread).
  * plain is borrowed (a reference is taken); its length must be a multiple of 4096. Payload offset is 16 MiB. */
 MUST_USE int luks2_wrap(struct image *plain, const struct luks2_opts *opts, struct image **ret_img, struct diag *d);
 

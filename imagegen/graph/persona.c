@@ -11,6 +11,7 @@
 #include "imagegen/base/text.h"
 #include "imagegen/bootimg/bootimg.h"
 #include "imagegen/cache/digest.h"
+#include "imagegen/crypt/escrow.h"
 #include "imagegen/crypt/luks2.h"
 #include "imagegen/fs/ext4.h"
 #include "imagegen/gpt/gpt.h"
@@ -19,7 +20,8 @@
 #include "imagegen/hyp/hyp.h"
 #include "imagegen/initrd/initrd.h"
 
-enum { FILE_MAX = 256 << 20, FS_BLOCK = 4096, CMDLINE_MAX = 1535 };
+enum { FILE_MAX = 256 << 20, FS_BLOCK = 4096, CMDLINE_MAX = 1535, CERTIFICATE_MAX = 65536 };
+enum { RECOVERY_LEN = 32, RECOVERY_SIZE = 2 * RECOVERY_LEN + 1 };
 #define ON_HOST "file:"
 
 struct blob {
@@ -402,11 +404,68 @@ void persona_disk_fini(struct persona_disk *pd)
 	*pd = (struct persona_disk){ 0 };
 }
 
+/* A recovery key like the volume key of this very content, for who has the escrow key: 64 hexadecimal digits. */
+static int make_recovery(const struct manifest *m, const struct luks2_opts *o, char ret_key[RECOVERY_SIZE], struct buf *ret_envelope,
+			 struct diag *d)
+{
+	SECRET_ARRAY(key, RECOVERY_LEN);
+	SECRET_ARRAY(seed, 32);
+	char *path CLEANUP_FREE = manifest_path(m, m->keys.escrow.s);
+	derive(o->master, o->context, "mvp luks2 recovery key", key, sizeof(key));
+	derive(o->master, o->context, "mvp escrow seed", seed, sizeof(seed));
+	text_hex(key, sizeof(key), ret_key);
+	return escrow_seal(path, &m->keys.escrow.loc, (const uint8_t *)ret_key, RECOVERY_SIZE - 1, seed, ret_envelope, d);
+}
+
+static int escrow_digest(const struct manifest *m, struct digest *g, struct diag *d)
+{
+	uint8_t *cert CLEANUP_FREE = NULL;
+	size_t len;
+	if (!m->keys.escrow.s)
+		return 0;
+	char *path CLEANUP_FREE = manifest_path(m, m->keys.escrow.s);
+	int rc = io_read_file(path, CERTIFICATE_MAX, &cert, &len);
+	if (rc)
+		return diag_fail(d, MVP0624, &m->keys.escrow.loc, "cannot read the escrow certificate '%s': %s", path, strerror(-rc));
+	digest_add(g, "escrow", cert, len);
+	return 0;
+}
+
+/* The options that change what is written are part of what the keys derive from, too: no seed serves two envelopes. */
+static int seal_context(const struct manifest *m, const struct persona_disk *pd, const struct luks2_opts *o, uint8_t ret[32],
+			struct diag *d)
+{
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp work container 2");
+	digest_add(g, "disk", pd->digest, sizeof(pd->digest));
+	digest_num(g, "iterations", o->iterations);
+	digest_num(g, "keep holes", o->keep_holes);
+	if (escrow_digest(m, g, d))
+		return -1;
+	digest_get(g, ret);
+	return 0;
+}
+
+static int wrap(const struct manifest *m, const struct persona_disk *pd, struct luks2_opts *o, struct image **ret_img, struct diag *d)
+{
+	SECRET_ARRAY(recovery, RECOVERY_SIZE);
+	struct buf envelope CLEANUP(buf_fini) = BUF_MAX(ESCROW_MAX);
+	if (seal_context(m, pd, o, o->context, d))
+		return -1;
+	if (m->keys.escrow.s) {
+		if (make_recovery(m, o, (char *)recovery, &envelope, d))
+			return -1;
+		o->recovery = recovery;
+		o->recovery_len = RECOVERY_SIZE - 1;
+		o->envelope = envelope.data;
+		o->envelope_len = envelope.len;
+	}
+	return luks2_wrap(pd->disk, o, ret_img, d);
+}
+
 int persona_seal(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, const struct persona_disk *pd,
 		 struct image **ret_img, struct diag *d)
 {
 	struct secret passcode CLEANUP(secret_fini) = SECRET_INIT;
-	struct digest *g CLEANUP(digest_freep) = NULL;
 	struct luks2_opts o = { .label = p->name, .keep_holes = p->encryption.holes.s && !strcmp(p->encryption.holes.s, "keep") };
 	int rc;
 	if (!p->encryption.on) {
@@ -421,13 +480,7 @@ int persona_seal(const struct manifest *m, const struct persona *p, const struct
 	o.secret_len = passcode.len;
 	o.iterations = (uint32_t)p->encryption.iterations.v;
 	memcpy(o.master, opts->master, sizeof(o.master));
-	/* The options that change what is written are part of what the keys derive from, too. */
-	g = digest_new("mvp work container 1");
-	digest_add(g, "disk", pd->digest, sizeof(pd->digest));
-	digest_num(g, "iterations", o.iterations);
-	digest_num(g, "keep holes", o.keep_holes);
-	digest_get(g, o.context);
-	rc = luks2_wrap(pd->disk, &o, ret_img, d);
+	rc = wrap(m, pd, &o, ret_img, d);
 	secret_wipe(o.master, sizeof(o.master));
 	return rc;
 }

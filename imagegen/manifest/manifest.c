@@ -49,7 +49,7 @@ static const struct key keys_keys_v[] = {
 	{ "oem", KEY_CUSTOM, M(keys.oem), .read = read_signing_key, .map = &signing_key_keys },
 	{ "enterprise", KEY_CUSTOM, M(keys.enterprise), .read = read_signing_key, .map = &signing_key_keys },
 	{ "orders", KEY_PATH, M(keys.orders), .later = "orders are not built in" },
-	{ "escrow", KEY_PATH, M(keys.escrow), .later = "no recovery key is made" },
+	{ "escrow", KEY_PATH, M(keys.escrow) },
 	{ "master", KEY_PATH, .required = true, M(keys.master) },
 };
 static const struct keys keys_keys = KEYS(keys_keys_v);

@@ -1,6 +1,12 @@
 /* Key derivation and containers. That cryptsetup and GRUB open them is tests/e2e/formats.sh's business. */
 #include "tests/unit/formats.h"
 
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <unistd.h>
+
+#include "imagegen/base/foreign.h"
+#include "imagegen/crypt/escrow.h"
 #include "imagegen/crypt/luks2.h"
 #include "imagegen/crypt/xts.h"
 #include "mvp/luks2.h"
@@ -138,6 +144,116 @@ static void test_info_says_what_was_written(void **state)
 	assert_int_equal(info.slots[0].key_len, 64);
 }
 
+/* With a recovery key there is a second slot, and a token that has its envelope; without one nothing of it. */
+static void test_recovery_is_a_slot_of_its_own(void **state)
+{
+	(void)state;
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct image *plain CLEANUP(image_freep) = pattern(4096, 1);
+	struct luks2_opts o = opts_new();
+	struct luks2_info info;
+	o.iterations = 2000;
+	struct image *without CLEANUP(image_freep) = wrap(plain, &o);
+	o.recovery = (const uint8_t *)"0123456789abcdef0123456789abcdef";
+	o.recovery_len = 32;
+	o.envelope = (const uint8_t *)"sealed";
+	o.envelope_len = 6;
+	struct image *with CLEANUP(image_freep) = wrap(plain, &o);
+	uint8_t *a CLEANUP_FREE = whole(without), *b CLEANUP_FREE = whole(with);
+	const char *text_a = (const char *)a + MVP_LUKS2_BIN_SIZE, *text_b = (const char *)b + MVP_LUKS2_BIN_SIZE;
+	assert_int_equal(luks2_read_info(with, "x", &info, d), 0);
+	assert_int_equal(info.slots_count, 2);
+	assert_int_equal(info.slots[0].cost, 2000);
+	assert_int_equal(info.slots[1].cost, MVP_LUKS2_ITERATIONS_MIN);
+	assert_non_null(strstr(text_b, "{\"type\":\"mvp-recovery\",\"keyslots\":[\"1\"],\"escrow\":\"c2VhbGVk\"}"));
+	assert_non_null(strstr(text_a, "{\"type\":\"mvp-passcode\",\"keyslots\":[\"0\"],\"binding\":\"none\"}"));
+	assert_null(strstr(text_a, "mvp-recovery"));
+	/* The passcode's slot is the same either way, and the payload, too. */
+	assert_memory_equal(a + MVP_LUKS2_SLOT_AREA_AT, b + MVP_LUKS2_SLOT_AREA_AT, MVP_LUKS2_SLOT_AREA_LEN);
+	assert_memory_equal(a + MVP_LUKS2_DATA_OFFSET, b + MVP_LUKS2_DATA_OFFSET, 4096);
+	assert_memory_not_equal(b + MVP_LUKS2_SLOT_AREA_AT, b + MVP_LUKS2_SLOT_AREA_AT + MVP_LUKS2_SLOT_AREA_LEN, 256);
+	/* The longest envelope still fits. */
+	uint8_t *longest CLEANUP_FREE = calloc(1, ESCROW_MAX + 1);
+	o.envelope = longest;
+	o.envelope_len = ESCROW_MAX;
+	struct image *full CLEANUP(image_freep) = wrap(plain, &o);
+	struct image *none = NULL;
+	o.envelope_len++;
+	assert_int_equal(luks2_wrap(plain, &o, &none, d), -1);
+	expect_only(&d, MVP0611);
+	o.envelope_len = 6;
+	o.recovery_len = 31;
+	assert_int_equal(luks2_wrap(plain, &o, &none, d), -1);
+	expect_only(&d, MVP0611);
+}
+
+/* A certificate for the test: key encipherment or signatures only. */
+static void make_certificate(const char *path, EVP_PKEY *key, const char *usage)
+{
+	X509 *cert CLEANUP(X509_freep) = X509_new();
+	X509_NAME *name = X509_get_subject_name(cert);
+	X509_EXTENSION *ext CLEANUP(X509_EXTENSION_freep) = X509V3_EXT_conf_nid(NULL, NULL, NID_key_usage, usage);
+	assert_true(X509_set_version(cert, X509_VERSION_3) && ASN1_INTEGER_set(X509_get_serialNumber(cert), 7));
+	assert_true(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"x", -1, -1, 0));
+	assert_true(X509_set_issuer_name(cert, name) && X509_gmtime_adj(X509_getm_notBefore(cert), 0));
+	assert_true(X509_gmtime_adj(X509_getm_notAfter(cert), 3600) && X509_set_pubkey(cert, key) && X509_add_ext(cert, ext, -1));
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	FILE *f CLEANUP(file_closep) = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(PEM_write_X509(f, cert));
+}
+
+static void expect_opens(const struct buf *envelope, EVP_PKEY *key, const char *expected)
+{
+	BIO *in CLEANUP(BIO_free_allp) = BIO_new_mem_buf(envelope->data, (int)envelope->len),
+		*out CLEANUP(BIO_free_allp) = BIO_new(BIO_s_mem());
+	CMS_ContentInfo *cms CLEANUP(CMS_ContentInfo_freep) = d2i_CMS_bio(in, NULL);
+	char *text;
+	assert_non_null(cms);
+	assert_int_equal(CMS_decrypt(cms, key, NULL, NULL, out, CMS_BINARY), 1);
+	assert_int_equal(BIO_get_mem_data(out, &text), strlen(expected));
+	assert_memory_equal(text, expected, strlen(expected));
+}
+
+static void test_envelopes_open_and_are_equal(void **state)
+{
+	(void)state;
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	char path[] = "/tmp/mvp-escrow-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	EVP_PKEY *rsa CLEANUP(EVP_PKEY_freep) = EVP_RSA_gen(2048), *ec CLEANUP(EVP_PKEY_freep) = EVP_EC_gen("P-256");
+	EVP_PKEY *keys[] = { rsa, ec };
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		uint8_t seed[32] = { 1 };
+		struct buf a CLEANUP(buf_fini) = BUF_INIT, b CLEANUP(buf_fini) = BUF_INIT, c CLEANUP(buf_fini) = BUF_INIT;
+		make_certificate(path, keys[i], i ? "keyAgreement" : "keyEncipherment");
+		assert_int_equal(escrow_seal(path, NULL, (const uint8_t *)"secret", 6, seed, &a, d), 0);
+		assert_int_equal(escrow_seal(path, NULL, (const uint8_t *)"secret", 6, seed, &b, d), 0);
+		seed[31] = 1;
+		assert_int_equal(escrow_seal(path, NULL, (const uint8_t *)"secret", 6, seed, &c, d), 0);
+		assert_int_equal(a.len, b.len);
+		assert_memory_equal(a.data, b.data, a.len);
+		assert_true(c.len != a.len || memcmp(a.data, c.data, a.len) != 0);
+		expect_opens(&a, keys[i], "secret");
+		expect_opens(&c, keys[i], "secret");
+	}
+	/* What cannot be encrypted to. */
+	struct buf none CLEANUP(buf_fini) = BUF_INIT;
+	const uint8_t seed[32] = { 0 };
+	make_certificate(path, rsa, "digitalSignature");
+	assert_int_equal(escrow_seal(path, NULL, (const uint8_t *)"secret", 6, seed, &none, d), -1);
+	expect_only(&d, MVP0624);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(escrow_seal(path, NULL, (const uint8_t *)"secret", 6, seed, &none, d), -1);
+	expect_only(&d, MVP0624);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(escrow_seal(path, NULL, (const uint8_t *)"secret", 6, seed, &none, d), -1);
+	expect_only(&d, MVP0624);
+	assert_int_equal(none.len, 0);
+}
+
 static void test_info_tells_damaged_copies(void **state)
 {
 	(void)state;
@@ -197,6 +313,8 @@ int main(void)
 		cmocka_unit_test(test_kept_holes_are_whole_sectors),
 		cmocka_unit_test(test_content_decides_the_key),
 		cmocka_unit_test(test_info_says_what_was_written),
+		cmocka_unit_test(test_recovery_is_a_slot_of_its_own),
+		cmocka_unit_test(test_envelopes_open_and_are_equal),
 		cmocka_unit_test(test_info_tells_damaged_copies),
 		cmocka_unit_test(test_refuses_bad_options),
 	};

@@ -382,7 +382,14 @@ static struct image *make_container(uint8_t *plain)
 	for (size_t i = 0; i < PLAIN_LEN; i++)
 		copy[i] = plain[i] = (uint8_t)(i * 7 + i / 4096);
 	struct image *img = image_mem(copy, PLAIN_LEN), *ret = NULL;
-	struct luks2_opts opts = { (const uint8_t *)passcode, sizeof(passcode) - 1, { 1 }, { 2 }, ITERATIONS, "work", false };
+	struct luks2_opts opts = {
+		.secret = (const uint8_t *)passcode,
+		.secret_len = sizeof(passcode) - 1,
+		.master = { 1 },
+		.context = { 2 },
+		.iterations = ITERATIONS,
+		.label = "work",
+	};
 	assert_int_equal(luks2_wrap(img, &opts, &ret, d), 0);
 	image_free(img);
 	return ret;

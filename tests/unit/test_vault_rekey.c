@@ -20,7 +20,8 @@ enum {
 };
 
 static uint8_t container[MVP_LUKS2_DATA_OFFSET]; /* the header and key slots of the fresh one */
-static const char old_code[] = "old code", new_code[] = "a new one", third_code[] = "the third";
+static const char old_code[] = "old code", new_code[] = "a new one", third_code[] = "the third",
+		  recovery[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 static enum { NOT_TRIED, RIGHT, WRONG } outcome;
 
 void handset_opened(bool ok)
@@ -53,36 +54,22 @@ void gpt_job_start(struct job *j, const struct view *v, enum job_state after)
 	fail();
 }
 
-/* The fresh container has a token that names its slot. */
-static void put_token(uint8_t *copy, uint64_t at)
-{
-	static const char none[] = "\"tokens\":{}",
-			  ours[] = "\"tokens\":{\"0\":{\"type\":\"mvp-passcode\",\"keyslots\":[\"0\"],\"binding\":\"none\"}}";
-	char text[MVP_LUKS2_HDR_SIZE - MVP_LUKS2_BIN_SIZE] = "";
-	char *area = (char *)copy + MVP_LUKS2_BIN_SIZE, *place = strstr(area, none);
-	uint8_t salt[64] = { 1 };
-	if (!place)
-		return; /* it has tokens */
-	memcpy(text, area, (size_t)(place - area));
-	strcat(text, ours);
-	strcat(text, place + strlen(none));
-	memcpy(area, text, sizeof(text));
-	luks2_seal(copy, MVP_LUKS2_HDR_SIZE, at, 1, salt);
-}
-
 static int make_container(void **state)
 {
 	(void)state;
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	struct luks2_opts opts = {
-		.secret = (const uint8_t *)old_code, .secret_len = strlen(old_code), .iterations = 1000, .label = "work"
+		.secret = (const uint8_t *)old_code,
+		.secret_len = strlen(old_code),
+		.iterations = 1000,
+		.recovery = (const uint8_t *)recovery,
+		.recovery_len = strlen(recovery),
+		.label = "work",
 	};
 	struct image *plain CLEANUP(image_freep) = NULL, *img CLEANUP(image_freep) = NULL;
 	plain = image_mem(calloc(1, WORK_LEN - MVP_LUKS2_DATA_OFFSET), WORK_LEN - MVP_LUKS2_DATA_OFFSET);
 	assert_int_equal(luks2_wrap(plain, &opts, &img, d), 0);
 	assert_int_equal(image_read(img, 0, container, sizeof(container), d), 0);
-	put_token(container, 0);
-	put_token(container + MVP_LUKS2_HDR_SIZE, MVP_LUKS2_HDR_SIZE);
 	disk_reset();
 	host_config.personas = 2;
 	host_config.persona[1] = (struct mvp_vault_persona){ .name = "work", .encrypted = 1 };
@@ -192,6 +179,9 @@ static void test_change_takes(void **state)
 	assert_true(tries(new_code, NULL));
 	assert_true(cryptsetup_opens(new_code));
 	assert_false(cryptsetup_opens(old_code));
+	/* The other slot is for other tools alone, and stays as it was. */
+	assert_false(tries(recovery, NULL));
+	assert_true(cryptsetup_opens(recovery));
 	/* The old key material is gone. */
 	assert_true(memcmp(disk_durable + WORK_AT * SECTOR + MVP_LUKS2_SLOT_AREA_AT, container + MVP_LUKS2_SLOT_AREA_AT, 256) != 0);
 	/* And again, into the area that came free. */
@@ -364,7 +354,7 @@ static void test_tokens_say_which_slots_count(void **state)
 	assert_non_null(parse_text());
 	reset_text();
 	/* The slot that opens is another one's: none is left. */
-	replace("\"mvp-passcode\",\"keyslots\":[\"0\"]", "\"mvp-passcode\",\"keyslots\":[\"1\"]");
+	replace("\"mvp-passcode\",\"keyslots\":[\"0\"]", "\"mvp-passcode\",\"keyslots\":[\"5\"]");
 	assert_string_equal(parse_text(), "the container has no key slot that a passcode can open here");
 	reset_text();
 	replace("\"mvp-passcode\",\"keyslots\":[\"0\"]", "\"mvp-passcode\",\"keyslots\":[\"0\",\"0\"]");
@@ -397,11 +387,11 @@ static void test_free_area_is_nobodys(void **state)
 	reset_text();
 	assert_null(parse_text());
 	assert_true(luks2_free_area(&tokens, text, strlen(text), &copy_0, &luks_0, &at));
-	assert_int_equal(at, MVP_LUKS2_SLOT_AREA_AT + MVP_LUKS2_SLOT_AREA_LEN);
+	assert_int_equal(at, MVP_LUKS2_SLOT_AREA_AT + 2 * MVP_LUKS2_SLOT_AREA_LEN);
 	/* One of a kind that we cannot open has its place, too, wherever that begins. */
-	replace("\"keyslots\":{", "\"keyslots\":{\"9\":{\"type\":\"other\",\"area\":{\"offset\":\"290817\",\"size\":\"300000\"}},");
+	replace("\"keyslots\":{", "\"keyslots\":{\"9\":{\"type\":\"other\",\"area\":{\"offset\":\"548865\",\"size\":\"300000\"}},");
 	assert_true(luks2_free_area(&tokens, text, strlen(text), &copy_0, &luks_0, &at));
-	assert_int_equal(at, MVP_LUKS2_SLOT_AREA_AT + 3 * MVP_LUKS2_SLOT_AREA_LEN);
+	assert_int_equal(at, MVP_LUKS2_SLOT_AREA_AT + 4 * MVP_LUKS2_SLOT_AREA_LEN);
 	replace("\"300000\"", "\"18446744073709551615\"");
 	assert_false(luks2_free_area(&tokens, text, strlen(text), &copy_0, &luks_0, &at));
 	replace("\"size\":\"18446744073709551615\"", "\"size\":7");
