@@ -5,11 +5,15 @@
 #include "imagegen/base/text.h"
 #include "imagegen/keys/keys.h"
 
+struct init_args {
+	const char *passphrase;
+};
+
 static int run_init(struct cli *cli, const void *args)
 {
-	(void)args;
+	const struct init_args *a = args;
 	const char *dir = cli->operands[0];
-	if (keys_init(dir, cli_progress, cli, cli->diag) < 0)
+	if (keys_init(dir, a->passphrase, cli_progress, cli, cli->diag) < 0)
 		return -1;
 	cli_progress_end(cli, true);
 	size_t count;
@@ -86,7 +90,13 @@ static int run_show(struct cli *cli, const void *args)
 
 static const enum exit_status init_exits[] = { EXIT_KEY, EXIT_OUTPUT, EXIT_INTERRUPTED };
 static const enum exit_status show_exits[] = { EXIT_KEY };
-static const struct example init_examples[] = { { "mvpctl keys init keys", "Make a set of development keys in keys/." } };
+static const struct example init_examples[] = {
+	{ "mvpctl keys init keys", "Make a set of development keys in keys/." },
+	{ "mvpctl keys init --passphrase env:WORDS keys", "The same, the private ones encrypted." },
+};
+static const struct opt init_opts[] = {
+	OPT_STRING(0, "passphrase", struct init_args, passphrase, "SOURCE", "of the private keys: file:PATH, env:NAME or fd:N"),
+};
 static const struct example show_examples[] = { { "mvpctl keys show keys/oem.pem", "Say what a key file is." } };
 
 static const struct cmd keys_init_cmd = {
@@ -102,8 +112,12 @@ static const struct cmd keys_init_cmd = {
 		       "  escrow.key, escrow.crt     escrow key, RSA-4096, and its certificate\n"
 		       "  master.key                 32 random bytes; volume keys derive from it\n"
 		       "\n"
-		       "Secret files can be read by their owner only. Nothing is ever overwritten: if\n"
-		       "one of the files exists, none is made.",
+		       "Secret files can be read by their owner only; with a passphrase, private keys\n"
+		       "are encrypted as well (not the master key). Nothing is ever overwritten: if one\n"
+		       "of the files exists, none is made.",
+	.opts = init_opts,
+	.opts_count = ARRAY_LEN(init_opts),
+	.args_size = sizeof(struct init_args),
 	.json = CMD_JSON_EVENTS,
 	.exits = init_exits,
 	.exits_count = ARRAY_LEN(init_exits),

@@ -15,8 +15,9 @@ const struct keys_file *keys_files(size_t *ret_count);
 /* Called before each key with how many are done; non-zero stops (MVP0006). May be NULL. */
 typedef int (*keys_step_fn)(void *ctx, const char *what, uint64_t done, uint64_t total);
 
-/* Makes dir if missing and all files in it. If one of them exists, or anything fails, none is made. */
-MUST_USE int keys_init(const char *dir, keys_step_fn step, void *step_ctx, struct diag *d);
+/* Makes dir if missing and all files in it. If one of them exists, or anything fails, none is made. passphrase: of the private keys, as
+ * sign_passphrase() takes it; NULL: they are not encrypted. The master key, which is no PEM, never is. */
+MUST_USE int keys_init(const char *dir, const char *passphrase, keys_step_fn step, void *step_ctx, struct diag *d);
 
 enum keys_kind { KEYS_PRIVATE, KEYS_PUBLIC, KEYS_CERTIFICATE, KEYS_MASTER };
 struct keys_info {

@@ -2,6 +2,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <string.h>
@@ -15,10 +16,12 @@
 #include "imagegen/base/secret.h"
 #include "imagegen/base/tmpfile.h"
 #include "imagegen/keys/keys.h"
+#include "imagegen/sign/sign.h"
 
 #define RSA_BITS 4096u
 #define MASTER_LEN 32
-#define ESCROW_DAYS (20 * 365) /* handsets outlive short-lived certificates, and escrow must still open then */
+#define PASSPHRASE_ITERATIONS 600000 /* a tenth of a second for each guess */
+#define ESCROW_DAYS (20 * 365)       /* handsets outlive short-lived certificates, and escrow must still open then */
 
 enum { FILE_OEM, FILE_ENTERPRISE, FILE_ORDERS, FILE_ORDERS_PUB, FILE_ESCROW, FILE_ESCROW_CRT, FILE_MASTER, FILE_COUNT };
 
@@ -51,6 +54,7 @@ struct maker {
 	void *step_ctx;
 	struct diag *d;
 	EVP_PKEY *orders, *escrow;
+	struct secret passphrase; /* empty: none */
 	struct tmpfile *made[FILE_COUNT];
 };
 
@@ -72,12 +76,31 @@ static int write_bio(struct maker *k, size_t i, BIO *bio)
 	return len > 0 ? write_file(k, i, data, (size_t)len) : crypto_fail(k->d, files[i].what);
 }
 
+/* PKCS #8 under PBES2 (RFC 8018, 6.2) with PBKDF2-SHA256 and AES-256: OpenSSL's own way to write it iterates 2048 times. */
+static bool put_encrypted(BIO *bio, EVP_PKEY *key, const struct secret *passphrase)
+{
+	X509_ALGOR *how = PKCS5_pbe2_set_iv(EVP_aes_256_cbc(), PASSPHRASE_ITERATIONS, NULL, 16, NULL, NID_hmacWithSHA256);
+	PKCS8_PRIV_KEY_INFO *plain CLEANUP(PKCS8_PRIV_KEY_INFO_freep) = EVP_PKEY2PKCS8(key);
+	X509_SIG *sealed CLEANUP(X509_SIG_freep) = NULL;
+	if (how && plain)
+		sealed = PKCS8_set0_pbe((const char *)passphrase->data, (int)passphrase->len, plain, how);
+	if (!sealed) /* else it has it */
+		X509_ALGOR_free(how);
+	return sealed && PEM_write_bio_PKCS8(bio, sealed) == 1;
+}
+
+static bool put_private(BIO *bio, EVP_PKEY *key, const struct secret *passphrase)
+{
+	return passphrase->len ? put_encrypted(bio, key, passphrase)
+			       : PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1;
+}
+
 static int make_private(struct maker *k, size_t i, EVP_PKEY **ret_key)
 {
 	/* BIO_s_secmem wipes what it held. */
 	BIO *bio CLEANUP(BIO_free_allp) = BIO_new(BIO_s_secmem());
 	EVP_PKEY *key CLEANUP(EVP_PKEY_freep) = i == FILE_ORDERS ? EVP_EC_gen("P-256") : EVP_RSA_gen(RSA_BITS);
-	if (!bio || !key || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+	if (!bio || !key || !put_private(bio, key, &k->passphrase))
 		return crypto_fail(k->d, files[i].what);
 	if (write_bio(k, i, bio) < 0)
 		return -1;
@@ -197,16 +220,19 @@ static int make_all(struct maker *k)
 	return publish_all(k);
 }
 
-int keys_init(const char *dir, keys_step_fn step, void *step_ctx, struct diag *d)
+int keys_init(const char *dir, const char *passphrase, keys_step_fn step, void *step_ctx, struct diag *d)
 {
 	struct loc loc = LOC_FILE(dir);
+	struct secret words CLEANUP(secret_fini) = SECRET_INIT;
+	if (passphrase && sign_passphrase(passphrase, &LOC_NONE, &words, d))
+		return -1;
 	bool made_dir = mkdir(dir, 0700) == 0;
 	if (!made_dir && errno != EEXIST)
 		return diag_fail(d, MVP0811, &loc, "cannot make the folder: %s", strerror(errno));
 	if (refuse_existing(dir, d) < 0)
 		return -1;
 	tmpfile_sweep(dir);
-	struct maker k = { .dir = dir, .step = step, .step_ctx = step_ctx, .d = d };
+	struct maker k = { .dir = dir, .step = step, .step_ctx = step_ctx, .d = d, .passphrase = words };
 	int result = make_all(&k);
 	for (size_t i = 0; i < FILE_COUNT; i++)
 		tmpfile_free(k.made[i]);
