@@ -21,7 +21,7 @@ struct build_args {
 	struct opt_list formats;
 };
 
-static const char *const *format_choices(size_t *ret_count)
+const char *const *build_formats(size_t *ret_count)
 {
 	static const char *names[16];
 	size_t count;
@@ -35,7 +35,7 @@ static const char *const *format_choices(size_t *ret_count)
 static const struct opt opts[] = {
 	OPT_STRING('o', "output", struct build_args, out, "DIR", "write the bundles to DIR, made if missing (default: out)"),
 	OPT_LIST(0, "format", struct build_args, formats, "FORMAT", "make only this bundle format, not those of the OEM; may be repeated",
-		 .choices = format_choices),
+		 .choices = build_formats),
 	OPT_STRING(0, "oem", struct build_args, oem, "NAME", "build for this OEM profile, not for those of the manifest"),
 	OPT_STRING(0, "carrier", struct build_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
 	OPT_STRING(0, "ota-from", struct build_args, ota_from, "FILE",
@@ -45,7 +45,7 @@ static const struct opt opts[] = {
 	OPT_STRING(0, "depfile", struct build_args, depfile, "FILE", "write what was read as a rule for make to FILE"),
 };
 
-static int read_epoch(int64_t *ret_epoch, struct diag *d)
+int build_epoch(int64_t *ret_epoch, struct diag *d)
 {
 	const char *text = getenv("SOURCE_DATE_EPOCH");
 	*ret_epoch = DEFAULT_EPOCH;
@@ -196,7 +196,7 @@ static int run(struct cli *cli, const void *args)
 		.progress = progress,
 		.progress_ctx = cli,
 	};
-	if (read_epoch(&o.epoch, cli->diag) < 0)
+	if (build_epoch(&o.epoch, cli->diag) < 0)
 		return -1;
 	struct manifest *m CLEANUP(manifest_freep) = NULL;
 	if (manifest_load(cli->operands[0], &m, cli->diag) < 0)

@@ -20,4 +20,8 @@ void plan_fini(struct plan *p);
 void print_layout(struct cli *cli, const struct layout *l);
 void json_layout(struct jsonw *j, const char *key, const struct layout *l);
 
+/* cmd_build.c: what a build takes from elsewhere than its manifest. */
+MUST_USE int build_epoch(int64_t *ret_epoch, struct diag *d); /* SOURCE_DATE_EPOCH, or a fixed time */
+const char *const *build_formats(size_t *ret_count);          /* names of bundle formats */
+
 #endif

@@ -70,6 +70,7 @@ struct build {
 	uint8_t record[CACHE_KEY_LEN]; /* of this run */
 	bool made_out_dir;
 	struct tmpdir *tmp;
+	bool prepare; /* only ask for signatures */
 	uint8_t master[32];
 	struct trust trust;
 	struct persona_opts persona_opts;
@@ -406,46 +407,76 @@ static int plan(struct build *b)
 		rc = layout_plan(b->board, b->m, &b->layout, b->d);
 	rc |= pack_plan(b->m, b->board, b->opts, &b->pack, b->d);
 	rc |= secrets_master(b->m, b->master, b->d);
-	rc |= trust_open(b->m, NULL, false, &b->trust, b->d);
+	rc |= trust_open(b->m, b->opts->exchange, b->prepare, &b->trust, b->d);
 	if (!rc && pack_carrier(b->pack))
 		rc = overlay_init(&b->overlay, &b->m->personas[PERSONA_PERSONAL], pack_carrier(b->pack), b->d);
 	return rc ? -1 : 0;
 }
 
+static void count_jobs(struct build *b)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	b->jobs = b->opts->jobs;
+	if (!b->jobs)
+		b->jobs = cpus > 0 ? (unsigned)num_min((uint64_t)cpus, 64) : 1;
+}
+
+/* Everything that goes into the partitions. */
+static int make_parts(struct build *b)
+{
+	stamp_inputs(b);
+	if (open_out_dir(b))
+		return -1;
+	b->persona_opts = (struct persona_opts){
+		.master = b->master,
+		.epoch = b->opts->epoch,
+		.tmp_dir = tmpdir_path(b->tmp),
+		.jobs = b->jobs,
+		.trust = &b->trust,
+		.board = b->board,
+	};
+	memcpy(b->persona_opts.overlay, b->overlay.digest, sizeof(b->persona_opts.overlay));
+	return run_tasks(b) || check_inputs(b) ? -1 : 0;
+}
+
 static int run_once(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, bool *ret_damaged, struct diag *d)
 {
-	struct build b CLEANUP(build_fini) = { .m = m, .opts = opts, .d = d, .jobs = opts->jobs };
+	struct build b CLEANUP(build_fini) = { .m = m, .opts = opts, .d = d };
 	struct build_result r CLEANUP(build_result_fini) = { 0 };
 	struct cache_pruned pruned;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	if (!b.jobs)
-		b.jobs = cpus > 0 ? (unsigned)num_min((uint64_t)cpus, 64) : 1;
+	count_jobs(&b);
 	if (plan(&b) || cache_bound(NULL, &b.bound, d))
 		return -1;
-	b.cache = opts->cache ? cache_open(d) : cache_none();
+	/* Signatures that come as files are no inputs that a later run would know again. */
+	b.cache = opts->cache && !opts->exchange ? cache_open(d) : cache_none();
 	if (find_unchanged(&b, ret)) {
 		(void)tmpfile_sweep(opts->out_dir); /* what a run that was killed left goes also when there is nothing to build */
 		return 0;
 	}
-	stamp_inputs(&b);
-	if (open_out_dir(&b))
-		return -1;
-	b.persona_opts = (struct persona_opts){
-		.master = b.master,
-		.epoch = opts->epoch,
-		.tmp_dir = tmpdir_path(b.tmp),
-		.jobs = b.jobs,
-		.trust = &b.trust,
-		.board = b.board,
-	};
-	memcpy(b.persona_opts.overlay, b.overlay.digest, sizeof(b.persona_opts.overlay));
-	if (run_tasks(&b) || check_inputs(&b) || pack(&b, &r)) {
+	if (make_parts(&b) || pack(&b, &r)) {
 		*ret_damaged = cache_damaged(b.cache);
 		return -1;
 	}
 	cache_prune(b.cache, b.bound, &pruned);
 	*ret = r;
 	r = (struct build_result){ 0 };
+	return 0;
+}
+
+int build_prepare(const struct manifest *m, const struct build_opts *opts, unsigned *ret_missing, struct diag *d)
+{
+	struct build b CLEANUP(build_fini) = { .m = m, .opts = opts, .d = d, .prepare = true };
+	uint8_t digest[32];
+	count_jobs(&b);
+	if (plan(&b))
+		return -1;
+	b.cache = cache_none();
+	if (make_parts(&b))
+		return -1;
+	build_digest(&b, digest);
+	if (make_boot(&b) || make_vbmeta(&b, digest))
+		return -1;
+	*ret_missing = (b.trust.oem ? signer_missing(b.trust.oem) : 0) + (b.trust.enterprise ? signer_missing(b.trust.enterprise) : 0);
 	return 0;
 }
 

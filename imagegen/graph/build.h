@@ -15,6 +15,8 @@ struct build_opts {
 	size_t formats_count;
 	const char *ota_from;      /* the former build's update package; NULL: updates are full ones */
 	const char *oem, *carrier; /* instead of the manifest's; NULL: those */
+	/* Folder through which the signatures of keys elsewhere come (sign/sign.h), or NULL. With it the cache is not used. */
+	const char *exchange;
 	progress_fn progress;
 	void *progress_ctx;
 };
@@ -42,6 +44,9 @@ MUST_USE int build_run(const struct manifest *m, const struct build_opts *opts, 
 /* Builds, then builds once more without the cache in another folder, at another time, with another number of workers, umask, locale and
  * time zone. -1 and MVP0834 (EXIT_NOT_REPRODUCIBLE) if a byte differs; what was built first stays. No other thread may run. */
 MUST_USE int build_check(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d);
+/* As far as everything that is signed is known: writes requests for the signatures that are missing in opts->exchange, which is made, and
+ * no bundle. */
+MUST_USE int build_prepare(const struct manifest *m, const struct build_opts *opts, unsigned *ret_missing, struct diag *d);
 void build_result_fini(struct build_result *r);
 
 #endif
