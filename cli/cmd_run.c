@@ -311,7 +311,8 @@ static int make_argv(struct handset *h)
 	args_add(&h->argv, "-kernel");
 	args_addf(&h->argv, "/proc/self/fd/%d", h->kernel_fd);
 	args_add(&h->argv, "-drive");
-	args_addf(&h->argv, "if=none,id=flash,format=raw,cache=writeback%s,file=%s", h->args->snapshot ? ",snapshot=on" : "", disk);
+	args_addf(&h->argv, "if=none,id=flash,format=raw,cache=writeback,discard=unmap%s,file=%s", h->args->snapshot ? ",snapshot=on" : "",
+		  disk);
 	if (board_has_sdhci(h->board)) {
 		two(h, "-device", "sdhci-pci");
 		two(h, "-device", "sd-card,drive=flash");

@@ -144,7 +144,7 @@ def native(disks, name, qemu, how, requests, repeats, timeout):
                "-m", f"{sides.MEMORY_MIB}M", "-display", "none", "-nodefaults", "-serial", "stdio",
                "-global", "virtio-mmio.force-legacy=false", "-kernel", sides.linux_kernel(), "-initrd", initrd(),
                "-append", f"{sides.CONSOLE} quiet nokaslr",
-               "-drive", f"if=none,id=flash,format=raw,cache=writeback,file={disks.plain}",
+               "-drive", f"if=none,id=flash,format=raw,cache=writeback,discard=unmap,file={disks.plain}",
                "-device", "virtio-blk-device,drive=flash", *qemu]
     with _console(name, command, False) as console:
         console.expect("", "bench: ready", BOOT_S)
