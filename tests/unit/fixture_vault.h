@@ -340,6 +340,11 @@ STUB_STEP(rekey_area)
 STUB_STEP(rekey_copy)
 STUB_STEP(rekey_flushed)
 
+void rekey_forget(const struct job *j)
+{
+	(void)j;
+}
+
 bool rekey_stop(struct job *j)
 {
 	(void)j;

@@ -57,9 +57,7 @@ static void retire(struct pcpu *p, struct vcpu *v)
 {
 	struct vm *vm = v->vm;
 
-	if (p->loaded == v)
-		load_persona(p, NULL);
-	fp_drop(p, v);
+	vcpu_reset(v, 0, 0); /* what its registers held ends with it: scrubbing covers RAM alone */
 	__atomic_store_n(&v->state, VCPU_OFF, __ATOMIC_RELEASE);
 	if (__atomic_sub_fetch(&vm->live, 1, __ATOMIC_ACQ_REL))
 		return;

@@ -17,6 +17,7 @@ enum job_state halt(struct job *j)
 {
 	wipe(&j->unlock, sizeof(j->unlock));
 	wipe(j->buf, sizeof(j->buf));
+	rekey_forget(j);
 	return JOB_HALT_STOP;
 }
 

@@ -96,8 +96,16 @@ static void load(unsigned persona)
 	front_update();
 }
 
+/* A wipe has begun while the persona was being unlocked or loaded: what comes of that no longer matters. */
+static bool is_being_wiped(unsigned persona)
+{
+	return personas[persona].state == PERSONA_WIPING || personas[persona].state == PERSONA_WIPED;
+}
+
 void handset_load_result(unsigned persona, const char *wrong)
 {
+	if (is_being_wiped(persona))
+		return;
 	personas[persona].state = wrong ? PERSONA_FAILED : PERSONA_RUNNING;
 	personas[persona].wrong = wrong;
 	if (wrong)
@@ -170,6 +178,10 @@ static bool is_used_up(unsigned persona)
 	       p->failures >= p->config->passcode_tries;
 }
 
+#ifdef MVP_MEASURE
+static uint64_t tried_at;
+#endif
+
 static void try_passcodes(unsigned persona, const struct passcodes *codes)
 {
 	struct persona *p = &personas[persona];
@@ -184,6 +196,9 @@ static void try_passcodes(unsigned persona, const struct passcodes *codes)
 		console_log("%s: unlocking", name_of(persona));
 		p->state = PERSONA_UNLOCKING;
 		p->wrong = NULL;
+#ifdef MVP_MEASURE
+		tried_at = arch_counter();
+#endif
 		p->failures = ++state_edit()->persona[persona].failures;
 		unlock_start(&p->job, codes, state_commit());
 	}
@@ -202,6 +217,8 @@ void handset_change_passcode(unsigned persona, const uint8_t *passcode, size_t l
 
 void handset_unlock_refused(unsigned persona, const char *wrong)
 {
+	if (is_being_wiped(persona))
+		return;
 	personas[persona].state = PERSONA_LOCKED;
 	personas[persona].wrong = wrong;
 	console_log("%s: not unlocked: %s", name_of(persona), wrong);
@@ -240,6 +257,11 @@ static uint64_t delay_of(const struct persona *p)
 void handset_unlock_result(unsigned persona, bool right)
 {
 	struct persona *p = &personas[persona];
+	if (is_being_wiped(persona))
+		return;
+#ifdef MVP_MEASURE
+	console_log("unlock %lu ticks", (unsigned long)(arch_counter() - tried_at));
+#endif
 	if (right) {
 		forgive(persona);
 		state_commit();

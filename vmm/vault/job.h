@@ -245,6 +245,7 @@ enum job_state unlock_end(struct job *j); /* the container is open */
 /* rekey.c: a slot was opened, its volume key is in j->unlock.merge. */
 bool rekey_wanted(const struct job *j);
 enum job_state rekey_start(struct job *j);
+void rekey_forget(const struct job *j); /* it was broken off */
 /* The keys are about to be destroyed: no write of the job's is to come after. False until the one under way is done: ask again. */
 bool rekey_stop(struct job *j);
 

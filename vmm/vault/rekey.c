@@ -40,6 +40,15 @@ static const struct view *partition(const struct job *j)
 	return &personas[j->persona].partition;
 }
 
+void rekey_forget(const struct job *j)
+{
+	if (rekey.owner != j)
+		return;
+	wipe(&rekey, sizeof(rekey));
+	wipe(new_header, sizeof(new_header));
+	wipe(new_text, sizeof(new_text));
+}
+
 /* The persona is unlocked in any case. */
 static enum job_state end(struct job *j, const char *wrong)
 {
@@ -50,11 +59,7 @@ static enum job_state end(struct job *j, const char *wrong)
 		console_log("%s: not bound to this device: %s", name, wrong);
 	else
 		console_log(j->unlock.next_len ? "%s: passcode changed" : "%s: bound to this device", name);
-	if (rekey.owner == j) {
-		wipe(&rekey, sizeof(rekey));
-		wipe(new_header, sizeof(new_header));
-		wipe(new_text, sizeof(new_text));
-	}
+	rekey_forget(j);
 	return unlock_end(j);
 }
 
