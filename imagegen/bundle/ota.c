@@ -119,7 +119,7 @@ static int plan_parts(struct ota *s, struct diag *d)
 			p->group_len += align_up(to->new_len, MIB);
 		}
 	}
-	if (p->logical_count) {
+	if (b->oem && p->logical_count) {
 		p->group = "main";
 		p->logical = s->logical;
 		p->snapshots = oem_yes(&b->oem->super.virtual_ab);

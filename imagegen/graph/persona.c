@@ -459,7 +459,12 @@ static int wrap(const struct manifest *m, const struct persona_disk *pd, struct 
 		o->envelope = envelope.data;
 		o->envelope_len = envelope.len;
 	}
-	return luks2_wrap(pd->disk, o, ret_img, d);
+	int rc = luks2_wrap(pd->disk, o, ret_img, d);
+	/* The container's head is made: what the options named ends here. */
+	o->recovery = NULL;
+	o->envelope = NULL;
+	o->recovery_len = o->envelope_len = 0;
+	return rc;
 }
 
 int persona_seal(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, const struct persona_disk *pd,

@@ -1,4 +1,5 @@
 /* Update packages from a stranger: the zip's directory, the payload's manifest, and what its operations make. */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ static void unpack(const struct image *img, uint64_t at, uint64_t len, struct di
 		return;
 	(void)payload_check(&f, d);
 	for (size_t i = 0; i < f.p.parts_count && i < 4; i++) {
-		char *text CLEANUP_FREE = payload_summary(&f.p.parts[i]);
+		free(payload_summary(&f.p.parts[i]));
 		int fd CLEANUP(fd_closep) = f.p.parts[i].new_len <= PART_MAX && f.p.parts[i].ops_count < 64 ? tmpfile_unlinked("/tmp") : -1;
 		if (fd >= 0)
 			(void)payload_apply(&f, &f.p.parts[i], img, fd, d);

@@ -177,6 +177,7 @@ static void test_recovery_is_a_slot_of_its_own(void **state)
 	o.envelope = longest;
 	o.envelope_len = ESCROW_MAX;
 	struct image *full CLEANUP(image_freep) = wrap(plain, &o);
+	assert_non_null(full);
 	struct image *none = NULL;
 	o.envelope_len++;
 	assert_int_equal(luks2_wrap(plain, &o, &none, d), -1);
