@@ -38,7 +38,7 @@ CC := clang
 ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
 
-LIBS := -larchive -lyaml -lcrypto -lext2fs -lcom_err -lfdt -ljansson -lisal -lsqlite3 -llz4 -llzma -lpthread
+LIBS := -larchive -lyaml -lcrypto -lext2fs -lcom_err -lfdt -ljansson -lisal -lsqlite3 -llz4 -llzma -lxxhash -lpthread
 
 include imagegen/files.mk cli/files.mk vmm/files.mk tests/files.mk
 

@@ -110,3 +110,14 @@ int io_pread_all(int fd, void *data, size_t len, uint64_t at)
 	}
 	return 0;
 }
+
+#define WRITE_BEHIND (8 * MIB)
+
+void io_write_behind(int fd, uint64_t *pending, uint64_t len)
+{
+	*pending += len;
+	if (*pending < WRITE_BEHIND)
+		return;
+	*pending = 0;
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* 0: to the end; what fails here, fsync reports */
+}

@@ -11,6 +11,9 @@ MUST_USE int io_read_fd(int fd, size_t max, uint8_t **ret_data, size_t *ret_len)
 
 MUST_USE int io_write_all(int fd, const void *data, size_t len);
 MUST_USE int io_pwrite_all(int fd, const void *data, size_t len, uint64_t at);
+/* To be called after len bytes were written to fd: now and then has the disk begin with them, so that a later fsync finds little left to
+ * do. pending is the caller's, 0 at first. */
+void io_write_behind(int fd, uint64_t *pending, uint64_t len);
 MUST_USE int io_pread_all(int fd, void *data, size_t len, uint64_t at); /* -ENODATA if the file ends before */
 
 #endif

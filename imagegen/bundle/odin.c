@@ -2,19 +2,18 @@
  * CSC holds the personas' disks and the PIT: flashing it makes a new handset of it. HOME_CSC is the same without them, for an update that
  * leaves the personas as they are. */
 #include <ctype.h>
-#include <lz4frame.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "imagegen/base/foreign.h"
 #include "imagegen/base/image.h"
-#include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
 #include "imagegen/bundle/flash.h"
+#include "imagegen/bundle/follow.h"
 #include "imagegen/bundle/imgfile.h"
+#include "imagegen/bundle/lz4frame.h"
 #include "imagegen/bundle/output.h"
 #include "imagegen/bundle/pit.h"
 #include "imagegen/bundle/tar.h"
@@ -23,8 +22,6 @@
 enum archive_id { AP, BL, CP, CSC, HOME_CSC, ARCHIVES };
 static const char *const archive_names[ARCHIVES] = { "AP", "BL", "CP", "CSC", "HOME_CSC" };
 
-#define SLICE MIB /* fed to LZ4 at once; also the size of its blocks */
-
 /* One tar file. A member is open from begin_member to end_member. */
 struct archive_out {
 	struct output *out; /* NULL: nothing goes into this one */
@@ -32,9 +29,10 @@ struct archive_out {
 	uint64_t at;        /* bytes written */
 	uint64_t member_at; /* of the open member's header */
 	char *member_name;
-	LZ4F_cctx *lz4;
-	uint8_t *packed; /* LZ4's output */
-	size_t packed_cap;
+	bool member_sized; /* its header is written already */
+	int64_t epoch;
+	struct follow *md5, *sha256;
+	struct lz4frame *lz4;
 };
 
 struct odin {
@@ -43,12 +41,6 @@ struct odin {
 	struct imgfile *files; /* as many as partitions */
 	size_t current;        /* the partition being written; parts_count before the first */
 	struct flash flash;
-	int64_t epoch;
-};
-
-static const LZ4F_preferences_t lz4_prefs = {
-	/* What download mode takes: 1 MiB blocks, independent, the content's size known, a checksum at the end. */
-	.frameInfo = { .blockSizeID = LZ4F_max1MB, .blockMode = LZ4F_blockIndependent, .contentChecksumFlag = LZ4F_contentChecksumEnabled },
 };
 
 static void odin_free(void *state)
@@ -58,11 +50,12 @@ static void odin_free(void *state)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(s->archives); i++) {
 		struct archive_out *a = &s->archives[i];
+		follow_free(a->md5);
+		follow_free(a->sha256);
 		output_free(a->out);
 		free(a->tar_name);
 		free(a->member_name);
-		(void)LZ4F_freeCompressionContext(a->lz4);
-		free(a->packed);
+		lz4frame_free(a->lz4);
 	}
 	for (size_t i = 0; s->files && i < s->b->parts_count; i++)
 		imgfile_fini(&s->files[i]);
@@ -97,6 +90,13 @@ static int put_zeros_to(struct archive_out *a, uint64_t unit, struct diag *d)
 	return rest ? put(a, zeros, (size_t)(unit - rest), d) : 0;
 }
 
+/* All that was put is final. */
+static void settle(struct archive_out *a)
+{
+	follow_to(a->md5, a->at);
+	follow_to(a->sha256, a->at);
+}
+
 /* A file that is at hand. */
 static int put_file(struct odin *s, size_t archive, const char *name, const void *data, size_t len, struct diag *d)
 {
@@ -104,68 +104,61 @@ static int put_file(struct odin *s, size_t archive, const char *name, const void
 	uint8_t header[TAR_BLOCK];
 	if (!a->out)
 		return 0;
-	tar_header(name, len, s->epoch, header);
+	tar_header(name, len, a->epoch, header);
 	return put(a, header, sizeof(header), d) < 0 || put(a, data, len, d) < 0 ? -1 : put_zeros_to(a, TAR_BLOCK, d);
 }
 
-static int lz4_failed(size_t r, struct diag *d)
+static int put_packed(void *ctx, const void *data, size_t len, struct diag *d)
 {
-	return diag_fail(d, MVP0001, NULL, "LZ4 refused to compress: %s", LZ4F_getErrorName(r));
-}
-
-static int begin_member(struct odin *s, struct archive_out *a, const struct bundle_part *p, uint64_t len, struct diag *d)
-{
-	LZ4F_preferences_t prefs = lz4_prefs;
-	char *image CLEANUP_FREE = bundle_image_name(p);
-	prefs.frameInfo.contentSize = len;
-	if (!a->lz4) {
-		size_t r = LZ4F_createCompressionContext(&a->lz4, LZ4F_VERSION);
-		if (LZ4F_isError(r))
-			return lz4_failed(r, d);
-		a->packed_cap = LZ4F_compressBound(SLICE, &lz4_prefs) + LZ4F_HEADER_SIZE_MAX;
-		a->packed = mem_zeroed(1, a->packed_cap);
-	}
-	free(a->member_name);
-	a->member_name = mem_printf("%s.lz4", image);
-	a->member_at = a->at;
-	a->at += TAR_BLOCK;
-	(void)s;
-	size_t n = LZ4F_compressBegin(a->lz4, a->packed, a->packed_cap, &prefs);
-	return LZ4F_isError(n) ? lz4_failed(n, d) : put(a, a->packed, n, d);
-}
-
-static int compress(struct archive_out *a, const uint8_t *data, size_t len, struct diag *d)
-{
-	while (len) {
-		size_t n = (size_t)num_min(len, SLICE);
-		size_t packed = LZ4F_compressUpdate(a->lz4, a->packed, a->packed_cap, data, n, NULL);
-		if (LZ4F_isError(packed))
-			return lz4_failed(packed, d);
-		if (put(a, a->packed, packed, d) < 0)
-			return -1;
-		data += n;
-		len -= n;
-	}
+	struct archive_out *a = ctx;
+	if (put(a, data, len, d) < 0)
+		return -1;
+	if (a->member_sized)
+		settle(a);
 	return 0;
 }
 
-static int end_member(struct odin *s, struct archive_out *a, struct diag *d)
+static int put_header(struct archive_out *a, uint64_t len, struct diag *d)
 {
 	uint8_t header[TAR_BLOCK];
-	size_t n = LZ4F_compressEnd(a->lz4, a->packed, a->packed_cap, NULL);
-	if (LZ4F_isError(n))
-		return lz4_failed(n, d);
-	if (put(a, a->packed, n, d) < 0)
+	tar_header(a->member_name, len, a->epoch, header);
+	return output_write(a->out, header, sizeof(header), a->member_at, d);
+}
+
+/* Ciphertext does not shrink: it is stored, and the member's header can be written at once. */
+static int begin_member(struct archive_out *a, const struct bundle_part *p, uint64_t len, struct diag *d)
+{
+	const struct sparse_sink sink = { .write = put_packed, .ctx = a };
+	char *image CLEANUP_FREE = bundle_image_name(p);
+	if (!a->lz4)
+		a->lz4 = lz4frame_new();
+	free(a->member_name);
+	a->member_name = mem_printf("%s.lz4", image);
+	a->member_at = a->at;
+	a->member_sized = p->encrypted;
+	a->at += TAR_BLOCK;
+	if (a->member_sized && put_header(a, lz4frame_stored_len(len), d) < 0)
 		return -1;
-	tar_header(a->member_name, a->at - a->member_at - TAR_BLOCK, s->epoch, header);
-	return output_write(a->out, header, sizeof(header), a->member_at, d) < 0 ? -1 : put_zeros_to(a, TAR_BLOCK, d);
+	return lz4frame_begin(a->lz4, &sink, len, a->member_sized, d);
+}
+
+static int end_member(struct archive_out *a, struct diag *d)
+{
+	if (lz4frame_end(a->lz4, d) < 0)
+		return -1;
+	if (!a->member_sized && put_header(a, a->at - a->member_at - TAR_BLOCK, d) < 0)
+		return -1;
+	if (put_zeros_to(a, TAR_BLOCK, d) < 0)
+		return -1;
+	settle(a);
+	return 0;
 }
 
 static int sink_write(void *ctx, const void *data, size_t len, struct diag *d)
 {
 	struct odin *s = ctx;
-	for (size_t i = 0; i < ARCHIVES; i++)
-		if (belongs(&s->b->parts[s->current], i) && compress(&s->archives[i], data, len, d) < 0)
+	for (size_t i = 0; i < ARRAY_LEN(s->archives); i++)
+		if (belongs(&s->b->parts[s->current], i) && lz4frame_write(s->archives[i].lz4, data, len, d) < 0)
 			return -1;
 	return 0;
 }
@@ -276,7 +269,12 @@ static int open_archive(struct odin *s, size_t i, struct diag *d)
 		return diag_fail(d, MVP0555, b->oem ? &b->oem->names.odin.loc : NULL,
 				 "'%s' cannot be the name of an Odin package: expected {archive} in it and .tar.md5 at its end", name);
 	a->tar_name = mem_strndup(name, len - strlen(".md5"));
-	return output_open(b->out_dir, name, &a->out, d);
+	if (output_open(b->out_dir, name, &a->out, d) < 0)
+		return -1;
+	a->epoch = b->epoch;
+	a->md5 = follow_new(output_fd(a->out), EVP_md5());
+	a->sha256 = follow_new(output_fd(a->out), EVP_sha256());
+	return 0;
 }
 
 static int plan_parts(struct odin *s, bool used[ARCHIVES], struct diag *d)
@@ -307,7 +305,6 @@ static int odin_plan(const struct bundle *b, void **ret_state, struct diag *d)
 	/* BL has the partition tables, CSC the PIT, HOME_CSC at least what says that nothing changes. */
 	bool used[ARCHIVES] = { [BL] = true, [CSC] = true, [HOME_CSC] = true };
 	s->b = b;
-	s->epoch = b->epoch;
 	s->current = b->parts_count;
 	s->files = mem_array(struct imgfile, b->parts_count);
 	if (flash_plan(b, b->oem ? oem_sector_size(b->oem) : 512, -1, 0, &s->flash, d) < 0 || plan_parts(s, used, d) < 0)
@@ -328,7 +325,7 @@ static int end_part(struct odin *s, struct diag *d)
 	if (imgfile_end(&s->files[s->current], d) < 0)
 		return -1;
 	for (size_t i = 0; i < ARCHIVES; i++)
-		if (belongs(&s->b->parts[s->current], i) && end_member(s, &s->archives[i], d) < 0)
+		if (belongs(&s->b->parts[s->current], i) && end_member(&s->archives[i], d) < 0)
 			return -1;
 	return 0;
 }
@@ -342,7 +339,7 @@ static int begin_part(struct odin *s, size_t part, struct diag *d)
 	s->current = part;
 	imgfile_begin(&s->files[part], &sink);
 	for (size_t i = 0; i < ARCHIVES; i++)
-		if (belongs(p, i) && begin_member(s, &s->archives[i], p, s->files[part].len, d) < 0)
+		if (belongs(p, i) && begin_member(&s->archives[i], p, s->files[part].len, d) < 0)
 			return -1;
 	return 0;
 }
@@ -357,37 +354,24 @@ static int odin_write(void *state, size_t part, uint64_t at, const void *data, u
 	return imgfile_write(&s->files[part], at, data, len, d);
 }
 
-static void update(EVP_MD_CTX *md, const void *data, size_t len)
+static int digest(struct archive_out *a, struct follow *f, uint8_t *ret, struct diag *d)
 {
-	if (EVP_DigestUpdate(md, data, len) != 1)
-		abort();
+	int r = follow_end(f, a->at, ret);
+	return r < 0 ? diag_fail(d, MVP0811, &LOC_FILE(output_path(a->out)), "cannot read back: %s", strerror(-r)) : 0;
 }
 
-/* Reads the archive back once, for both its digests: headers were filled in behind the data. */
+/* The checksum's line, which the other digest covers, too. */
 static int seal(struct archive_out *a, struct bundle_outputs *outputs, struct diag *d)
 {
-	EVP_MD_CTX *md5 CLEANUP(EVP_MD_CTX_freep) = EVP_MD_CTX_new(), *sha CLEANUP(EVP_MD_CTX_freep) = EVP_MD_CTX_new();
-	uint8_t *buf CLEANUP_FREE = mem_zeroed(1, MIB), digest[32];
+	uint8_t md5[16], sha256[32];
 	char hex[33], *line CLEANUP_FREE = NULL;
-	if (!md5 || !sha || EVP_DigestInit_ex(md5, EVP_md5(), NULL) != 1 || EVP_DigestInit_ex(sha, EVP_sha256(), NULL) != 1)
-		return diag_fail(d, MVP0001, NULL, "OpenSSL offers no MD5, which Odin packages are sealed with");
-	for (uint64_t at = 0; at < a->at;) {
-		size_t n = (size_t)num_min(a->at - at, MIB);
-		if (output_read(a->out, buf, n, at, d) < 0)
-			return -1;
-		update(md5, buf, n);
-		update(sha, buf, n);
-		at += n;
-	}
-	if (EVP_DigestFinal_ex(md5, digest, NULL) != 1)
-		abort();
-	line = mem_printf("%s  %s\n", text_hex(digest, 16, hex), a->tar_name);
-	update(sha, line, strlen(line));
-	if (put(a, line, strlen(line), d) < 0)
+	settle(a);
+	if (digest(a, a->md5, md5, d) < 0)
 		return -1;
-	if (EVP_DigestFinal_ex(sha, digest, NULL) != 1)
-		abort();
-	return output_done(a->out, "odin", a->at, digest, outputs, d);
+	line = mem_printf("%s  %s\n", text_hex(md5, sizeof(md5), hex), a->tar_name);
+	if (put(a, line, strlen(line), d) < 0 || digest(a, a->sha256, sha256, d) < 0)
+		return -1;
+	return output_done(a->out, "odin", a->at, sha256, outputs, d);
 }
 
 static int odin_finish(void *state, struct bundle_outputs *outputs, struct diag *d)

@@ -14,6 +14,7 @@
 struct output {
 	struct tmpfile *file;
 	char *path;
+	uint64_t pending; /* io_write_behind()'s */
 };
 
 static int io_failed(const char *path, const char *what, int error, struct diag *d)
@@ -55,7 +56,10 @@ const char *output_path(const struct output *o)
 int output_write(struct output *o, const void *data, size_t len, uint64_t at, struct diag *d)
 {
 	int r = io_pwrite_all(output_fd(o), data, len, at);
-	return r < 0 ? io_failed(o->path, "write", -r, d) : 0;
+	if (r < 0)
+		return io_failed(o->path, "write", -r, d);
+	io_write_behind(output_fd(o), &o->pending, len);
+	return 0;
 }
 
 int output_read(struct output *o, void *data, size_t len, uint64_t at, struct diag *d)

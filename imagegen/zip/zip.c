@@ -29,9 +29,10 @@ struct member {
 
 struct zip {
 	int fd;
-	uint64_t base; /* byte of the file where the archive starts */
-	uint64_t at;   /* bytes of the archive written */
-	uint32_t crc;  /* of all of them up to the open member */
+	uint64_t base;    /* byte of the file where the archive starts */
+	uint64_t at;      /* bytes of the archive written */
+	uint64_t pending; /* io_write_behind()'s */
+	uint32_t crc;     /* of all of them up to the open member */
 	uint16_t dos_time, dos_date;
 	char *label;
 	struct member *members;
@@ -81,8 +82,10 @@ void zip_free(struct zip *z)
 static int put_at(struct zip *z, const void *data, size_t len, uint64_t at, struct diag *d)
 {
 	int r = io_pwrite_all(z->fd, data, len, z->base + at);
-	if (r == 0)
+	if (r == 0) {
+		io_write_behind(z->fd, &z->pending, len);
 		return 0;
+	}
 	struct loc loc = LOC_FILE(z->label);
 	return diag_fail(d, MVP0811, &loc, "cannot write: %s", strerror(-r));
 }
