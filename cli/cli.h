@@ -115,6 +115,7 @@ struct cli {
 	unsigned permille; /* of the progress shown last */
 	char stage[64];    /* its text */
 	bool drawn;        /* the progress line is on the screen */
+	bool differ;       /* what was to be compared is not the same: exit status 1 */
 };
 
 extern const struct cmd *const commands[];

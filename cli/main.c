@@ -119,7 +119,7 @@ static enum exit_status finish(struct cli *cli, int result)
 		if (io_write_all(STDERR_FILENO, buf_str(&text), text.len) < 0 && status == EXIT_OK)
 			status = EXIT_OUTPUT; /* nowhere left to say more */
 	}
-	return status;
+	return status == EXIT_OK && cli->differ ? (enum exit_status)1 : status;
 }
 
 int main(int argc, char **argv)

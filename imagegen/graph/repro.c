@@ -8,35 +8,70 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/tmpfile.h"
+#include "imagegen/diff/facts.h"
+#include "imagegen/fs/ext4_list.h"
 #include "imagegen/graph/build.h"
+#include "imagegen/graph/repro.h"
 #include "imagegen/inspect/inspect.h"
 
-/* The first byte that differs; the shorter one's length if it is all of the longer one's front. */
-static int first_difference(const struct image *a, const struct image *b, uint64_t *ret_at, struct diag *d)
+enum { BLOCK = 4096, NAMED_MAX = 10 };
+
+/* Where two images differ, in runs of whole blocks. */
+struct difference {
+	uint64_t first;   /* byte; the shorter one's length if it is all of the longer one's front */
+	uint64_t run_end; /* of the first run, in bytes */
+	uint64_t runs, blocks;
+};
+
+/* One block of both, at byte at. */
+static void take_block(struct difference *r, uint64_t at, const uint8_t *x, const uint8_t *y, size_t n, bool *running)
+{
+	bool differs = memcmp(x, y, n) != 0;
+	for (size_t i = 0; differs && !r->blocks && i < n; i++) {
+		if (x[i] != y[i]) {
+			r->first = at + i;
+			break;
+		}
+	}
+	r->blocks += differs;
+	r->runs += differs && !*running;
+	if (differs && r->runs == 1)
+		r->run_end = at + n;
+	*running = differs;
+}
+
+static int find_differences(const struct image *a, const struct image *b, struct difference *ret, struct diag *d)
 {
 	uint64_t len = num_min(image_len(a), image_len(b));
 	uint8_t *x CLEANUP_FREE = mem_zeroed(2, MIB), *y = x + MIB;
+	bool running = false;
+	*ret = (struct difference){ .first = len, .run_end = num_max(image_len(a), image_len(b)) };
 	for (uint64_t at = 0; at < len; at += MIB) {
 		size_t n = (size_t)num_min(MIB, len - at);
 		if (image_read(a, at, x, n, d) || image_read(b, at, y, n, d))
 			return -1;
-		for (size_t i = 0; memcmp(x, y, n) && i < n; i++) {
-			if (x[i] != y[i]) {
-				*ret_at = at + i;
-				return 0;
-			}
-		}
+		for (size_t i = 0; i < n; i += BLOCK)
+			take_block(ret, at + i, x + i, y + i, num_min(BLOCK, n - i), &running);
 	}
-	*ret_at = len;
 	return 0;
 }
 
-/* Notes the partitions that byte at lies in, from the outermost. */
+/* What a file system keeps there; what cannot be found out is left unsaid. */
+static void note_owner(struct image *img, const char *path, uint64_t at, struct diag *d)
+{
+	struct diag *quiet CLEANUP(diag_freep) = diag_new();
+	char *what CLEANUP_FREE = NULL;
+	if (ext4_owner(img, path, at, &what, quiet) == 0)
+		diag_note(d, "in the file system: %s", what);
+}
+
+/* The partitions that byte at lies in, from the outermost, then the file. */
 static void note_place(struct image *img, const char *path, uint64_t at, struct diag *d)
 {
 	struct diag *quiet CLEANUP(diag_freep) = diag_new();
-	struct inspect info = { 0 };
+	struct inspect info CLEANUP(inspect_fini) = { 0 };
 	char *place CLEANUP_FREE = mem_strdup("");
+	struct image *inner CLEANUP(image_freep) = image_ref(img);
 	if (inspect_image(img, path, &info, quiet))
 		return;
 	const struct inspect *in = &info;
@@ -47,8 +82,11 @@ static void note_place(struct image *img, const char *path, uint64_t at, struct 
 			if (at < p->entry.at || at - p->entry.at >= p->entry.len)
 				continue;
 			char *longer = mem_printf("%s%s%s", place, *place ? ", in it " : "", p->entry.name);
+			struct image *slice = image_slice(inner, p->entry.at, p->entry.len);
 			free(place);
+			image_free(inner);
 			place = longer;
+			inner = slice;
 			at -= p->entry.at;
 			in = &p->content;
 			found = true;
@@ -56,23 +94,56 @@ static void note_place(struct image *img, const char *path, uint64_t at, struct 
 	}
 	if (*place)
 		diag_note(d, "partition %s, byte %llu of it (%s)", place, (unsigned long long)at, inspect_kind_name(in->kind));
-	inspect_fini(&info);
+	if (in->kind == INSPECT_EXT4)
+		note_owner(inner, path, at, d);
 }
 
-static int report(const char *path, const char *other, struct diag *d)
+struct named {
+	struct diag *d;
+	size_t count;
+};
+
+static void note_thing(void *ctx, const struct fact *was, const struct fact *is)
+{
+	struct named *n = ctx;
+	if (n->count++ < NAMED_MAX)
+		diag_note(n->d, "differs: %s", was ? was->where : is->where);
+}
+
+/* Members, partitions and files that are not the same; at most a few are named. */
+static void note_things(const char *path, const char *other, const char *tmp_dir, struct diag *d)
+{
+	struct diag *quiet CLEANUP(diag_freep) = diag_new();
+	struct facts a CLEANUP(facts_fini) = { 0 }, b CLEANUP(facts_fini) = { 0 };
+	struct named n = { .d = d };
+	if (facts_gather(path, tmp_dir, &a, quiet) || facts_gather(other, tmp_dir, &b, quiet))
+		return;
+	(void)facts_compare(&a, &b, note_thing, &n);
+	if (n.count > NAMED_MAX)
+		diag_note(d, "and %zu more; `mvpctl diff` of two builds lists them", n.count - NAMED_MAX);
+}
+
+int repro_compare(const char *path, const char *other, const char *tmp_dir, struct diag *d)
 {
 	struct image *a CLEANUP(image_freep) = NULL, *b CLEANUP(image_freep) = NULL;
-	uint64_t at;
-	if (inspect_open(path, &a, d) || inspect_open(other, &b, d) || first_difference(a, b, &at, d))
+	struct difference diff;
+	if (inspect_open(path, &a, d) || inspect_open(other, &b, d) || find_differences(a, b, &diff, d))
 		return -1;
-	(void)diag_fail(d, MVP0834, &LOC_AT(path, at),
+	if (!diff.blocks && image_len(a) == image_len(b))
+		return 0;
+	(void)diag_fail(d, MVP0834, &LOC_AT(path, diff.first),
 			"a second build made another file: %llu and %llu bytes, the first difference at byte %llu",
-			(unsigned long long)image_len(a), (unsigned long long)image_len(b), (unsigned long long)at);
-	note_place(a, path, at, d);
+			(unsigned long long)image_len(a), (unsigned long long)image_len(b), (unsigned long long)diff.first);
+	if (diff.blocks)
+		diag_note(d, "%llu blocks of 4 KiB differ, in %llu extents; the first extent is bytes %llu to %llu",
+			  (unsigned long long)diff.blocks, (unsigned long long)diff.runs, (unsigned long long)align_down(diff.first, BLOCK),
+			  (unsigned long long)(diff.run_end - 1));
+	note_place(a, path, diff.first, d);
+	note_things(path, other, tmp_dir, d);
 	return -1;
 }
 
-static int compare(const struct build_result *a, const struct build_result *b, struct diag *d)
+static int compare(const struct build_result *a, const struct build_result *b, const char *tmp_dir, struct diag *d)
 {
 	int rc = 0;
 	if (a->outputs.count != b->outputs.count)
@@ -80,7 +151,7 @@ static int compare(const struct build_result *a, const struct build_result *b, s
 	for (size_t i = 0; i < a->outputs.count; i++) {
 		const struct bundle_output *x = &a->outputs.v[i], *y = &b->outputs.v[i];
 		if (x->len != y->len || memcmp(x->sha256, y->sha256, sizeof(x->sha256)))
-			rc |= report(x->path, y->path, d);
+			rc |= repro_compare(x->path, y->path, tmp_dir, d);
 	}
 	return rc;
 }
@@ -136,7 +207,7 @@ int build_check(const struct manifest *m, const struct build_opts *opts, struct 
 	rc = build_run(m, &second, &b, d);
 	restore(settings, ARRAY_LEN(settings));
 	(void)umask(mask);
-	if (rc || compare(&a, &b, d))
+	if (rc || compare(&a, &b, tmpdir_path(tmp), d))
 		return -1;
 	*ret = a;
 	a = (struct build_result){ 0 };

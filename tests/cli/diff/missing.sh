@@ -1,0 +1,1 @@
+mvpctl diff good.yaml nothing
