@@ -41,9 +41,9 @@ struct kernel_place {
 	uint64_t dtb_len; /* of its device tree, which lies at the start of it */
 };
 
-/* Makes a kernel one that the vault loads, an arm64 Image, or reports what is wrong. Gzip is unpacked first. An Image's header is checked
- * (Documentation/arm64/booting.rst); an ELF executable and a flat binary are wrapped into an Image. *data is malloc'd; when it has to
- * change it is freed and replaced. */
+/* Makes a kernel one that the vault loads, an arm64 Image, or reports what is wrong. Gzip and lz4 are unpacked first. An Image's header is
+ * checked (Documentation/arm64/booting.rst); an ELF executable and a flat binary are wrapped into an Image. *data is malloc'd; when it has
+ * to change it is freed and replaced. */
 MUST_USE int kernel_check(uint8_t **data, size_t *len, const struct kernel_place *place, const char *label, bool *ret_wrapped,
 			  struct diag *d);
 

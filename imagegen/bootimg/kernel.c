@@ -59,8 +59,8 @@ static const char *other_kind(const uint8_t *data, size_t len, size_t sure)
 		const char *magic, *what;
 	} kinds[] = {
 		{ 4, 4, "zimg", "an EFI zboot image, which only EFI firmware unpacks" },
-		{ 0, 4, "\x02\x21\x4c\x18", "compressed with lz4" },
-		{ 0, 4, "\x04\x22\x4d\x18", "compressed with lz4" },
+		{ 0, 4, "\x02\x21\x4c\x18", "compressed with lz4, twice" },
+		{ 0, 4, "\x04\x22\x4d\x18", "compressed with lz4, twice" },
 		{ 0, 4, "\x28\xb5\x2f\xfd", "compressed with zstd" },
 		{ 0, 5,
 		  "\xfd"
@@ -119,7 +119,8 @@ static int refuse(const uint8_t *data, size_t len, const char *label, struct dia
 	const char *kind = other_kind(data, len, 0);
 	diag_fail(d, MVP0506, &loc, "no AArch64 kernel: it is %s",
 		  kind ? kind : "neither an arm64 Image nor ELF, and does not begin like machine code");
-	diag_hint(d, "name an arm64 'Image', plain or gzip-compressed, as Debian's /boot/vmlinuz-*-arm64 is, an ELF executable, or a flat "
+	diag_hint(d, "name an arm64 'Image', plain or compressed with gzip or lz4, as Debian's /boot/vmlinuz-*-arm64 is, an ELF "
+		     "executable, or a flat "
 		     "binary");
 	return -1;
 }
@@ -146,6 +147,8 @@ int kernel_check(uint8_t **data, size_t *len, const struct kernel_place *place, 
 	size_t unpacked_len = 0, wrapped_len = 0;
 	bool gzip = *len >= 3 && memcmp(*data, "\x1f\x8b\x08", 3) == 0;
 	if (gzip && unpack(*data, *len, label, &unpacked, &unpacked_len, d) < 0)
+		return -1;
+	if (kernel_is_lz4(*data, *len) && kernel_unpack_lz4(*data, *len, KERNEL_MAX, label, &unpacked, &unpacked_len, d) < 0)
 		return -1;
 	if (check_kind(unpacked ? unpacked : *data, unpacked ? unpacked_len : *len, place, label, &wrapped, &wrapped_len, d) < 0)
 		return -1;

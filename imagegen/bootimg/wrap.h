@@ -38,6 +38,11 @@ enum {
 	WRAP_STEP_LEN = 24,
 };
 
+/* Kernels packed with lz4; what they unpack to is malloc'd and at most max bytes long. */
+MUST_USE bool kernel_is_lz4(const uint8_t *data, size_t len);
+MUST_USE int kernel_unpack_lz4(const uint8_t *in, size_t in_len, size_t max, const char *label, uint8_t **ret_out, size_t *ret_len,
+			       struct diag *d);
+
 /* The two kinds that are wrapped. A file is flat when it looks like A64 code: mvp-manifest(5) has the rule. */
 MUST_USE bool kernel_is_flat(const uint8_t *data, size_t len);
 MUST_USE int kernel_wrap_flat(const uint8_t *data, size_t len, const struct kernel_place *place, const char *label, uint8_t **ret_image,

@@ -14,6 +14,7 @@
 #include "imagegen/crypt/escrow.h"
 #include "imagegen/crypt/luks2.h"
 #include "imagegen/fs/ext4.h"
+#include "imagegen/fs/ext4_list.h"
 #include "imagegen/gpt/gpt.h"
 #include "imagegen/graph/secrets.h"
 #include "imagegen/hyp/fdt.h"
@@ -73,8 +74,16 @@ static int read_part(struct work *w, const struct mstr *what, struct blob *ret, 
 	char *path CLEANUP_FREE = NULL;
 	int rc;
 	if (strncmp(what->s, ON_HOST, strlen(ON_HOST))) {
+		char *found CLEANUP_FREE = NULL;
+		struct image *image = w->android.images[ANDROID_SYSTEM];
 		if (w->tree)
 			return tree_read_file(w->tree, what->s, &what->loc, &ret->data, &ret->len, ret_path, w->d);
+		if (image && ext4_read_file(image, w->p->name, what->s, FILE_MAX, &what->loc, &ret->data, &ret->len, &found, w->d) < 0)
+			return -1;
+		if (image && ret_path)
+			*ret_path = TAKE(found);
+		if (image)
+			return 0;
 		(void)diag_fail(w->d, MVP0350, &what->loc, "'%s' is a path in the layers, but '%s' has no 'system'", what->s, w->p->name);
 		diag_hint(w->d, "write file:PATH for a file of this machine, or add system layers");
 		return -1;
@@ -111,9 +120,9 @@ static int generate_initrd(struct work *w)
 	struct initrd_opts opts = {
 		.kernel_path = w->kernel_path, .init_file = init, .epoch = w->opts->epoch, .verity = persona_verity(w->p)
 	};
-	if (!w->kernel_path) {
+	if (!w->kernel_path || !w->tree) {
 		(void)diag_fail(w->d, MVP0352, &w->p->boot.initrd.loc,
-				"no initrd can be generated for '%s': its kernel is not one of the layers", w->p->name);
+				"no initrd can be generated for '%s': its kernel is not one of the layers of files", w->p->name);
 		diag_hint(w->d, "the kernel's modules are looked for in the layers: name a kernel there, or write `initrd: none`");
 		return -1;
 	}

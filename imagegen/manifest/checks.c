@@ -131,7 +131,7 @@ static void boot_file(const struct context *c, const char *what, const struct ms
 	} else if (strcmp(s->s, "android") == 0 && !(android && android->android[ANDROID_BOOT].s)) {
 		diag_fail(c->d, MVP0213, &s->loc, "%s 'android' is that of a boot image, but %s has no layer 'android' with 'boot'", what,
 			  c->p->name);
-	} else if (s->s[0] == '/' && c->p->system.layers_count > 0 && !persona_has_tree(c->p)) {
+	} else if (s->s[0] == '/' && c->p->system.layers_count > 0 && !persona_has_tree(c->p) && !persona_layer(c->p, LAYER_IMAGE)) {
 		diag_fail(c->d, MVP0213, &s->loc, "%s '%s' is looked for in the layers, but %s has no layer of files", what, s->s,
 			  c->p->name);
 		diag_hint(c->d, "write 'android' for that of the boot image, or 'file:PATH' for a file of this machine");

@@ -4,6 +4,9 @@
 
 #include <elf.h>
 
+#include <lz4.h>
+#include <lz4frame.h>
+
 #include "imagegen/base/bytes.h"
 #include "imagegen/bootimg/wrap.h"
 #include "mvp/machine.h"
@@ -348,6 +351,60 @@ static void test_first_instructions_tell_a_flat_binary(void **state)
 	}
 }
 
+/* An arm64 Image of 9 MiB: more than one block of the older format. */
+static uint8_t *linux_new(size_t len)
+{
+	uint8_t *p = flat_new(len, 0x14000010);
+	memset(p + 4, 0, 60);
+	put_le64(p + 16, len);
+	put_le64(p + 24, 0xa);
+	put_le32(p + 56, 0x644d5241);
+	return p;
+}
+
+static void unpacks_to(const uint8_t *packed, size_t packed_len, const uint8_t *want, size_t want_len)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	const struct kernel_place place = { .memory = 64 * MIB, .dtb_len = DTB_LEN };
+	uint8_t *data CLEANUP_FREE = memcpy(mem_zeroed(1, packed_len), packed, packed_len);
+	size_t len = packed_len;
+	bool wrapped = true;
+	assert_int_equal(kernel_check(&data, &len, &place, "kernel", &wrapped, d), 0);
+	assert_false(wrapped);
+	assert_int_equal(len, want_len);
+	assert_memory_equal(data, want, want_len);
+	/* Cut off anywhere, it is refused. */
+	for (size_t cut = 4; cut < packed_len; cut += 1 + packed_len / 7) {
+		uint8_t *part = memcpy(mem_zeroed(1, cut), packed, cut);
+		size_t part_len = cut;
+		int rc = kernel_check(&part, &part_len, &place, "kernel", &wrapped, d);
+		free(part);
+		assert_int_equal(rc, -1);
+		expect_only(&d, MVP0506);
+	}
+}
+
+static void test_lz4_is_unpacked(void **state)
+{
+	(void)state;
+	const size_t len = 9 * MIB + 5;
+	uint8_t *image CLEANUP_FREE = linux_new(len), *packed CLEANUP_FREE = mem_zeroed(1, LZ4F_compressFrameBound(len, NULL) + 64);
+	size_t n = LZ4F_compressFrame(packed, LZ4F_compressFrameBound(len, NULL), image, len, NULL);
+	assert_false(LZ4F_isError(n));
+	unpacks_to(packed, n, image, len);
+	/* As `lz4 -l` does: the magic, then blocks of 8 MiB, each behind its length. */
+	put_le32(packed, 0x184c2102);
+	n = 4;
+	for (size_t at = 0; at < len; at += 8 * MIB) {
+		size_t piece = num_min(8 * MIB, len - at);
+		int m = LZ4_compress_default((const char *)image + at, (char *)packed + n + 4, (int)piece, LZ4_compressBound((int)piece));
+		assert_true(m > 0);
+		put_le32(packed + n, (uint32_t)m);
+		n += 4 + (size_t)m;
+	}
+	unpacks_to(packed, n, image, len);
+}
+
 static void test_other_files_are_refused(void **state)
 {
 	/* Each begins like machine code otherwise: the opening of a flat binary is written where the case leaves it alone. */
@@ -402,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_elf_is_refused),
 		cmocka_unit_test(test_many_segments_are_refused),
 		cmocka_unit_test(test_first_instructions_tell_a_flat_binary),
+		cmocka_unit_test(test_lz4_is_unpacked),
 		cmocka_unit_test(test_other_files_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
