@@ -17,7 +17,7 @@
 
 struct build_args {
 	const char *out, *depfile, *oem, *carrier, *ota_from;
-	bool no_cache, check;
+	bool no_cache, check, dry_run;
 	struct opt_list formats;
 };
 
@@ -42,6 +42,7 @@ static const struct opt opts[] = {
 		   "make updates from the build whose full update package FILE is, not full ones"),
 	OPT_FLAG(0, "no-cache", struct build_args, no_cache, "make everything anew: neither look into the cache nor keep anything there"),
 	OPT_FLAG(0, "check-reproducible", struct build_args, check, "build twice, under different conditions, and compare every byte"),
+	OPT_FLAG(0, "dry-run", struct build_args, dry_run, "say what would be made and why, and make nothing"),
 	OPT_STRING(0, "depfile", struct build_args, depfile, "FILE", "write what was read as a rule for make to FILE"),
 };
 
@@ -111,21 +112,26 @@ static int write_depfile(const char *path, const struct manifest *m, const struc
 	return err ? diag_fail(d, MVP0811, &loc, "cannot write the depfile: %s", strerror(-err)) : 0;
 }
 
+static void json_outputs(struct jsonw *j, const struct bundle_outputs *o)
+{
+	jsonw_array(j, "outputs");
+	for (size_t i = 0; i < o->count; i++) {
+		jsonw_object(j, NULL);
+		jsonw_string(j, "format", o->v[i].format);
+		jsonw_string(j, "path", o->v[i].path);
+		jsonw_uint(j, "size", o->v[i].len);
+		jsonw_hex(j, "sha256", o->v[i].sha256, sizeof(o->v[i].sha256));
+		jsonw_end(j);
+	}
+	jsonw_end(j);
+}
+
 static void json_result(struct cli *cli, const struct build_result *r)
 {
 	struct jsonw j;
 	cli_event(cli, &j, "result");
 	jsonw_bool(&j, "unchanged", r->unchanged);
-	jsonw_array(&j, "outputs");
-	for (size_t i = 0; i < r->outputs.count; i++) {
-		jsonw_object(&j, NULL);
-		jsonw_string(&j, "format", r->outputs.v[i].format);
-		jsonw_string(&j, "path", r->outputs.v[i].path);
-		jsonw_uint(&j, "size", r->outputs.v[i].len);
-		jsonw_hex(&j, "sha256", r->outputs.v[i].sha256, sizeof(r->outputs.v[i].sha256));
-		jsonw_end(&j);
-	}
-	jsonw_end(&j);
+	json_outputs(&j, &r->outputs);
 	jsonw_object(&j, "hypervisor");
 	jsonw_uint(&j, "core-text", r->core_text);
 	jsonw_uint(&j, "core-image", r->core_image);
@@ -169,6 +175,102 @@ static void print_result(struct cli *cli, const struct build_result *r)
 	}
 }
 
+static const char *size_or(uint64_t len, const char *unknown, char buf[TEXT_SIZE_LEN])
+{
+	return len ? text_size(len, buf) : unknown;
+}
+
+static void print_plan(struct cli *cli, const struct build_plan *p)
+{
+	char size[TEXT_SIZE_LEN];
+	if (p->unchanged) {
+		cli_print(cli, "Nothing would be made: nothing has changed.\n");
+		for (size_t i = 0; i < p->last.outputs.count; i++)
+			cli_print(cli, "  %s  %s\n", p->last.outputs.v[i].path, text_size(p->last.outputs.v[i].len, size));
+		return;
+	}
+	cli_print(cli, "A build is needed: %s.\n", p->why);
+	for (size_t i = 0; i < p->steps_count; i++) {
+		const struct build_step *s = &p->steps[i];
+		if (s->made)
+			cli_print(cli, "  %-16s to be made: %s\n", s->name, s->why);
+		else
+			cli_print(cli, "  %-16s from the cache, %s\n", s->name, text_size(s->len, size));
+	}
+	cli_print(cli, "Partitions:\n");
+	for (size_t i = 0; i < p->parts_count; i++) {
+		if (p->parts[i].oem[0] && (i == 0 || strcmp(p->parts[i].oem, p->parts[i - 1].oem) != 0))
+			cli_print(cli, " of %s:\n", p->parts[i].oem);
+		cli_print(cli, "  %-16s %s%s\n", p->parts[i].name, size_or(p->parts[i].len, "as large as its content", size),
+			  p->parts[i].encrypted ? ", encrypted" : "");
+	}
+	cli_print(cli, "Bundles to be written:\n");
+	for (size_t i = 0; i < p->bundles_count; i++)
+		cli_print(cli, "  %-16s in %s\n", p->bundles[i].format, p->bundles[i].folder);
+}
+
+static void json_size(struct jsonw *j, uint64_t len)
+{
+	if (len)
+		jsonw_uint(j, "size", len);
+	else
+		jsonw_null(j, "size");
+}
+
+static void json_plan(struct cli *cli, const struct build_plan *p)
+{
+	struct jsonw j;
+	cli_event(cli, &j, "plan");
+	jsonw_bool(&j, "unchanged", p->unchanged);
+	jsonw_string(&j, "why", p->why);
+	jsonw_array(&j, "steps");
+	for (size_t i = 0; i < p->steps_count; i++) {
+		jsonw_object(&j, NULL);
+		jsonw_string(&j, "name", p->steps[i].name);
+		jsonw_bool(&j, "made", p->steps[i].made);
+		jsonw_string(&j, "why", p->steps[i].why);
+		json_size(&j, p->steps[i].len);
+		jsonw_end(&j);
+	}
+	jsonw_end(&j);
+	jsonw_array(&j, "partitions");
+	for (size_t i = 0; i < p->parts_count; i++) {
+		jsonw_object(&j, NULL);
+		if (p->parts[i].oem[0])
+			jsonw_string(&j, "oem", p->parts[i].oem);
+		jsonw_string(&j, "name", p->parts[i].name);
+		json_size(&j, p->parts[i].len);
+		jsonw_bool(&j, "encrypted", p->parts[i].encrypted);
+		jsonw_end(&j);
+	}
+	jsonw_end(&j);
+	jsonw_array(&j, "bundles");
+	for (size_t i = 0; i < p->bundles_count; i++) {
+		jsonw_object(&j, NULL);
+		if (p->bundles[i].oem[0])
+			jsonw_string(&j, "oem", p->bundles[i].oem);
+		jsonw_string(&j, "format", p->bundles[i].format);
+		jsonw_string(&j, "folder", p->bundles[i].folder);
+		jsonw_end(&j);
+	}
+	jsonw_end(&j);
+	json_outputs(&j, &p->last.outputs);
+	json_layout(&j, "memory", &p->layout);
+	cli_event_end(cli, &j);
+}
+
+static int dry_run(struct cli *cli, const struct manifest *m, const struct build_opts *o)
+{
+	struct build_plan p CLEANUP(build_plan_fini) = { 0 };
+	if (build_foresee(m, o, &p, cli->diag) < 0)
+		return -1;
+	if (cli->json)
+		json_plan(cli, &p);
+	else
+		print_plan(cli, &p);
+	return 0;
+}
+
 /* A build has two stages, each counted from 0 on a scale of its own: making hypervisor and personas, which takes somewhat less than half of
  * the time, and the pass over all partitions. */
 #define FIRST_STAGE_PERCENT 40.0
@@ -196,11 +298,16 @@ static int run(struct cli *cli, const void *args)
 		.progress = progress,
 		.progress_ctx = cli,
 	};
+	if (a->dry_run && (a->check || a->depfile))
+		return diag_fail(cli->diag, MVP0002, NULL, "--dry-run makes nothing that %s could be about",
+				 a->check ? "--check-reproducible" : "--depfile");
 	if (build_epoch(&o.epoch, cli->diag) < 0)
 		return -1;
 	struct manifest *m CLEANUP(manifest_freep) = NULL;
 	if (manifest_load(cli->operands[0], &m, cli->diag) < 0)
 		return -1;
+	if (a->dry_run)
+		return dry_run(cli, m, &o);
 	struct build_result r CLEANUP(build_result_fini) = { 0 };
 	if ((a->check ? build_check : build_run)(m, &o, &r, cli->diag) < 0)
 		return -1;
@@ -219,6 +326,7 @@ static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT,  EXIT_NO_FI
 static const struct example examples[] = {
 	{ "mvpctl build phone.yaml", "Make the bundles that the manifest's OEM profiles ask for, in out/." },
 	{ "mvpctl build -o /tmp/phone --format disk phone.yaml", "Make only the disk image, for QEMU." },
+	{ "mvpctl build --dry-run phone.yaml", "What a build would make anew, and why." },
 	{ "mvpctl build --json --depfile phone.d phone.yaml", "For a build system." },
 };
 

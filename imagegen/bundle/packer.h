@@ -45,6 +45,9 @@ struct bundle {
 	struct signer *signer;   /* of updates; borrowed; NULL: they are not signed */
 	const char *update_from; /* package of the former build that an update starts from; NULL: it is a full one */
 	const char *out_dir;     /* exists; outputs appear there under their final name only when all of them are complete */
+	/* Asked when all is written and nothing has its name yet: -1, having said why, and nothing gets it. NULL: not asked. */
+	int (*approve)(void *ctx, struct diag *d);
+	void *approve_ctx;
 };
 
 struct bundle_output {

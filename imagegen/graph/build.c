@@ -134,10 +134,16 @@ static int open_out_dir(struct build *b)
 	return rc ? diag_fail(b->d, MVP0821, &loc, "cannot make a work folder there: %s", strerror(-rc)) : 0;
 }
 
+static struct hyp_job hyp_job(const struct build *b)
+{
+	return (struct hyp_job){ .board = b->board, .manifest = b->m, .layout = &b->layout, .trust = &b->trust.hyp, .cache = b->cache };
+}
+
 static int run_hyp(struct task *t)
 {
 	struct build *b = t->b;
-	return hyp_build(b->board, b->m, &b->layout, &b->trust.hyp, b->cache, tmpdir_path(b->tmp), b->jobs, &b->hyp, t->d);
+	const struct hyp_job job = hyp_job(b);
+	return hyp_build(&job, tmpdir_path(b->tmp), b->jobs, &b->hyp, t->d);
 }
 
 static int run_persona(struct task *t)
@@ -184,6 +190,13 @@ static void wait_task(struct build *b, struct task *t)
 	}
 }
 
+static const struct persona *task_persona(const struct build *b, size_t i)
+{
+	if (!i)
+		return NULL;
+	return i == 1 + PERSONA_PERSONAL && pack_carrier(b->pack) ? &b->overlay.persona : &b->m->personas[i - 1];
+}
+
 /* Hypervisor and personas; with more than one job at the same time. Diagnostics are merged in a fixed order. */
 static int run_tasks(struct build *b)
 {
@@ -195,9 +208,7 @@ static int run_tasks(struct build *b)
 		t->b = b;
 		t->d = diag_new();
 		diag_watch(t->d, &b->stop);
-		t->persona = i ? &b->m->personas[i - 1] : NULL;
-		if (i == 1 + PERSONA_PERSONAL && pack_carrier(b->pack))
-			t->persona = &b->overlay.persona;
+		t->persona = task_persona(b, i);
 		t->run = i ? run_persona : run_hyp;
 		t->started = !pthread_create(&t->thread, NULL, run_task, t);
 		if (!t->started)
@@ -339,24 +350,44 @@ static void stamp_inputs(struct build *b)
 	record_stamp_common(b->m, &b->inputs);
 }
 
-/* What personas and hypervisor are made from has been read by now. */
+static int approve(void *ctx, struct diag *d)
+{
+	const struct build *b = ctx;
+	const struct stamp *changed = stamps_changed(&b->inputs, true);
+	if (!changed)
+		return 0;
+	return diag_fail(d, MVP0831, &LOC_FILE(changed->path), "the file changed while the build was reading its inputs");
+}
+
+/* What personas and hypervisor are made from has been read by now, but for images that are taken as they are: they are read while they are
+ * packed, and looked at again before anything gets its name. */
 static int check_inputs(struct build *b)
 {
 	for (size_t i = 1; i < PARTS; i++)
 		stamps_join(&b->inputs, &b->tasks[i].disk.inputs);
-	const struct stamp *changed = stamps_changed(&b->inputs, true);
-	if (!changed)
-		return 0;
-	return diag_fail(b->d, MVP0831, &LOC_FILE(changed->path), "the file changed while the build was reading its inputs");
+	return approve(b, b->d);
 }
 
-/* Was all of this made by an earlier run, and has nothing changed since? */
-static bool find_unchanged(struct build *b, struct build_result *ret)
+/* Was all of this made by an earlier run, and has nothing changed since? If not, *ret_why says why; malloc'd. */
+static bool find_unchanged(struct build *b, struct build_result *ret, char **ret_why)
 {
 	struct record r CLEANUP(record_fini) = { 0 };
+	const struct stamp *changed;
 	record_key(b->m, b->opts, b->record);
-	if (!record_get(b->cache, b->record, &r) || stamps_changed(&r.inputs, false) || stamps_changed(&r.outputs, false))
+	if (!record_get(b->cache, b->record, &r)) {
+		*ret_why = mem_strdup("nothing is known of an earlier build of this manifest, with these options, into this folder");
 		return false;
+	}
+	changed = stamps_changed(&r.inputs, false);
+	if (changed) {
+		*ret_why = mem_printf("'%s' has changed", changed->path);
+		return false;
+	}
+	changed = stamps_changed(&r.outputs, false);
+	if (changed) {
+		*ret_why = mem_printf("'%s' is not what was made", changed->path);
+		return false;
+	}
 	*ret = r.result;
 	r.result = (struct build_result){ 0 };
 	ret->layout = b->layout;
@@ -371,6 +402,8 @@ static int pack(struct build *b, struct build_result *r)
 	struct pack_opts o = {
 		.master = b->master, .contents = contents, .contents_count = ALL_PARTS, .jobs = b->jobs, .signer = b->trust.oem
 	};
+	o.approve = approve;
+	o.approve_ctx = b;
 	struct recall_job keep CLEANUP(
 		recall_job_fini) = { .cache = b->cache, .bundle = { .out_dir = b->opts->out_dir }, .max_len = b->bound / KEPT_SHARE };
 	const struct bundle_job more = { .bundle = &keep.bundle, .packer = &recall_packer };
@@ -421,22 +454,33 @@ static void count_jobs(struct build *b)
 		b->jobs = cpus > 0 ? (unsigned)num_min((uint64_t)cpus, 64) : 1;
 }
 
+static void set_persona_opts(struct build *b)
+{
+	b->persona_opts = (struct persona_opts){
+		.master = b->master,
+		.epoch = b->opts->epoch,
+		.tmp_dir = b->tmp ? tmpdir_path(b->tmp) : NULL,
+		.jobs = b->jobs,
+		.trust = &b->trust,
+		.board = b->board,
+	};
+	memcpy(b->persona_opts.overlay, b->overlay.digest, sizeof(b->persona_opts.overlay));
+}
+
 /* Everything that goes into the partitions. */
 static int make_parts(struct build *b)
 {
 	stamp_inputs(b);
 	if (open_out_dir(b))
 		return -1;
-	b->persona_opts = (struct persona_opts){
-		.master = b->master,
-		.epoch = b->opts->epoch,
-		.tmp_dir = tmpdir_path(b->tmp),
-		.jobs = b->jobs,
-		.trust = &b->trust,
-		.board = b->board,
-	};
-	memcpy(b->persona_opts.overlay, b->overlay.digest, sizeof(b->persona_opts.overlay));
+	set_persona_opts(b);
 	return run_tasks(b) || check_inputs(b) ? -1 : 0;
+}
+
+/* Signatures that come as files are no inputs that a later run would know again. */
+static struct cache *open_cache(const struct build_opts *opts, struct diag *d)
+{
+	return opts->cache && !opts->exchange ? cache_open(d) : cache_none();
 }
 
 static int run_once(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, bool *ret_damaged, struct diag *d)
@@ -444,12 +488,12 @@ static int run_once(const struct manifest *m, const struct build_opts *opts, str
 	struct build b CLEANUP(build_fini) = { .m = m, .opts = opts, .d = d };
 	struct build_result r CLEANUP(build_result_fini) = { 0 };
 	struct cache_pruned pruned;
+	char *why CLEANUP_FREE = NULL;
 	count_jobs(&b);
 	if (plan(&b) || cache_bound(NULL, &b.bound, d))
 		return -1;
-	/* Signatures that come as files are no inputs that a later run would know again. */
-	b.cache = opts->cache && !opts->exchange ? cache_open(d) : cache_none();
-	if (find_unchanged(&b, ret)) {
+	b.cache = open_cache(opts, d);
+	if (find_unchanged(&b, ret, &why)) {
 		(void)tmpfile_sweep(opts->out_dir); /* what a run that was killed left goes also when there is nothing to build */
 		return 0;
 	}
@@ -496,6 +540,95 @@ int build_run(const struct manifest *m, const struct build_opts *opts, struct bu
 		diag_merge(d, attempt);
 		return rc;
 	}
+}
+
+/* The hypervisor; its boot image, if it is known. */
+static int foresee_hyp(struct build *b, struct build_step *ret)
+{
+	const struct hyp_job job = hyp_job(b);
+	int missing = hyp_find(&job, &b->hyp, b->d);
+	if (missing < 0)
+		return -1;
+	*ret = (struct build_step){ .name = "hypervisor", .made = missing != 0 };
+	if (missing) {
+		ret->why = mem_strdup("the cache has none of these sources, options and keys");
+		return 0;
+	}
+	ret->len = b->hyp.image_len;
+	return make_boot(b);
+}
+
+static void foresee_persona(struct build *b, size_t i, struct build_step *ret)
+{
+	struct task *t = &b->tasks[i];
+	t->persona = task_persona(b, i);
+	t->recalled = recall_find(b->cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
+	*ret = (struct build_step){ .name = t->persona->name, .made = !t->recalled, .why = TAKE(t->recall.why) };
+	ret->len = t->recalled ? image_len(t->sealed) : 0;
+}
+
+/* Partitions whose sizes can be told already. What is still to be made stands as an image without bytes. */
+static int foresee_parts(struct build *b, struct build_plan *ret)
+{
+	struct bundle_content contents[ALL_PARTS];
+	for (size_t i = 1; i < PARTS; i++)
+		if (!b->tasks[i].sealed)
+			b->tasks[i].sealed = image_hole(0);
+	b->boot = b->boot ? b->boot : image_hole(0);
+	b->vbmeta = image_hole(0); /* it is signed, which may cost somebody the press of a key */
+	list_contents(b, contents);
+	return pack_foresee(b->pack, contents, ALL_PARTS, ret, b->d);
+}
+
+static int foresee(struct build *b, struct build_plan *ret)
+{
+	struct build_result known CLEANUP(build_result_fini) = { 0 };
+	ret->layout = b->layout;
+	ret->unchanged = find_unchanged(b, &known, &ret->why);
+	if (ret->unchanged) {
+		ret->last = known;
+		known = (struct build_result){ 0 };
+		return 0;
+	}
+	if (!b->opts->cache) {
+		free(ret->why);
+		ret->why = mem_strdup("everything is to be made anew");
+	}
+	set_persona_opts(b);
+	if (foresee_hyp(b, &ret->steps[0]))
+		return -1;
+	ret->steps_count = 1;
+	for (size_t i = 1; i < PARTS; i++)
+		foresee_persona(b, i, &ret->steps[ret->steps_count++]);
+	return foresee_parts(b, ret);
+}
+
+int build_foresee(const struct manifest *m, const struct build_opts *opts, struct build_plan *ret, struct diag *d)
+{
+	struct build b CLEANUP(build_fini) = { .m = m, .opts = opts, .d = d };
+	struct build_plan p CLEANUP(build_plan_fini) = { 0 };
+	count_jobs(&b);
+	if (plan(&b))
+		return -1;
+	b.cache = open_cache(opts, d);
+	if (foresee(&b, &p))
+		return -1;
+	*ret = p;
+	p = (struct build_plan){ 0 };
+	return 0;
+}
+
+void build_plan_fini(struct build_plan *p)
+{
+	for (size_t i = 0; i < p->steps_count; i++)
+		free(p->steps[i].why);
+	for (size_t i = 0; i < p->bundles_count; i++)
+		free(p->bundles[i].folder);
+	free(p->bundles);
+	free(p->parts);
+	free(p->why);
+	build_result_fini(&p->last);
+	*p = (struct build_plan){ 0 };
 }
 
 void build_result_fini(struct build_result *r)

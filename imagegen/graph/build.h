@@ -40,6 +40,34 @@ struct build_result {
 	size_t inputs_count;
 };
 
+/* What a build would do. */
+struct build_step {
+	const char *name; /* "hypervisor", or a persona's; the manifest's */
+	bool made;        /* it is to be made; else the cache has it */
+	char *why;        /* it is to be made; NULL otherwise */
+	uint64_t len;     /* bytes; 0: only known when it has been made */
+};
+struct build_bundle {
+	char oem[64]; /* "" with only one profile */
+	const char *format;
+	char *folder; /* where it will be */
+};
+struct build_plan {
+	bool unchanged;
+	char *why; /* not; NULL if unchanged */
+	struct layout layout;
+	struct build_step steps[1 + PERSONA_MAX];
+	size_t steps_count;
+	struct build_part *parts; /* len 0: that of a content which is to be made; data_len 0 */
+	size_t parts_count;
+	struct build_bundle *bundles;
+	size_t bundles_count;
+	struct build_result last; /* if unchanged */
+};
+/* Reads what decides it; builds, signs and writes nothing. m must outlive ret. */
+MUST_USE int build_foresee(const struct manifest *m, const struct build_opts *opts, struct build_plan *ret, struct diag *d);
+void build_plan_fini(struct build_plan *p);
+
 MUST_USE int build_run(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d);
 /* Builds, then builds once more without the cache in another folder, at another time, with another number of workers, umask, locale and
  * time zone. -1 and MVP0834 (EXIT_NOT_REPRODUCIBLE) if a byte differs; what was built first stays. No other thread may run. */

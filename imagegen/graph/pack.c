@@ -199,6 +199,8 @@ static int plan_variant(struct pack *p, struct variant *v, const struct pack_opt
 		.signer = o->signer,
 		.update_from = p->opts->ota_from,
 		.out_dir = v->out_dir,
+		.approve = o->approve,
+		.approve_ctx = o->approve_ctx,
 	};
 	derive_uuid(o->master, o->digest, "mvp handset disk uuid", v->bundle.disk_uuid);
 	v->update = v->bundle;
@@ -276,6 +278,52 @@ int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, 
 	for (size_t i = 0; i < p->count; i++)
 		p->variants[i].made_out_dir = false;
 	report(p, r);
+	return 0;
+}
+
+/* A partition that is as large as its content, or at least that large. */
+static bool by_content(const struct oem *o, const char *name)
+{
+	for (size_t i = 0; i < oem_parts_count(o); i++)
+		if (!strcmp(oem_part(o, i)->name.s, name))
+			return !oem_part(o, i)->size.v;
+	return true;
+}
+
+static void foresee_variant(const struct pack *p, const struct variant *v, struct build_plan *ret)
+{
+	const char *oem = p->count > 1 ? v->oem->name.s : "";
+	for (size_t i = 0; i < v->parts.count; i++) {
+		const struct bundle_part *from = &v->parts.v[i];
+		struct build_part *to = &ret->parts[ret->parts_count++];
+		bool unknown = !image_len(from->img) && by_content(v->oem, from->name);
+		*to = (struct build_part){ .len = unknown ? 0 : from->len, .encrypted = from->encrypted };
+		(void)snprintf(to->name, sizeof(to->name), "%s", from->name);
+		(void)snprintf(to->oem, sizeof(to->oem), "%s", oem);
+	}
+	for (size_t i = 0; i < v->packers_count; i++) {
+		struct build_bundle *to = &ret->bundles[ret->bundles_count++];
+		*to = (struct build_bundle){ .format = v->packers[i]->name, .folder = mem_strdup(v->out_dir) };
+		(void)snprintf(to->oem, sizeof(to->oem), "%s", oem);
+	}
+}
+
+int pack_foresee(struct pack *p, const struct bundle_content *contents, size_t contents_count, struct build_plan *ret, struct diag *d)
+{
+	size_t parts = 0, bundles = 0;
+	int rc = 0;
+	for (size_t i = 0; i < p->count; i++) {
+		struct variant *v = &p->variants[i];
+		rc |= bundle_parts_plan(v->oem, p->m, contents, contents_count, &v->parts, d);
+		parts += v->parts.count;
+		bundles += v->packers_count;
+	}
+	if (rc)
+		return -1;
+	ret->parts = mem_array(struct build_part, parts);
+	ret->bundles = mem_array(struct build_bundle, bundles);
+	for (size_t i = 0; i < p->count; i++)
+		foresee_variant(p, &p->variants[i], ret);
 	return 0;
 }
 

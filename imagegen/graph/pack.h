@@ -24,11 +24,16 @@ struct pack_opts {
 	const struct bundle_content *contents;
 	size_t contents_count;
 	unsigned jobs;
-	struct signer *signer;         /* of updates; NULL: they are not signed */
-	const struct bundle_job *more; /* packers besides those of the profiles; NULL: none */
+	struct signer *signer;                     /* of updates; NULL: they are not signed */
+	const struct bundle_job *more;             /* packers besides those of the profiles; NULL: none */
+	int (*approve)(void *ctx, struct diag *d); /* as in struct bundle */
+	void *approve_ctx;
 };
 /* Fills the partitions and outputs of r. */
 MUST_USE int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, struct diag *d);
+/* The same before anything is made: partitions and bundles of ret. A content without bytes stands for one whose size is not known. */
+MUST_USE int pack_foresee(struct pack *p, const struct bundle_content *contents, size_t contents_count, struct build_plan *ret,
+			  struct diag *d);
 void pack_inputs(const struct pack *p, struct args *all); /* files read, added */
 
 #endif

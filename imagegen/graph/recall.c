@@ -102,12 +102,12 @@ bool recall_find(struct cache *c, const struct manifest *m, const struct persona
 	uint8_t disk[CACHE_KEY_LEN];
 	find_key(m, p, opts, r->key);
 	if (!read_recipe(c, r->key, &known, disk)) {
-		r->why = mem_strdup("the manifest's options are new");
+		r->why = mem_strdup("nothing is known of an earlier one with these options and keys");
 		return false;
 	}
 	const struct stamp *changed = stamps_changed(&known.inputs, false);
 	if (changed) {
-		r->why = mem_printf("'%s' is new", changed->path);
+		r->why = mem_printf("'%s' has changed", changed->path);
 		return false;
 	}
 	*ret_img = cache_disk_get(c, disk);

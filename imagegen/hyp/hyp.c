@@ -475,20 +475,44 @@ static int compile_all(struct compile *c, const struct layout *l, const char *de
 	return build_vault(c, 0, core_first, l, d) || build_core(c, core_first, l, ret, d) ? -1 : 0;
 }
 
-int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const struct hyp_trust *trust, struct cache *cache,
-	      const char *tmp_dir, unsigned jobs, struct hyp_result *ret, struct diag *d)
+/* What the key of the whole is made of is read; the key itself, if it could be found. */
+static int open_compile(struct compile *c, const struct hyp_job *job, const char **ret_define, uint8_t key[CACHE_KEY_LEN],
+			bool *ret_has_key, struct diag *d)
 {
-	struct compile c CLEANUP(compile_fini) = { .tmp = tmp_dir, .cache = cache, .jobs_at_once = jobs ? jobs : 1 };
+	const struct manifest *m = job->manifest;
+	c->cache = job->cache;
+	*ret_define = m->hypervisor.build.s && !strcmp(m->hypervisor.build.s, "measure") ? "-DMVP_MEASURE" : NULL;
+	for (size_t i = 0; i < ARRAY_LEN(c->configs); i++)
+		c->configs[i] = BUF_INIT;
+	if (prepare(c, d) || config_vault(job->board, m, job->layout, job->trust, &c->configs[0], d) ||
+	    config_core(job->board, m, job->layout, &c->configs[1], d))
+		return -1;
+	*ret_has_key = whole_key(c, job->layout, *ret_define, key);
+	return 0;
+}
+
+int hyp_find(const struct hyp_job *job, struct hyp_result *ret, struct diag *d)
+{
+	struct compile c CLEANUP(compile_fini) = { .tmp = "" };
+	uint8_t key[CACHE_KEY_LEN];
+	const char *define;
+	bool has_key;
+	if (open_compile(&c, job, &define, key, &has_key, d))
+		return -1;
+	return has_key && find_cached(&c, key, ret) ? 0 : 1;
+}
+
+int hyp_build(const struct hyp_job *job, const char *tmp_dir, unsigned jobs, struct hyp_result *ret, struct diag *d)
+{
+	struct compile c CLEANUP(compile_fini) = { .tmp = tmp_dir, .jobs_at_once = jobs ? jobs : 1 };
 	struct hyp_result result CLEANUP(hyp_result_fini) = { 0 };
 	uint8_t key[CACHE_KEY_LEN];
-	const char *define = m->hypervisor.build.s && !strcmp(m->hypervisor.build.s, "measure") ? "-DMVP_MEASURE" : NULL;
-	for (size_t i = 0; i < ARRAY_LEN(c.configs); i++)
-		c.configs[i] = BUF_INIT;
-	if (prepare(&c, d) || config_vault(b, m, l, trust, &c.configs[0], d) || config_core(b, m, l, &c.configs[1], d))
+	const char *define;
+	bool has_key;
+	if (open_compile(&c, job, &define, key, &has_key, d))
 		return -1;
-	bool has_key = whole_key(&c, l, define, key);
 	if (!has_key || !find_cached(&c, key, &result)) {
-		if (compile_all(&c, l, define, &result, d))
+		if (compile_all(&c, job->layout, define, &result, d))
 			return -1;
 		if (has_key && !stamps_changed(&c.sources, false))
 			keep(&c, key, &result);

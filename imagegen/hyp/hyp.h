@@ -48,9 +48,18 @@ struct hyp_result {
 	uint8_t measurement[32];                     /* SHA-256 of these: the component `hypervisor` of mvp/order.h's measurement */
 	char *library;                               /* path of the library that the vault was linked with; malloc'd */
 };
+/* What it is made for; all borrowed. */
+struct hyp_job {
+	const struct board *board;
+	const struct manifest *manifest;
+	const struct layout *layout;
+	const struct hyp_trust *trust;
+	struct cache *cache;
+};
 /* Compiles core and vault in tmp_dir with jobs compilers at once; what the cache has of it is not compiled again. */
-MUST_USE int hyp_build(const struct board *b, const struct manifest *m, const struct layout *l, const struct hyp_trust *trust,
-		       struct cache *cache, const char *tmp_dir, unsigned jobs, struct hyp_result *ret, struct diag *d);
+MUST_USE int hyp_build(const struct hyp_job *job, const char *tmp_dir, unsigned jobs, struct hyp_result *ret, struct diag *d);
+/* 0: the cache has the whole, which is ret but for the measurement and the library. 1: it is to be made. */
+MUST_USE int hyp_find(const struct hyp_job *job, struct hyp_result *ret, struct diag *d);
 void hyp_result_fini(struct hyp_result *r);
 
 /* Folder with templates/, vmm/ and guest/: $MVP_DATADIR, else share/mvp beside the program, else the source tree the program was built

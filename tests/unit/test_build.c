@@ -272,6 +272,21 @@ static void test_interrupted_build_leaves_nothing(void **state)
 	expect(MVP0006, stop_while_packing);
 }
 
+/* An input changes when everything has been read, and nothing was made of it yet. */
+static int change_the_kernel(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+	(void)ctx;
+	if (strcmp(what, "building") == 0 && done == total)
+		put_kernel();
+	return 0;
+}
+
+static void test_input_that_changes_under_way_is_noticed(void **state)
+{
+	(void)state;
+	expect(MVP0831, change_the_kernel);
+}
+
 static void test_failure_keeps_what_was_there(void **state)
 {
 	struct diag *d CLEANUP(diag_freep) = diag_new();
@@ -304,6 +319,7 @@ int main(void)
 		cmocka_unit_test_setup(test_bad_secrets_are_refused, setup),
 		cmocka_unit_test_setup(test_secrets_open_to_all_are_named, setup),
 		cmocka_unit_test_setup(test_interrupted_build_leaves_nothing, setup),
+		cmocka_unit_test_setup(test_input_that_changes_under_way_is_noticed, setup),
 		cmocka_unit_test_setup(test_failure_keeps_what_was_there, setup),
 	};
 	int rc;

@@ -204,6 +204,35 @@ static void test_every_packer_sees_every_byte_in_order(void **state)
 	}
 }
 
+static int refuse(void *ctx, struct diag *d)
+{
+	/* Everything is there by now, and nothing of it has its name. */
+	assert_int_equal(watchers_finished, *(const int *)ctx);
+	assert_int_equal(watchers_published, 0);
+	return diag_fail(d, MVP0831, NULL, "told to");
+}
+
+static void test_nothing_is_published_that_is_not_approved(void **state)
+{
+	(void)state;
+	struct parts p CLEANUP(parts_fini);
+	const struct packer *packers[] = { &watcher, packer_find("disk"), &watcher };
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct bundle_outputs outputs CLEANUP(bundle_outputs_fini) = { 0 };
+	int finished = 2;
+	char *path CLEANUP_FREE = mem_printf("%s/acme-1.0.img", tmpdir_path(dir));
+	(void)unlink(path);
+	parts_init(&p);
+	reset();
+	p.b.approve = refuse;
+	p.b.approve_ctx = &finished;
+	assert_int_equal(write_all(&p.b, packers, 3, 2, NULL, NULL, &outputs, d), -1);
+	expect_only(&d, MVP0831);
+	assert_int_equal(outputs.count, 0);
+	assert_int_equal(watchers_published, 0);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void test_nothing_is_published_when_a_packer_fails(void **state)
 {
 	(void)state;
@@ -395,10 +424,11 @@ static void test_partitions_that_cannot_be_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_DIR(test_every_packer_sees_every_byte_in_order), IN_DIR(test_nothing_is_published_when_a_packer_fails),
-		IN_DIR(test_a_read_error_is_reported_once),         IN_DIR(test_progress_ends_at_the_whole_and_can_cancel),
-		IN_DIR(test_disk_is_what_gpt_compose_makes),        IN_DIR(test_bytes_do_not_depend_on_the_number_of_jobs),
-		IN_DIR(test_names_that_need_quoting_are_refused),   IN_DIR(test_partitions_that_cannot_be_are_refused),
+		IN_DIR(test_every_packer_sees_every_byte_in_order),     IN_DIR(test_nothing_is_published_that_is_not_approved),
+		IN_DIR(test_nothing_is_published_when_a_packer_fails),  IN_DIR(test_a_read_error_is_reported_once),
+		IN_DIR(test_progress_ends_at_the_whole_and_can_cancel), IN_DIR(test_disk_is_what_gpt_compose_makes),
+		IN_DIR(test_bytes_do_not_depend_on_the_number_of_jobs), IN_DIR(test_names_that_need_quoting_are_refused),
+		IN_DIR(test_partitions_that_cannot_be_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,12 +72,20 @@ static int build_cached(struct cache *cache, struct hyp_result *ret, bool *ret_c
 	const struct hyp_trust trust = { 0 };
 	struct layout l;
 	assert_int_equal(tmpdir_new("/tmp", &work), 0);
-	int rc;
 	assert_int_equal(layout_plan(b, manifest(), &l, d), 0);
-	rc = hyp_build(b, manifest(), &l, &trust, cache, tmpdir_path(work), 2, ret, d);
+	const struct hyp_job job = { .board = b, .manifest = manifest(), .layout = &l, .trust = &trust, .cache = cache };
+	struct hyp_result found CLEANUP(hyp_result_fini) = { 0 };
+	struct diag *quiet CLEANUP(diag_freep) = diag_new();
+	int missing = hyp_find(&job, &found, quiet);
+	int rc = hyp_build(&job, tmpdir_path(work), 2, ret, d);
+	/* What is foreseen is what happens. */
+	if (rc == 0 && missing == 0)
+		assert_memory_equal(found.image, ret->image, ret->image_len);
 	show(d);
 	char *elf CLEANUP_FREE = mem_printf("%s/core.elf", tmpdir_path(work));
 	*ret_compiled = access(elf, F_OK) == 0;
+	if (rc == 0)
+		assert_int_equal(missing, *ret_compiled ? 1 : 0);
 	return rc;
 }
 

@@ -1,0 +1,1 @@
+mvpctl build --dry-run --depfile d good.yaml
