@@ -179,3 +179,51 @@ def test_demo():
     finally:
         shutil.rmtree(socket_folder)
     return 4
+
+
+FLOOD_S = 6
+RATE, QUEUE = 60, 16
+WORK_S = 3  # of counting
+
+
+def _counted(handset, persona):
+    """How far the persona's shell counts in some seconds, without a process of its own for each."""
+    shown = handset.sh(persona, f"n=0; read -r up rest </proc/uptime; end=$((${{up%.*}} + {WORK_S})); while [ ${{up%.*}} -lt $end ]; "
+                       "do read -r up rest </proc/uptime; n=$((n + 1)); done; echo n $n", 60)
+    return int(re.search(r"^n (\d+)", shown, re.M)[1])
+
+
+def test_flood():
+    """A sender that sends all it can, reads nothing, or talks nonsense is limited; the other persona notices no more of it than of one that
+    only counts."""
+    image = mini.disk("flood", policy=f"policy: {{notifications: {{work-to-personal: full, rate: {RATE}, queue: {QUEUE}}}}}\n")
+    with mini.Mini(image, "flood") as handset:
+        handset.both_ready()
+        prepare(handset, "personal")
+        handset.sh("work", f"timeout {2 * WORK_S} sh -c 'while :; do :; done' & true")
+        usual = _counted(handset, "personal")
+        for kind in ("items", "mute", "garbage"):
+            before, start = len(listed(handset, "personal")), time.monotonic()
+            handset.send("work", f"courier flood {kind} {FLOOD_S}")
+            handset.expect("work", "^flood: begun", 30)
+            beside = _counted(handset, "personal")
+            handset.sh("personal", f"mvp-agent status >/dev/null; mvp-notify During-{kind}", 20)
+            found = handset.expect("work", r"^flood: (\d+) written, (\d+) taken, (\d+) busy, (\d+) errors", 60)
+            seconds = time.monotonic() - start
+            written, taken, busy, errors = map(int, found.groups())
+            came, most = len(listed(handset, "personal")) - before, QUEUE + RATE * seconds / 60 + 2
+            print(f"    {kind}: {written} bytes written, {taken} taken, {busy} busy, {errors} errors; {came} came; "
+                  f"counted {beside} beside it, {usual} beside a loop", flush=True)
+            check(came <= most and taken <= most, f"{came} alerts came of {taken} in {seconds:.0f} s: more than {most:.0f}")
+            check(2 * beside >= usual, f"the other persona counted {beside} beside the flood, {usual} beside a loop")
+            # The flood was one.
+            check({"items": busy > 10, "mute": written > 1000, "garbage": errors > 3}[kind], f"no flood of {kind}")
+        # Who keeps the rules is served, in both directions.
+        prepare(handset, "work")
+        for kind in ("items", "mute", "garbage"):
+            wait_hook(handset, "work", f"During-{kind}", 60)
+        handset.sh("work", "mvp-notify Afterwards")
+        wait_hook(handset, "personal", "Afterwards", 60)
+        handset.power_off()
+    os.unlink(image)
+    return 8
