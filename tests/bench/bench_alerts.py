@@ -8,9 +8,9 @@ from table import OURS, Row
 TITLE = "Alert from one persona to the other"
 NOTES = [
     "Instructions of the whole machine from before the program asks its agent to send, to after the program on the other side has it:"
-    " both agents, both kernels, vault and core; what is to be sent and what came are written to a file in memory and flushed, twice each."
-    " One CPU for both personas, an instruction is a tick of the counter.",
-    "Debian's kernel, nothing else to do; one alert at a time, half a second apart. The reading persona of the first two rows is in front.",
+    " both agents, both kernels, vault and core; both agents write down what they have, here into memory. One CPU for both personas, an"
+    " instruction is a tick of the counter, and so is the time in which nothing runs.",
+    "Debian's kernel, nothing else to do; one alert at a time, half a second apart. The personal side is in front.",
 ]
 COUNTED = ["-icount", "shift=4,sleep=off"]
 COUNT, GAP_MS = 200, 500
