@@ -6,6 +6,7 @@ import time
 
 from kit import alerts, build, env, mini
 from kit.alerts import ALERT_COLOUR, BAR
+from kit.cases import alone
 from kit.env import check, check_equal
 from kit.handset import Handset
 from kit.qmp import Qmp
@@ -193,6 +194,7 @@ def _counted(handset, persona):
     return int(re.search(r"^n (\d+)", shown, re.M)[1])
 
 
+@alone
 def test_flood():
     """A sender that sends all it can, reads nothing, or talks nonsense is limited; the other persona notices no more of it than of one that
     only counts."""
