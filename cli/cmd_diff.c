@@ -48,11 +48,15 @@ static void json_attribute(const struct report *r, const char *name, int name_le
 static void report_one(void *ctx, const struct fact *was, const struct fact *is)
 {
 	const struct report *r = ctx;
-	const char *where = was ? was->where : is->where;
+	const char *where = is ? is->where : "", *change = "added";
+	if (was) {
+		where = was->where;
+		change = is ? "changed" : "removed";
+	}
 	if (r->j) {
 		jsonw_object(r->j, NULL);
 		jsonw_string(r->j, "where", where);
-		jsonw_string(r->j, "change", !was ? "added" : !is ? "removed" : "changed");
+		jsonw_string(r->j, "change", change);
 		jsonw_array(r->j, "attributes");
 		each_attribute(r, was, is, json_attribute);
 		jsonw_end(r->j);

@@ -101,9 +101,7 @@ struct source {
 static errcode_t io_open(const char *name, int flags, io_channel *ret)
 {
 	(void)flags;
-	const struct source *s = NULL;
-	uintptr_t address = (uintptr_t)strtoull(name, NULL, 16);
-	memcpy(&s, &address, sizeof(s));
+	const struct source *s = (const struct source *)(uintptr_t)strtoull(name, NULL, 16);
 	struct channel *c = mem_new(struct channel);
 	c->img = s->img;
 	c->d = s->d;

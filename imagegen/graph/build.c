@@ -563,7 +563,8 @@ static void foresee_persona(struct build *b, size_t i, struct build_step *ret)
 	struct task *t = &b->tasks[i];
 	t->persona = task_persona(b, i);
 	t->recalled = recall_find(b->cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
-	*ret = (struct build_step){ .name = t->persona->name, .made = !t->recalled, .why = TAKE(t->recall.why) };
+	*ret = (struct build_step){ .name = t->persona->name, .made = !t->recalled };
+	ret->why = TAKE(t->recall.why);
 	ret->len = t->recalled ? image_len(t->sealed) : 0;
 }
 

@@ -73,9 +73,9 @@ def _results(handset, persona, seconds):
     text = handset.text[persona]
     beats = re.findall(r"^beat (\d+) (\d+)$", text, re.M)
     numbers, gaps = [0] + [int(n) for n, _ in beats], [int(gap) for _, gap in beats]
-    # A beat is the number of a second: one that was slept through is missing, and the next one says how long that was.
+    # A beat has the number of its second: those that a busy host slept through are missing.
     steps = {b - a for a, b in zip(numbers, numbers[1:])}
-    check(min(steps) >= 1 and max(steps) <= 1 + GAP_MS // 1000 and numbers[-1] == seconds, f"beats of {persona}: {numbers}")
+    check(min(steps) >= 1 and max(steps) <= 1 + GAP_MS // 1000 and numbers[-1] >= seconds, f"beats of {persona}: {numbers}")
     check(max(gaps) <= GAP_MS, f"{persona} stood still for {max(gaps)} ms: {gaps}")
     found = dict(zip(("disk", "net", "keys"), map(int, match.groups()[1:])))
     for what, least in LEAST_PER_S.items():
@@ -93,8 +93,9 @@ def test_load():
                 handset.lease(persona)
             for persona in PERSONAS:
                 handset.send(persona, f"probe load /dev/userdata {mini.HOST} {echo.port} {LOAD_S}")
+            for persona in PERSONAS:
                 handset.expect(persona, "^load: begun", 30)
-            typed = _drive(handset, LOAD_S - 3)
+            typed = _drive(handset, LOAD_S - 5)
             keys = {}
             for persona in PERSONAS:
                 found, gap = _results(handset, persona, LOAD_S)
