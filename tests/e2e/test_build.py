@@ -1,4 +1,5 @@
 """A build is reproducible, needs no privilege, fits its budget, and leaves nothing half-made behind."""
+import json
 import os
 import random
 import re
@@ -197,6 +198,62 @@ def _interrupted(command, seconds, number, environment):
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def test_dry_run():
+    """What it says is what a build then does; it makes nothing itself."""
+    folder = env.fresh("dry")
+    out = os.path.join(folder, "out")
+    manifest = _small(folder)
+    environment = dict(os.environ, XDG_CACHE_HOME=os.path.join(folder, "cache"))
+
+    def plan():
+        lines = run([env.MVPCTL, "build", "--json", "--dry-run", "-o", out, manifest], env=environment).stdout.splitlines()
+        return next(e for e in map(json.loads, lines) if e["event"] == "plan")
+
+    def made(event):
+        return {s["name"]: s["made"] for s in event["steps"]}
+    first = plan()
+    check(not first["unchanged"] and not os.path.exists(out), f"before the first build: {first}")
+    check_equal(made(first), {"hypervisor": True, "personal": True, "work": True}, "what is to be made first")
+    time.sleep(0.1)  # younger inputs cannot be recognised
+    run([env.MVPCTL, "build", "-q", "-o", out, manifest], env=environment)
+    names = _outputs(out)
+    after = plan()
+    check(after["unchanged"], f"after the build: {after['why']}")
+    check_equal({os.path.basename(o["path"]): o["sha256"] for o in after["outputs"]}, names, "outputs that stay")
+    os.unlink(os.path.join(out, sorted(names)[0]))
+    after = plan()
+    check(not after["unchanged"] and sorted(names)[0] in after["why"], f"after an output is gone: {after['why']}")
+    check_equal(made(after), {"hypervisor": False, "personal": False, "work": False}, "what is to be made when an output is gone")
+    check(all(p["size"] for p in after["partitions"] if p["name"] in ("personal", "work", "boot")), f"sizes: {after['partitions']}")
+    with open(os.path.join(folder, "kernel"), "ab") as f:
+        f.write(b"x")
+    after = plan()
+    check("kernel" in after["why"], f"after an input has changed: {after['why']}")
+    check_equal(made(after), {"hypervisor": False, "personal": True, "work": True}, "what is to be made when the kernel has changed")
+    check(all("kernel" in s["why"] for s in after["steps"] if s["made"]), f"reasons: {after['steps']}")
+    check_equal(sorted(os.listdir(out)), sorted(names)[1:], "the output folder after dry runs")
+    shutil.rmtree(folder)
+
+
+def test_two_builds_into_one_folder():
+    """At the same time, with one cache: both end well, and what is there is whole."""
+    folder = env.fresh("two")
+    out = os.path.join(folder, "out")
+    command = [env.MVPCTL, "build", "-q", "-j", "1", "-o", out, _small(folder)]
+    environment = dict(os.environ, XDG_CACHE_HOME=os.path.join(folder, "cache"))
+    run(command, env=environment)
+    want = _outputs(out)
+    _forget_images(folder)
+    quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    both = [subprocess.Popen(command, env=environment, **quiet) for _ in range(2)]
+    for process in both:
+        _, errors = process.communicate(timeout=300)
+        check_equal(process.returncode, 0, f"exit status of one of two builds: {errors}")
+    check_equal(_outputs(out), want, "outputs of two builds at once")
+    check_equal([n for n in os.listdir(out) if n.startswith(TEMP)], [], "temporary files left")
+    shutil.rmtree(folder)
 
 
 def test_output_too_large():

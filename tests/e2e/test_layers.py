@@ -8,7 +8,7 @@ import re
 import subprocess
 import tarfile
 
-from kit import env
+from kit import env, oracle
 from kit.cases import cases
 from kit.env import check, check_equal, run
 
@@ -157,6 +157,45 @@ def test_every_file(source):
         check_equal(re.search(r"Links: (\d+)", stats["etc/twice"])[1], "2", "names of /etc/twice")
         check_equal(re.search(r"Inode: (\d+)", stats["etc/twice"])[1], re.search(r"Inode: (\d+)", stats["etc/other-name"])[1],
                     "the inode of the other name")
+
+
+def _kind(info):
+    return {tarfile.REGTYPE: 0o100000, tarfile.DIRTYPE: 0o040000, tarfile.SYMTYPE: 0o120000, tarfile.CHRTYPE: 0o020000,
+            tarfile.BLKTYPE: 0o060000, tarfile.FIFOTYPE: 0o010000}[tarfile.REGTYPE if info.isreg() else info.type]
+
+
+def test_linux_sees_what_the_layers_say():
+    """Mounted by Debian's kernel: content, modes, owners, times, links, devices and attributes of each file are those of the archives."""
+    folder = env.fresh("layers", "linux")
+    odd, image = os.path.join(folder, "odd.tar"), os.path.join(folder, "system.img")
+    _odd_tar(odd)
+    tars = _package_tars(folder) + [odd]
+    run([MKEXT4, image, folder, *(word for tar in tars for word in ("tar", tar))])
+    before = env.sha256(image)
+    expected, held = _expected(tars), oracle.list_file_system(image, "layers-list")
+    check_equal(env.sha256(image), before, "SHA-256 of the image after Linux read it")
+    check(len(expected) > 1700, f"{len(expected)} names in the layers")
+    for name, (info, content) in expected.items():
+        got = held.get(os.fsencode(name))
+        check(got, f"Linux does not see {name}")
+        mask = 0o170000 if info.issym() else 0o177777  # the mode of a link means nothing
+        check_equal(int(got["mode"], 8) & mask, (_kind(info) | info.mode & 0o7777) & mask, f"{name}: mode")
+        check_equal(got["owner"], b"%d:%d" % (info.uid, info.gid), f"{name}: owner")
+        check_equal(int(got["time"]), min(int(info.mtime), EPOCH), f"{name}: time")
+        if info.isreg():
+            check_equal(got.get("sha256"), hashlib.sha256(content).hexdigest().encode(), f"{name}: content")
+        if info.issym():
+            check_equal(got["target"], os.fsencode(info.linkname), f"{name}: target")
+        if info.isdev() and not info.isfifo():
+            check_equal(got["device"], b"%d:%d" % (info.devmajor, info.devminor), f"{name}: device")
+        wanted = {key.removeprefix("SCHILY."): value.encode("utf-8", "surrogateescape") for key, value in info.pax_headers.items()
+                  if key.startswith("SCHILY.xattr.")}
+        if name == "bin/ping":
+            wanted = {"xattr.security.capability": CAPABILITY}  # bytes, which tarfile's text form cannot hold
+        check_equal({key: value for key, value in got.items() if key.startswith("xattr.")}, wanted, f"{name}: attributes")
+    folders = {"/".join(name.split("/")[:i]) for name in expected for i in range(1, name.count("/") + 1)} | set(ALWAYS)
+    check_equal(sorted(set(held) - {os.fsencode(n) for n in set(expected) | folders}), [], "names that Linux sees and no layer has")
+    check_equal((held[b"etc/twice"]["names"], held[b"etc/other-name"]["inode"]), (b"2", held[b"etc/twice"]["inode"]), "the hard link")
 
 
 def test_a_file_above_4_gib():
