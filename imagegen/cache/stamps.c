@@ -122,7 +122,8 @@ bool stamps_parse(const uint8_t **data, size_t *len, struct stamps *ret)
 		const uint8_t *path, *id, *listed;
 		uint64_t path_len;
 		if (!fields_num(data, len, &path_len) || path_len > PATH_LEN_MAX || !fields_take(data, len, path_len, &path) ||
-		    !fields_take(data, len, sizeof(s.v->id), &id) || !fields_take(data, len, 1, &listed))
+		    memchr(path, 0, (size_t)path_len) || !fields_take(data, len, sizeof(s.v->id), &id) ||
+		    !fields_take(data, len, 1, &listed))
 			return false;
 		struct stamp *one = append(&s, (const char *)path, (size_t)path_len);
 		memcpy(one->id, id, sizeof(one->id));
