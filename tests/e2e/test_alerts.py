@@ -217,7 +217,8 @@ def test_flood():
             print(f"    {kind}: {written} bytes written, {taken} taken, {busy} busy, {errors} errors; {came} came; "
                   f"counted {beside} beside it, {usual} beside a loop", flush=True)
             check(came <= most and taken <= most, f"{came} alerts came of {taken} in {seconds:.0f} s: more than {most:.0f}")
-            check(2 * beside >= usual, f"the other persona counted {beside} beside the flood, {usual} beside a loop")
+            # The wall's time, not the handset's: what else the host does counts in it.
+            check(3 * beside >= usual, f"the other persona counted {beside} beside the flood, {usual} beside a loop")
             # The flood was one.
             check({"items": busy > 10, "mute": written > 1000, "garbage": errors > 3}[kind], f"no flood of {kind}")
         # Who keeps the rules is served, in both directions.
