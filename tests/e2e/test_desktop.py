@@ -189,10 +189,15 @@ def test_alerts_of_the_other_side():
             desktop.silent()
             desktop.alert(8, "Stays")
             wait_until(lambda: 5 in server.shown, 20, "the alert that stays")
+            # What the server answered to that comes before this, and is remembered when this is heard.
+            desktop.alert(9, "Goes")
+            wait_until(lambda: 6 in server.shown, 20, "the alert that goes")
+            server.close(6, BY_USER)
+            desktop.hears("d9")
         # Another process in the same session shows nothing twice, and hears of what the one before it showed, though it is not told; in
         # another run of the handset numbers begin again.
         with Desktop(bus) as desktop:
-            desktop.hears("A8")
+            desktop.hears("A9")
             server.close(5, BY_USER)
             desktop.hears("d8")
         with Desktop(bus, epoch="6") as desktop:
