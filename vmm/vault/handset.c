@@ -428,28 +428,34 @@ void handset_disk_status(void)
 
 /* Events */
 
+/* Each job a step further. True if one of them moved; the share of computation is used up by the first that computes, the next one gets
+ * the next. */
+static bool step_jobs(bool *work)
+{
+	bool moved = false;
+	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
+		take_stopped(p);
+		bool computes = job_computes(&personas[p].job);
+		moved |= job_step(&personas[p].job, *work);
+		*work &= !computes;
+	}
+	moved |= job_step(&disk_job, false);
+	bool computes = wipe_has_work();
+	moved |= wipe_step(*work);
+	*work &= !computes;
+	return moved | state_poll();
+}
+
 void handset_poll(bool work)
 {
-	/* A job's end may be another's start. Each turn brings a job on, so there are not many. */
-	for (bool moved = true; moved;) {
-		moved = false;
-		for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
-			take_stopped(p);
-			/* The first job that computes uses up the share; the other one gets the next. */
-			bool computes = job_computes(&personas[p].job);
-			moved |= job_step(&personas[p].job, work);
-			if (computes)
-				work = false;
-		}
-		moved |= job_step(&disk_job, false);
-		bool computes = wipe_has_work();
-		moved |= wipe_step(work);
-		if (computes)
-			work = false;
-		moved |= state_poll();
-	}
-	orders_poll(work);
-	lease_poll();
+	do {
+		/* A job's end may be another's start. Each turn brings a job on, so there are not many. */
+		while (step_jobs(&work))
+			;
+		work = orders_poll(work);
+		lease_poll();
+		/* An order or the lease may have begun a wipe or a record of the journal: no event would bring these on. */
+	} while (step_jobs(&work));
 	if (power.wanted && (disk_job.state != JOB_FLUSH || arch_counter() >= power.until))
 		power_now();
 }

@@ -405,7 +405,7 @@ static void show_board_receipt(void)
 	console_line(line);
 }
 
-void orders_poll(bool work)
+bool orders_poll(bool work)
 {
 	for (unsigned i = 0; i < ORDERS_SOURCES; i++) {
 		unsigned source = (turn + i) % ORDERS_SOURCES;
@@ -427,8 +427,10 @@ void orders_poll(bool work)
 		}
 		take(source);
 	}
-	if (work && board_receipt_is_there())
-		show_board_receipt();
+	if (!work || !board_receipt_is_there())
+		return work;
+	show_board_receipt();
+	return false;
 }
 
 bool orders_has_work(void)

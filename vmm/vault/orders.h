@@ -27,8 +27,8 @@ void orders_forget(unsigned source); /* who asked is gone: nobody wants the answ
 void orders_answered(unsigned source);
 
 /* CPU 0. */
-void orders_start(void); /* takes what the board brings: the state is open */
-void orders_poll(bool work);
+void orders_start(void);     /* takes what the board brings: the state is open */
+bool orders_poll(bool work); /* work: a share of CPU time is there; returns whether it still is */
 bool orders_has_work(void);
 
 #endif

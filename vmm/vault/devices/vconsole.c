@@ -422,5 +422,10 @@ void vconsole_plug(const struct guest *g)
 
 void vconsole_unplug(unsigned persona)
 {
-	vdev_unplug(&vconsoles[persona].dev);
+	struct vconsole *v = &vconsoles[persona];
+	vdev_unplug(&v->dev);
+	spin_lock(&v->lock);
+	for (unsigned i = 0; i < PORTS; i++)
+		memset(v->port[i].fifo, 0, sizeof(v->port[i].fifo)); /* what was typed, and answered */
+	spin_unlock(&v->lock);
 }

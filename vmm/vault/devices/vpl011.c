@@ -184,6 +184,7 @@ void vpl011_reset(unsigned persona)
 	spin_lock(&u->lock);
 	u->rx_at = 0;
 	u->rx_len = 0;
+	memset(u->rx, 0, sizeof(u->rx)); /* what was typed */
 	u->ilpr = u->ibrd = u->fbrd = u->lcrh = u->imsc = u->ris = u->dmacr = 0;
 	u->cr = 0x300;
 	u->ifls = 0x12;
