@@ -27,7 +27,7 @@ class Console:
 
     live = set()
 
-    def __init__(self, command, log, prefixed, show=None):
+    def __init__(self, command, log, prefixed, show=None, environment=None):
         self.prefixed = prefixed
         self.show = show  # a text stream that gets a copy
         self.log_path = log
@@ -43,7 +43,7 @@ class Console:
         self._log.write("$ " + " ".join(command) + "\n")
         # A process group of its own, so that stopping it stops the QEMU it started.
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        start_new_session=True)
+                                        start_new_session=True, env=environment)
         Console.live.add(self)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -193,9 +193,9 @@ class Console:
 class Handset(Console):
     """A built handset, run by `mvpctl run --headless`."""
 
-    def __init__(self, disk, log, *, cpu="cortex-a72", smp=2, prefixed=True, show=None, arguments=()):
+    def __init__(self, disk, log, *, cpu="cortex-a72", smp=2, prefixed=True, show=None, arguments=(), environment=None):
         command = [env.MVPCTL, "run", "--headless", "--cpu", cpu, "--smp", str(smp), *arguments, disk]
-        super().__init__(command, os.path.join(env.WORK, "log", log + ".log"), prefixed, show)
+        super().__init__(command, os.path.join(env.WORK, "log", log + ".log"), prefixed, show, environment)
 
     def personal_ready(self, timeout=120):
         self.expect("personal", r"personal:/# ", timeout)

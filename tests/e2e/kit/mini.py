@@ -15,6 +15,9 @@ CROSS = os.environ.get("CROSS", "aarch64-linux-gnu-")
 MODULES = ("virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "virtio_input", "evdev", "ext4")
 TOOLS = os.path.join(env.O, "share", "mvp", "guest", "tools", "usr", "bin", "mvp-agent")
 PASSCODE = "2580"
+LONG_PASSCODE = "correct7horse9battery"  # one that a search of memory can look for
+UNSIGNED = "master: keys/master.key"
+SIGNED = UNSIGNED + ", oem: keys/oem.pem, enterprise: keys/enterprise.pem, orders: keys/orders.pub, escrow: keys/escrow.crt"
 HOST = "10.0.2.2"  # as QEMU's network shows it
 BOOT_S = 120
 COLOURS = {"personal": (0x2e, 0x7d, 0x32), "work": (0x15, 0x65, 0xc0)}
@@ -42,7 +45,7 @@ name: mini
 version: 0.1.0
 board: {board}
 oem: [{oem}]
-keys: {{master: keys/master.key}}
+keys: {{{keys}}}
 hypervisor: {{console: prefixed{hypervisor}}}
 personas:
   personal:
@@ -60,7 +63,7 @@ personas:
     color: "#1565c0"
     {work}
     encryption:
-      passcode: {{file: keys/passcode, tries: 10, iterations: 1000}}
+      passcode: {{file: keys/passcode, tries: 10, iterations: {iterations}}}
 {policy}"""
 
 
@@ -105,18 +108,36 @@ def initrd():
     return kernel, os.path.join(folder, "initrd")
 
 
-def disk(name, *, board="qemu-virt", oem="generic", hypervisor="", personal="network: nat", work="network: nat", policy="", formats=("disk",)):
-    """A flash image; the words go into the manifest. Other formats lie beside it. Delete it with its folder when it is no longer needed."""
+def disk(name, *, board="qemu-virt", oem="generic", hypervisor="", personal="network: nat", work="network: nat", policy="",
+         formats=("disk",), keys=UNSIGNED, passcode=PASSCODE, iterations=1000, keys_of=None):
+    """A flash image; the words go into the manifest. Other formats lie beside it. keys_of: an image with whose keys it is built. Delete it
+    with its folder when it is no longer needed."""
     where = env.fresh("mini", name)
     kernel, ramdisk = initrd()
-    run([env.MVPCTL, "-q", "keys", "init", os.path.join(where, "keys")])
+    if keys_of:
+        shutil.copytree(keys_folder(keys_of), os.path.join(where, "keys"))
+    else:
+        run([env.MVPCTL, "-q", "keys", "init", os.path.join(where, "keys")])
     with open(os.path.join(where, "keys", "passcode"), "w", encoding="utf-8") as f:
-        f.write(PASSCODE)
+        f.write(passcode)
     with open(os.path.join(where, "mini.yaml"), "w", encoding="utf-8") as f:
-        f.write(MANIFEST.format(board=board, oem=oem, kernel=kernel, initrd=ramdisk, hypervisor=hypervisor, personal=personal, work=work, policy=policy))
-    run([env.MVPCTL, "build", "-q", *(f"--format={f}" for f in formats), "-o", os.path.join(where, "out"), os.path.join(where, "mini.yaml")])
+        f.write(MANIFEST.format(board=board, oem=oem, keys=keys, kernel=kernel, initrd=ramdisk, hypervisor=hypervisor, personal=personal,
+                                work=work, policy=policy, iterations=iterations))
+    run([env.MVPCTL, "build", "-q", *(f"--format={f}" for f in formats), "-o", os.path.join(where, "out"),
+         os.path.join(where, "mini.yaml")])
     name, = (n for n in os.listdir(os.path.join(where, "out")) if n.endswith(".img"))
     return os.path.join(where, "out", name)
+
+
+@functools.cache
+def signed():
+    """An image whose personas are verified, the flash of a device that is not provisioned yet. Do not write to it: copy it."""
+    return disk("signed", keys=SIGNED, passcode=LONG_PASSCODE)
+
+
+def keys_folder(image):
+    """The folder with the keys that an image of disk() was built with."""
+    return os.path.join(os.path.dirname(os.path.dirname(image)), "keys")
 
 
 @functools.cache
@@ -149,9 +170,9 @@ class Mini(Console):
     def work_ready(self):
         self.expect("work", "^work:/# ", BOOT_S)
 
-    def both_ready(self):
+    def both_ready(self, passcode=PASSCODE):
         self.personal_ready()
-        self.send("mvp", f"unlock {PASSCODE}")
+        self.send("mvp", f"unlock {passcode}")
         self.work_ready()
 
     def screen(self):

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 
-from . import build, env
+from . import build, env, mini
 from .device import digest
 from .env import check, check_equal, run
 from .handset import Handset
@@ -17,22 +17,24 @@ P256_DER = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
 
 
 class Office:
-    """A folder with a provisioned flash, a ledger, and the keys that order it about."""
+    """A folder with a provisioned flash, a ledger, and the keys that order it about. image: of mini.disk(); None: the demo's."""
 
-    def __init__(self, name):
+    def __init__(self, name, image=None, serial="A1"):
         self.folder = env.fresh("office", name)
         self.disk = self.path("flash.img")
         self.ledger = self.path("ledger.db")
-        self.key = os.path.join(env.DEMO, "keys", "orders.pem")
-        env.copy_sparse(build.built().disk, self.disk)
-        self.mvpctl("provision", self.disk, "--serial", "A1", "--fleet", "sales", "--ledger", self.ledger,
-                    "--orders-key", os.path.join(env.DEMO, "keys", "orders.pub"))
-        self.device_key = self.path("A1.device-key")
+        self.serial = serial
+        keys = mini.keys_folder(image) if image else os.path.join(env.DEMO, "keys")
+        self.key = os.path.join(keys, "orders.pem")
+        env.copy_sparse(image or build.built().disk, self.disk)
+        self.mvpctl("provision", self.disk, "--serial", serial, "--fleet", "sales", "--ledger", self.ledger,
+                    "--orders-key", os.path.join(keys, "orders.pub"))
+        self.device_key = self.path(serial + ".device-key")
         check_equal(os.stat(self.device_key).st_mode & 0o777, 0o600, "mode of the device key")
         check_equal(os.path.getsize(self.device_key), 32, "length of the device key")
         self.orders = 0
         # The device's public key for other tools.
-        point = bytes.fromhex(self.json("ledger", "show", self.ledger, "A1")["device-public"])
+        point = bytes.fromhex(self.json("ledger", "show", self.ledger, serial)["device-public"])
         with open(self.path("device.der"), "wb") as f:
             f.write(P256_DER + point)
         run(["openssl", "pkey", "-pubin", "-inform", "DER", "-in", self.path("device.der"), "-out", self.path("device.pub")])
@@ -46,11 +48,12 @@ class Office:
     def json(self, *arguments):
         return json.loads(self.mvpctl(*arguments, "--json").stdout)
 
-    def order(self, action, *more, device="A1", key=None):
+    def order(self, action, *more, device=None, key=None):
         """The order's file."""
+        device = device or self.serial
         self.orders += 1
         path = self.path(f"{self.orders}.order")
-        ledger = ["--ledger", self.ledger] if device == "A1" else []
+        ledger = ["--ledger", self.ledger] if device == self.serial else []
         self.mvpctl("order", action, "--device", device, "--key", key or self.key, *ledger, "-o", path, *more)
         return path
 
@@ -61,30 +64,42 @@ class Office:
         arguments = [f"--qmp=unix:{qmp}", "--qemu-arg=-fw_cfg", f"--qemu-arg=name=opt/org.mvp/device-key,file={self.device_key}"]
         handset = Handset(self.disk, log, arguments=arguments)
         handset.qmp_path = qmp
-        handset.expect("mvp", r"device A1 of fleet sales", LONG)
+        handset.expect("mvp", rf"device {self.serial} of fleet sales", LONG)
         return handset
 
-    def give(self, handset, order, answer):
+    def boot_mini(self, log, *options):
+        """The same for an image of mini.disk(), in seconds."""
+        return mini.Mini(self.disk, log, options=(f"--device-key={self.device_key}", *options))
+
+    def text(self, order):
         with open(order, "rb") as f:
-            handset.send("mvp", "order " + base64.b64encode(f.read()).decode())
+            return base64.b64encode(f.read()).decode()
+
+    def give(self, handset, order, answer):
+        handset.send("mvp", "order " + self.text(order))
         handset.expect("mvp", rf"order {answer}\n", LONG)
 
+    def judge(self, receipt, order, outcome):
+        """The file is a receipt for this order, in two views of it."""
+        done = ["--done"] if outcome == "done" else []
+        said = self.json("order", "verify", receipt, "--ledger", self.ledger, "--order", order, "--record", *done)
+        check_equal((said["outcome"], said["recorded"], said["missing"]), (outcome, True, 0), "the receipt")
+        if outcome != "done":
+            self.mvpctl("order", "verify", receipt, "--ledger", self.ledger, "--done", status=6)
+        oracle = run(["/usr/bin/python3", ORACLE, receipt, self.path("device.pub")]).stdout
+        check("Verified OK" in oracle, f"openssl does not verify the receipt: {oracle}")
+        with open(order, "rb") as f:
+            check(repr(digest(f.read())) in oracle, "the receipt is not of the order, says cbor2")
+        return said
+
     def take_receipt(self, handset, order, outcome):
-        """The receipt for this order, out of the handset, verified in two ways and acknowledged. Other tools' view of it."""
+        """The receipt for this order, out of the handset, verified in two ways and acknowledged. Its file."""
         handset.send("mvp", "receipt")
         match = handset.expect("mvp", r"receipt (\d+) (\S+)\n", LONG)
         path = self.path(f"{match[1]}.receipt")
         with open(path, "wb") as f:
             f.write(base64.b64decode(match[2], validate=True))
-        done = ["--done"] if outcome == "done" else []
-        said = self.json("order", "verify", path, "--ledger", self.ledger, "--order", order, "--record", *done)
-        check_equal((said["outcome"], said["number"], said["recorded"], said["missing"]), (outcome, int(match[1]), True, 0), "the receipt")
-        if outcome != "done":
-            self.mvpctl("order", "verify", path, "--ledger", self.ledger, "--done", status=6)
-        oracle = run(["/usr/bin/python3", ORACLE, path, self.path("device.pub")]).stdout
-        check("Verified OK" in oracle, f"openssl does not verify the receipt: {oracle}")
-        with open(order, "rb") as f:
-            check(repr(digest(f.read())) in oracle, "the receipt is not of the order, says cbor2")
+        check_equal(self.judge(path, order, outcome)["number"], int(match[1]), "number of the receipt")
         handset.send("mvp", f"receipt-done {match[1]}")
         handset.expect("mvp", r"ok\n", LONG)
         return path
