@@ -331,8 +331,9 @@ static enum mvp_notify_wrong on_item(unsigned persona, const struct mvp_notify_h
 	if (!notify_item_sound(body, h->len))
 		return MVP_NOTIFY_WRONG_ITEM;
 	spin_lock(&notify_lock);
+	uint64_t last = other_of(persona)->queue.last_number;
 	add_result(p, h->seq, take_item(persona, h->seq, body, h->len));
-	bool news = other_of(persona)->queue.sent < other_of(persona)->queue.len;
+	bool news = other_of(persona)->queue.last_number != last;
 	spin_unlock(&notify_lock);
 	if (news)
 		ring_news((persona + 1) % mvp_vault_config.personas);

@@ -18,6 +18,7 @@
 #define FIFO_SIZE 2048u
 #define TAKE_BYTES 512 /* of output taken before others get a turn */
 #define TAKE_MS 1
+#define REST 32           /* times as long as it served one on time that is nobody's, the vault leaves him alone */
 #define GIVE_BYTES 4096 /* likewise of what an agent is given */
 
 /* Control messages: struct virtio_console_control is id, event, value. */
@@ -48,6 +49,7 @@ struct vconsole {
 	struct spinlock lock; /* of all queues, and what follows. Before the console's lock */
 	bool used;            /* the persona has written to port 0. Atomic */
 	bool more;            /* output waits for a turn. Atomic */
+	uint64_t rests_until; /* counter value before which it does not get one */
 	struct port port[PORTS];
 	uint8_t config[CONFIG_LEN];
 };
@@ -389,18 +391,33 @@ void notify_wake(unsigned persona)
 	vdev_signal(&v->dev);
 }
 
+/* What is served here is served on time that no persona is charged for. Who leaves much for it waits in proportion, so that he takes little of
+ * it from the others. */
+static void serve_later(struct vconsole *v)
+{
+	spin_lock(&v->lock);
+	uint64_t begun = arch_counter();
+	if (begun < v->rests_until) {
+		set(&v->more, true);
+		timer_at(v->rests_until);
+	} else {
+		take(v, PORT_CONSOLE);
+		serve_agent(v);
+		serve_notify(v);
+		uint64_t ended = arch_counter();
+		v->rests_until = ended + REST * (ended - begun);
+	}
+	spin_unlock(&v->lock);
+	vdev_signal(&v->dev);
+}
+
 void vconsole_tick(void)
 {
 	for (unsigned i = 0; i < MVP_MAX_PERSONAS; i++) {
 		struct vconsole *v = &vconsoles[i];
 		if (!__atomic_exchange_n(&v->more, false, __ATOMIC_ACQ_REL))
 			continue;
-		spin_lock(&v->lock);
-		take(v, PORT_CONSOLE);
-		serve_agent(v);
-		serve_notify(v);
-		spin_unlock(&v->lock);
-		vdev_signal(&v->dev);
+		serve_later(v);
 	}
 }
 
