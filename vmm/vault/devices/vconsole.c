@@ -18,7 +18,7 @@
 #define FIFO_SIZE 2048u
 #define TAKE_BYTES 512 /* of output taken before others get a turn */
 #define TAKE_MS 1
-#define REST 32           /* times as long as it served one on time that is nobody's, the vault leaves him alone */
+#define REST 32         /* times as long as it served one on time that is nobody's, the vault leaves him alone */
 #define GIVE_BYTES 4096 /* likewise of what an agent is given */
 
 /* Control messages: struct virtio_console_control is id, event, value. */
@@ -391,8 +391,8 @@ void notify_wake(unsigned persona)
 	vdev_signal(&v->dev);
 }
 
-/* What is served here is served on time that no persona is charged for. Who leaves much for it waits in proportion, so that he takes little of
- * it from the others. */
+/* What is served here is served on time that no persona is charged for. Who leaves much for it waits in proportion, so that he takes little
+ * of it from the others. */
 static void serve_later(struct vconsole *v)
 {
 	spin_lock(&v->lock);
