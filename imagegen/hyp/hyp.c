@@ -27,6 +27,7 @@
 enum { TEXT_MAX = 1 << 20, BINARY_MAX = 64 << 20 };
 #define GENERAL_ONLY "-mgeneral-regs-only"
 #define SIMD_ARCH "-march=armv8-a+crypto"
+#define LINKED_PLAINLY "-fno-lto"
 #define COMPILER_PACKAGE "gcc-aarch64-linux-gnu"
 #define LIBRARY "libbearssl.a" /* the vault's public key arithmetic */
 #define LIBRARY_PACKAGE "libbearssl-dev:arm64"
@@ -34,6 +35,8 @@ enum { TEXT_MAX = 1 << 20, BINARY_MAX = 64 << 20 };
 struct job {
 	struct args args;
 	char *object; /* path of what it makes */
+	bool whole;   /* C that is compiled together with the rest of its part */
+	bool is_config;
 	bool has_key; /* for the cache */
 	uint8_t key[CACHE_KEY_LEN];
 	struct buf output;
@@ -158,8 +161,10 @@ static void add_flags(const struct compile *c, const char *part, bool simd, stru
 	sources_flags(strcmp(part, "core") ? c->vault_cflags : c->core_cflags, a);
 	args_add(a, simd ? SIMD_ARCH : GENERAL_ONLY);
 	/* The flags are for small code; what uses these instructions is there for its speed. */
-	if (simd)
+	if (simd) {
 		args_add(a, "-O2");
+		args_add(a, LINKED_PLAINLY);
+	}
 	args_addf(a, "-I%s/include", c->vmm);
 	args_addf(a, "-I%s/%s", c->vmm, part);
 	/* Debug information and assertions name the same files wherever the tree lies. */
@@ -179,8 +184,8 @@ static void find_key(const struct compile *c, const char *include, struct job *j
 	digest_get(g, j->key);
 }
 
-/* include: a file besides the sources that it includes, or NULL. */
-static void add_compile(struct compile *c, const char *part, const char *source, bool simd, const char *define, const char *include)
+/* include: a file besides the sources that it includes, or NULL. Returns the job until the next is added. */
+static struct job *add_compile(struct compile *c, const char *part, const char *source, bool simd, const char *flag, const char *include)
 {
 	struct job *j = add_job(c);
 	assert(source);
@@ -188,13 +193,14 @@ static void add_compile(struct compile *c, const char *part, const char *source,
 	char *flat CLEANUP_FREE = mem_strdup(slash ? slash + 1 : source);
 	j->object = mem_printf("%s/%s-%zu-%s.o", c->tmp, part, c->count, flat);
 	add_flags(c, part, simd, &j->args);
-	if (define)
-		args_add(&j->args, define);
+	if (flag)
+		args_add(&j->args, flag);
 	args_add(&j->args, "-c");
 	args_add(&j->args, source);
 	find_key(c, include, j);
 	args_add(&j->args, "-o");
 	args_add(&j->args, j->object);
+	return j;
 }
 
 static int write_file(const char *path, const void *data, size_t len)
@@ -276,12 +282,12 @@ static int add_sources(struct compile *c, const char *part, bool assembler, cons
 	for (size_t i = 0; i < s.count; i++) {
 		char *path CLEANUP_FREE = mem_printf("%s/%s", c->vmm, s.v[i].path);
 		if (s.v[i].assembler == assembler)
-			add_compile(c, part, path, s.v[i].simd, define, include);
+			add_compile(c, part, path, s.v[i].simd, define, include)->whole = !assembler && !s.v[i].simd;
 	}
 	return 0;
 }
 
-static int link_part(struct compile *c, const char *part, const char *extra, size_t first, size_t end, struct diag *d)
+static void add_link(const struct compile *c, const char *part, const char *elf, struct args *a)
 {
 	static const char *const flags[] = { "-nostdlib",
 					     "-static",
@@ -290,18 +296,28 @@ static int link_part(struct compile *c, const char *part, const char *extra, siz
 					     "-Wl,--fatal-warnings",
 					     "-Wl,-z,max-page-size=4096",
 					     "-Wl,-z,noexecstack" };
+	add_flags(c, part, false, a); /* code may be generated now, too */
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		args_add(a, flags[i]);
+	args_add(a, "-T");
+	args_addf(a, "%s/%s/%s.ld", c->vmm, part, part);
+	args_add(a, "-o");
+	args_addf(a, "%s/%s.elf", c->tmp, elf);
+}
+
+/* Links the part of the jobs' objects; `code`, if given, takes the place of those that are compiled as a whole. */
+static int link_part(struct compile *c, const char *part, const char *extra, size_t first, size_t end, const char *code, struct diag *d)
+{
 	struct args link CLEANUP(args_fini) = { 0 }, flatten CLEANUP(args_fini) = { 0 };
 	struct buf output CLEANUP(buf_fini) = BUF_INIT;
 	char *what CLEANUP_FREE = mem_printf("linking the %s", part);
-	add_flags(c, part, false, &link); /* code may be generated now, too */
-	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
-		args_add(&link, flags[i]);
-	args_add(&link, "-T");
-	args_addf(&link, "%s/%s/%s.ld", c->vmm, part, part);
-	args_add(&link, "-o");
-	args_addf(&link, "%s/%s.elf", c->tmp, part);
-	for (size_t i = first; i < end; i++)
-		args_add(&link, c->jobs[i].object);
+	add_link(c, part, part, &link);
+	if (code)
+		args_add(&link, code);
+	for (size_t i = first; i < end; i++) {
+		if (!code || !c->jobs[i].whole)
+			args_add(&link, c->jobs[i].object);
+	}
 	if (extra)
 		args_add(&link, extra);
 	if (run_tool(&link, what, &output, d))
@@ -312,6 +328,54 @@ static int link_part(struct compile *c, const char *part, const char *extra, siz
 	args_addf(&flatten, "%s/%s.elf", c->tmp, part);
 	args_addf(&flatten, "%s/%s.bin", c->tmp, part);
 	return run_tool(&flatten, what, &output, d);
+}
+
+/* Compiles what the compiler saw of the vault's sources as a whole, to an object that does not depend on the configuration: GCC generates
+ * the code when it links (-flto), so it is given all there is to link, and its assembly is what is kept of that. */
+static int generate(struct compile *c, size_t first, size_t end, const char *object, struct diag *d)
+{
+	struct args whole CLEANUP(args_fini) = { 0 }, assemble CLEANUP(args_fini) = { 0 };
+	struct buf output CLEANUP(buf_fini) = BUF_INIT;
+	add_link(c, "vault", "whole", &whole);
+	args_add(&whole, "-g0"); /* debug information would point into the objects */
+	args_add(&whole, "-flto-partition=one");
+	args_add(&whole, "-save-temps=obj");
+	for (size_t i = first; i < end; i++)
+		args_add(&whole, c->jobs[i].object);
+	args_add(&whole, c->library);
+	if (run_tool(&whole, "compiling the vault as a whole", &output, d))
+		return -1;
+	args_addf(&assemble, "%sgcc", c->cross);
+	args_add(&assemble, "-c");
+	args_addf(&assemble, "%s/whole.elf.ltrans0.ltrans.s", c->tmp);
+	args_add(&assemble, "-o");
+	args_add(&assemble, object);
+	return run_tool(&assemble, "assembling the vault", &output, d);
+}
+
+/* The same from the cache, if nothing but the configuration changed. */
+static int make_code(struct compile *c, size_t first, size_t end, const char *object, struct diag *d)
+{
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp vault's code 1");
+	uint8_t key[CACHE_KEY_LEN], *code CLEANUP_FREE = NULL;
+	bool has_key = true;
+	size_t len;
+	for (size_t i = first; i < end; i++) {
+		const struct job *j = &c->jobs[i];
+		if (j->is_config)
+			continue;
+		has_key = has_key && j->has_key;
+		digest_add(g, "object", j->key, sizeof(j->key));
+	}
+	digest_get(g, key);
+	if (has_key && cache_get(c->cache, "object", key, BINARY_MAX, &code, &len) && !write_file(object, code, len))
+		return 0;
+	free(TAKE(code));
+	if (generate(c, first, end, object, d))
+		return -1;
+	if (has_key && !stamps_changed(&c->sources, false) && !io_read_file(object, BINARY_MAX, &code, &len))
+		cache_put(c->cache, "object", key, code, len);
+	return 0;
 }
 
 static int read_made(const struct compile *c, const char *name, uint8_t **ret, size_t *ret_len, struct diag *d)
@@ -353,8 +417,9 @@ static const struct layout_region *region(const struct layout *l, const char *na
 
 static int build_vault(struct compile *c, size_t first, size_t end, const struct layout *l, struct diag *d)
 {
+	char *code CLEANUP_FREE = mem_printf("%s/vault-code.o", c->tmp);
 	struct elf_sizes sizes;
-	if (link_part(c, "vault", c->library, first, end, d))
+	if (make_code(c, first, end, code, d) || link_part(c, "vault", c->library, first, end, code, d))
 		return -1;
 	return check_elf(c, "vault", MVP_VAULT_BASE, region(l, "vault")->size, &sizes, d);
 }
@@ -367,7 +432,7 @@ static int build_core(struct compile *c, size_t first, const struct layout *l, s
 	uint8_t *vault CLEANUP_FREE = NULL, *image CLEANUP_FREE = NULL;
 	struct elf_sizes sizes;
 	size_t vault_len, image_len;
-	if (add_sources(c, "core", true, blob, bin, d) || run_jobs(c, d) || link_part(c, "core", load, first, c->count, d) ||
+	if (add_sources(c, "core", true, blob, bin, d) || run_jobs(c, d) || link_part(c, "core", load, first, c->count, NULL, d) ||
 	    check_elf(c, "core", core->pa, core->size, &sizes, d))
 		return -1;
 	if (read_made(c, "vault.bin", &vault, &vault_len, d) || read_made(c, "core.bin", &image, &image_len, d))
@@ -403,7 +468,8 @@ static int add_config(struct compile *c, const char *part, const struct buf *tex
 	char *name CLEANUP_FREE = mem_printf("config_%s", part), *path CLEANUP_FREE = NULL;
 	if (write_config(c, name, text, &path, d))
 		return -1;
-	add_compile(c, part, path, false, NULL, NULL);
+	/* The core's is seen by what uses it; the vault's code outlives a change of it. */
+	add_compile(c, part, path, false, strcmp(part, "core") ? LINKED_PLAINLY : NULL, NULL)->is_config = true;
 	return 0;
 }
 
@@ -442,7 +508,7 @@ static void keep(struct compile *c, const uint8_t key[CACHE_KEY_LEN], const stru
 /* Of everything that the whole is made from, and of the bounds it was checked against. */
 static bool whole_key(struct compile *c, const struct layout *l, const char *define, uint8_t ret[CACHE_KEY_LEN])
 {
-	struct digest *g CLEANUP(digest_freep) = digest_new("mvp hypervisor 2");
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp hypervisor 3");
 	struct digest *common CLEANUP(digest_freep) = digest_new("mvp hypervisor objects' common sources 1");
 	struct args files CLEANUP(args_fini) = { 0 };
 	sources_files(&files);

@@ -50,13 +50,14 @@ static inline void put_all(void)
 {
 	put("vmm/cflags", cflags);
 	put("vmm/core.cflags", "-fno-lto\n");
-	put("vmm/vault.cflags", "-fno-lto\n");
-	put("vmm/vault.sources", "# vault\nvault/start.S\nvault/main.c simd\n");
+	put("vmm/vault.cflags", "-flto\n");
+	put("vmm/vault.sources", "# vault\nvault/start.S\nvault/main.c simd\nvault/plain.c\n");
 	put("vmm/core.sources", "core/start.S\ncore/main.c # one\n\ncore/blob.S\n");
 	put("vmm/vault/start.S", "\t.section .text.start, \"ax\"\n\t.global _start\n_start:\tb vault_main\n");
-	put("vmm/vault/main.c",
-	    "#include \"mvp/config.h\"\n#include <arm_neon.h>\nvoid vault_main(uint8_t *p);\n"
-	    "void vault_main(uint8_t *p)\n{\n\tvst1q_u8(p, vaeseq_u8(vld1q_u8(p), vdupq_n_u8((uint8_t)mvp_vault_config.personas)));\n}\n");
+	put("vmm/vault/main.c", "#include \"mvp/config.h\"\n#include <arm_neon.h>\nvoid vault_main(uint8_t *p);\nuint8_t first_key(void);\n"
+				"void vault_main(uint8_t *p)\n{\n\tvst1q_u8(p, vaeseq_u8(vld1q_u8(p), vdupq_n_u8(first_key())));\n}\n");
+	put("vmm/vault/plain.c", "#include \"mvp/config.h\"\nuint8_t first_key(void);\nuint8_t first_key(void)\n{\n\treturn "
+				 "(uint8_t)mvp_vault_config.personas;\n}\n");
 	put("vmm/vault/vault.ld", "ENTRY(_start)\nPHDRS { code PT_LOAD FLAGS(5); all PT_LOAD FLAGS(6); }\nSECTIONS { . = 0x40000000; .text "
 				  ": { KEEP(*(.text.start)) *(.text*) *(.rodata*) } :code "
 				  ".data : { *(.data*) *(.bss*) } :all /DISCARD/ : { *(.comment) *(.eh_frame) *(.note*) } }\n");

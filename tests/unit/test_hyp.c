@@ -132,12 +132,13 @@ static unsigned objects(const struct cache *cache)
 	return count;
 }
 
-/* Nothing twice; after a change of one source that one and no other, after a change of a header all of them. */
+/* Nothing twice; after a change of one source that one and no other, of a header all of them, of the configuration neither the vault's code
+ * as a whole nor what it is made of. */
 static void test_cache_saves_compiling(void **state)
 {
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	struct tmpdir *home CLEANUP(tmpdir_freep) = NULL;
-	struct hyp_result results[4] = { 0 };
+	struct hyp_result results[5] = { 0 };
 	bool compiled;
 	unsigned all;
 	(void)state;
@@ -157,6 +158,12 @@ static void test_cache_saves_compiling(void **state)
 	put("vmm/vault/new.h", "\n");
 	assert_int_equal(build_cached(cache, &results[3], &compiled, d), 0);
 	assert_int_equal(objects(cache), 2 * all + 1);
+	/* The vault's configuration, and the core's assembler, which embeds the vault's image. */
+	manifest()->personas[1].color.v ^= 1;
+	assert_int_equal(build_cached(cache, &results[4], &compiled, d), 0);
+	manifest()->personas[1].color.v ^= 1;
+	assert_true(compiled);
+	assert_int_equal(objects(cache), 2 * all + 4);
 	assert_int_equal(results[0].image_len, results[1].image_len);
 	assert_memory_equal(results[0].image, results[1].image, results[0].image_len);
 	assert_int_equal(results[0].core_text, results[1].core_text);

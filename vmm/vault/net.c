@@ -255,8 +255,8 @@ static void deliver(const uint8_t *frame, size_t len)
 /* CPU 0. True if there may be more. */
 static bool receive_batch(void)
 {
-	const uint8_t *frame;
-	size_t len;
+	const uint8_t *frame = NULL; /* as the compiler does not see that both are set */
+	size_t len = 0;
 	unsigned n = 0;
 	for (; n < RX_BATCH && virtio_net_receive(&frame, &len); n++) {
 		if (len)
