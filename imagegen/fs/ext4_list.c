@@ -235,20 +235,25 @@ static int read_folder(struct walk *w, const struct todo *t)
 	return 0;
 }
 
-/* 0: all were visited; else what visit returned, or -1. */
-static int walk(struct walk *w)
+/* From the folder top on, which path names. 0: all were visited; else what visit returned, or -1. */
+static int walk_from(struct walk *w, const char *path, ext2_ino_t top)
 {
 	errcode_t err = ext2fs_allocate_inode_bitmap(w->fs, "folders read", &w->seen);
 	if (err)
 		return failed(w->label, "its inodes", err, w->d);
 	w->piece = mem_zeroed(1, PIECE);
-	int r = visit_one(w, "/", EXT2_ROOT_INO);
+	int r = visit_one(w, path, top);
 	while (!r && w->todo_count > 0) {
 		struct todo t = w->todo[--w->todo_count];
 		r = diag_stopped(w->d) ? -1 : read_folder(w, &t);
 		free(t.path);
 	}
 	return r;
+}
+
+static int walk(struct walk *w)
+{
+	return walk_from(w, "/", EXT2_ROOT_INO);
 }
 
 static void add(EVP_MD_CTX *md, const void *data, size_t len)
@@ -375,13 +380,10 @@ static void read_device(const struct ext2_inode_large *inode, struct ext4_file *
 	f->rdev_minor = old ? old & 0xff : (n & 0xff) | (n >> 12 & 0xfff00);
 }
 
-static int list_one(struct walk *w, const char *path, ext2_ino_t ino, const struct ext2_inode_large *inode)
+/* What the inode itself says. */
+static int describe(const struct walk *w, const char *path, const struct ext2_inode_large *inode, struct ext4_file *f)
 {
-	const struct lister *l = w->ctx;
-	char *target CLEANUP_FREE = NULL;
-	uint8_t xattrs[32];
-	bool any = false;
-	struct ext4_file f = {
+	*f = (struct ext4_file){
 		.path = path,
 		.mode = inode->i_mode,
 		.uid = inode->i_uid | (uint32_t)inode->i_uid_high << 16,
@@ -391,11 +393,23 @@ static int list_one(struct walk *w, const char *path, ext2_ino_t ino, const stru
 		.len = EXT2_I_SIZE(inode),
 		.has_content = S_ISREG(inode->i_mode),
 	};
-	if (S_ISCHR(f.mode) || S_ISBLK(f.mode))
-		read_device(inode, &f);
-	if (f.has_content && f.len > CONTENT_MAX)
+	if (S_ISCHR(f->mode) || S_ISBLK(f->mode))
+		read_device(inode, f);
+	if (f->has_content && f->len > CONTENT_MAX)
 		return diag_fail(w->d, MVP0009, &LOC_FILE(w->label), "'%s' is larger than %llu GiB", path,
 				 (unsigned long long)(CONTENT_MAX / GIB));
+	return 0;
+}
+
+static int list_one(struct walk *w, const char *path, ext2_ino_t ino, const struct ext2_inode_large *inode)
+{
+	const struct lister *l = w->ctx;
+	char *target CLEANUP_FREE = NULL;
+	uint8_t xattrs[32];
+	bool any = false;
+	struct ext4_file f;
+	if (describe(w, path, inode, &f) < 0)
+		return -1;
 	if (f.has_content && hash_content(w, path, ino, f.content) < 0)
 		return -1;
 	if (S_ISLNK(f.mode) && read_target(w, path, ino, inode, &target) < 0)
@@ -416,6 +430,64 @@ int ext4_list(struct image *img, const char *label, ext4_file_fn fn, void *ctx, 
 		return -1;
 	struct walk w CLEANUP(walk_fini) = { .fs = fs, .label = label, .d = d, .visit = list_one, .ctx = &l };
 	return walk(&w) ? -1 : 0;
+}
+
+struct ext4_content {
+	const struct walk *w;
+	const char *path;
+	ext2_ino_t ino;
+	ext2_file_t file; /* opened at the first read */
+};
+
+static void content_close(struct ext4_content *c)
+{
+	file_freep(&c->file);
+}
+
+int ext4_content_read(struct ext4_content *c, void *buf, size_t len, size_t *ret_got, struct diag *d)
+{
+	unsigned got = 0;
+	errcode_t err = c->file ? 0 : ext2fs_file_open(c->w->fs, c->ino, 0, &c->file);
+	if (!err)
+		err = ext2fs_file_read(c->file, buf, (unsigned)num_min(len, GIB), &got);
+	*ret_got = got;
+	return err ? failed(c->w->label, c->path, err, d) : 0;
+}
+
+struct below {
+	ext4_below_fn fn;
+	void *ctx;
+	size_t top_len; /* of the folder's path */
+};
+
+static int list_below_one(struct walk *w, const char *path, ext2_ino_t ino, const struct ext2_inode_large *inode)
+{
+	const struct below *b = w->ctx;
+	struct ext4_content c CLEANUP(content_close) = { .w = w, .path = path, .ino = ino };
+	struct ext4_file f;
+	if (strlen(path) == b->top_len) /* the folder itself */
+		return 0;
+	if (describe(w, path, inode, &f) < 0)
+		return -1;
+	f.path += b->top_len;
+	f.has_content = false;
+	return b->fn(b->ctx, &f, &c, w->d) < 0 ? -1 : 0;
+}
+
+int ext4_list_below(struct image *img, const char *label, const char *path, ext4_below_fn fn, void *ctx, struct diag *d)
+{
+	const struct source source = { img, d };
+	struct below b = { fn, ctx, strlen(path) };
+	struct ext2_inode inode = { 0 };
+	ext2_ino_t top;
+	ext2_filsys fs CLEANUP(ext2fs_freep) = NULL;
+	if (open_fs(&source, label, &fs, d) < 0)
+		return -1;
+	if (ext2fs_namei_follow(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, path, &top) || ext2fs_read_inode(fs, top, &inode) ||
+	    !S_ISDIR(inode.i_mode))
+		return 0;
+	struct walk w CLEANUP(walk_fini) = { .fs = fs, .label = label, .d = d, .visit = list_below_one, .ctx = &b };
+	return walk_from(&w, path, top) ? -1 : 0;
 }
 
 /* Names that fit a pattern; of more than one the first and the second are told. */

@@ -20,6 +20,7 @@
 #include "imagegen/hyp/fdt.h"
 #include "imagegen/hyp/hyp.h"
 #include "imagegen/initrd/initrd.h"
+#include "imagegen/initrd/modules.h"
 
 enum { FILE_MAX = 256 << 20, FS_BLOCK = 4096, CMDLINE_MAX = 1535, CERTIFICATE_MAX = 65536 };
 enum { RECOVERY_LEN = 32, RECOVERY_SIZE = 2 * RECOVERY_LEN + 1 };
@@ -120,14 +121,20 @@ static int generate_initrd(struct work *w)
 	struct initrd_opts opts = {
 		.kernel_path = w->kernel_path, .init_file = init, .epoch = w->opts->epoch, .verity = persona_verity(w->p)
 	};
-	if (!w->kernel_path || !w->tree) {
+	struct image *system = of_android(&w->p->boot.kernel) ? NULL : w->android.images[ANDROID_SYSTEM];
+	struct tree *own CLEANUP(tree_freep) = NULL;
+	const char *release;
+	if (!w->kernel_path || (!w->tree && !system)) {
 		(void)diag_fail(w->d, MVP0352, &w->p->boot.initrd.loc,
-				"no initrd can be generated for '%s': its kernel is not one of the layers of files", w->p->name);
+				"no initrd can be generated for '%s': its kernel is not one of the layers' files", w->p->name);
 		diag_hint(w->d, "the kernel's modules are looked for in the layers: name a kernel there, or write `initrd: none`");
 		return -1;
 	}
+	if (!w->tree && (initrd_release(w->kernel_path, &release, w->d) < 0 ||
+			 modules_of_image(system, w->p->name, release, w->opts->epoch, w->opts->tmp_dir, &own, w->d) < 0))
+		return -1;
 	stamps_add(w->inputs, init, true);
-	return initrd_build(w->tree, &opts, &w->initrd.data, &w->initrd.len, w->d);
+	return initrd_build(w->tree ? w->tree : own, &opts, &w->initrd.data, &w->initrd.len, w->d);
 }
 
 static int load_initrd(struct work *w)

@@ -22,8 +22,7 @@ static const struct {
 	{ "virtio-rng", true, false },   { "crypto-sha256", true, true },   { "crypto-sha512", true, true },  { "dm-verity", false, true },
 };
 
-/* RELEASE of /boot/vmlinuz-RELEASE; borrowed from path. */
-static int find_release(const char *path, const char **ret_release, struct diag *d)
+int initrd_release(const char *path, const char **ret_release, struct diag *d)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
@@ -72,7 +71,7 @@ int initrd_build(const struct tree *t, const struct initrd_opts *opts, uint8_t *
 	uint8_t *init CLEANUP_FREE = NULL;
 	size_t init_len;
 	const char *release;
-	if (find_release(opts->kernel_path, &release, d) < 0)
+	if (initrd_release(opts->kernel_path, &release, d) < 0)
 		return -1;
 	int r = io_read_file(opts->init_file, INIT_MAX, &init, &init_len);
 	if (r < 0) {

@@ -12,6 +12,9 @@ struct initrd_opts {
 	bool verity; /* a hash tree is to be verified: its modules are needed */
 };
 
+/* RELEASE of a kernel's path; borrowed from it. */
+MUST_USE int initrd_release(const char *kernel_path, const char **ret_release, struct diag *d);
+
 /* Wanted modules (virtio_mmio, virtio_blk, ext4, ... ) and their dependencies, found in the tree's /lib/modules/RELEASE or
  * /usr/lib/modules/RELEASE by reading .modinfo; a wanted module built into the kernel (modules.builtin) is skipped.
  * /modules.load lists them in load order, one path a line. ret_data is malloc'd. */

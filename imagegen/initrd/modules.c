@@ -83,6 +83,12 @@ static size_t module_name_len(const char *file)
 	return 0;
 }
 
+bool modules_is_file(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return module_name_len(slash ? slash + 1 : path) > 0;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const struct module *x = a, *y = b;

@@ -11,6 +11,13 @@ MUST_USE int modules_open(const struct tree *t, const char *release, struct modu
 void modules_free(struct modules *m);
 DEFINE_FREEP(struct modules, modules_free)
 
+/* Is that a module, by its file name? */
+bool modules_is_file(const char *path);
+
+/* A tree with nothing but the modules of that release and their lists, out of the image of an ext4 file system. */
+MUST_USE int modules_of_image(struct image *system, const char *label, const char *release, int64_t epoch, const char *tmp_dir,
+			      struct tree **ret_t, struct diag *d);
+
 /* Adds a module (or every module with such an alias) and all it needs to the load order. Built-in ones need nothing. optional: none may
  * be there. */
 MUST_USE int modules_want(struct modules *m, const char *name, bool optional, struct diag *d);

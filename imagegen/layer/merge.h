@@ -56,6 +56,10 @@ void tree_add_input(struct tree *t, const char *path);
 /* The same of what is no input to name to others, but makes another tree when it changes: a folder, a link, a device. */
 void tree_add_stamp(struct tree *t, const char *path);
 
+/* A tree of its own, of what fill puts into it; contents are spooled to a file without a name in tmp_dir. */
+MUST_USE int tree_fill(int (*fill)(struct tree *t, void *ctx, struct diag *d), void *ctx, int64_t epoch, const char *tmp_dir,
+		       struct tree **ret_tree, struct diag *d);
+
 /* A kind of layer. */
 struct layer_source {
 	enum layer_kind kind;

@@ -130,8 +130,15 @@ static void finish(struct tree *t)
 			n->inode->index = t->inodes_count++;
 }
 
-static int load_layers(struct tree *t, const struct manifest *m, const struct persona *p, struct diag *d)
+struct layers_of {
+	const struct manifest *m;
+	const struct persona *p;
+};
+
+static int load_layers(struct tree *t, void *ctx, struct diag *d)
 {
+	const struct layers_of *of = ctx;
+	const struct persona *p = of->p;
 	for (size_t i = 0; i < p->system.layers_count; i++) {
 		const struct layer *l = &p->system.layers[i];
 		const struct layer_source *source = NULL;
@@ -143,13 +150,14 @@ static int load_layers(struct tree *t, const struct manifest *m, const struct pe
 				source = sources[k];
 		if (!source)
 			return diag_fail(d, MVP0001, &l->loc, "no layer source is of kind %d", (int)l->kind);
-		if (source->load(t, m, l, d) < 0)
+		if (source->load(t, of->m, l, d) < 0)
 			return -1;
 	}
 	return add_folders(t, d);
 }
 
-int tree_load(const struct manifest *m, const struct persona *p, int64_t epoch, const char *tmp_dir, struct tree **ret_tree, struct diag *d)
+int tree_fill(int (*fill)(struct tree *t, void *ctx, struct diag *d), void *ctx, int64_t epoch, const char *tmp_dir, struct tree **ret_tree,
+	      struct diag *d)
 {
 	struct tree *t CLEANUP(tree_freep) = mem_new(struct tree);
 	t->epoch = epoch;
@@ -158,12 +166,18 @@ int tree_load(const struct manifest *m, const struct persona *p, int64_t epoch, 
 	t->root->parent = t->root;
 	t->root->inode = mem_new(struct inode);
 	*t->root->inode = (struct inode){ .mode = S_IFDIR | 0755, .links = 1, .mtime = epoch };
-	if (spool_new(tmp_dir, &t->spool, d) < 0 || load_layers(t, m, p, d) < 0 || spool_finish(t->spool, &t->contents, d) < 0)
+	if (spool_new(tmp_dir, &t->spool, d) < 0 || fill(t, ctx, d) < 0 || spool_finish(t->spool, &t->contents, d) < 0)
 		return -1;
 	spool_free(TAKE(t->spool));
 	finish(t);
 	*ret_tree = TAKE(t);
 	return 0;
+}
+
+int tree_load(const struct manifest *m, const struct persona *p, int64_t epoch, const char *tmp_dir, struct tree **ret_tree, struct diag *d)
+{
+	struct layers_of of = { m, p };
+	return tree_fill(load_layers, &of, epoch, tmp_dir, ret_tree, d);
 }
 
 static void digest_blob(struct buf *b, const void *data, size_t len)

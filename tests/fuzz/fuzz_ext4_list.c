@@ -47,6 +47,23 @@ static int visit(void *ctx, const struct ext4_file *f, struct diag *d)
 	return 0;
 }
 
+static int visit_below(void *ctx, const struct ext4_file *f, struct ext4_content *c, struct diag *d)
+{
+	uint8_t piece[4096];
+	size_t got = 1, total = 0;
+	(void)ctx;
+	if (f->path[0] != '/' || strcmp(f->path, "/") == 0)
+		abort();
+	while ((f->mode & 0170000) == 0100000 && got && total < FILE_MAX) {
+		if (ext4_content_read(c, piece, sizeof(piece), &got, d) < 0)
+			return -1;
+		total += got;
+		if (got > sizeof(piece) || total > f->len)
+			abort();
+	}
+	return 0;
+}
+
 /* Either it worked, or it says why; a stop is said by whoever asked for it. */
 static void check(int r, const struct diag *d)
 {
@@ -66,6 +83,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check(r, d);
 	if (r == 0 && seen.files == 0)
 		abort();
+	struct diag *below CLEANUP(diag_freep) = diag_new();
+	diag_watch(below, &stop);
+	check(ext4_list_below(img, "fuzz", "/etc", visit_below, NULL, below), below);
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
 		struct diag *one CLEANUP(diag_freep) = diag_new();
 		uint8_t *file CLEANUP_FREE = NULL;

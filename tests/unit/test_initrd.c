@@ -1,5 +1,7 @@
 #include "tests/unit/fixture_layer.h"
 
+#include "imagegen/base/image.h"
+#include "imagegen/fs/ext4.h"
 #include "imagegen/initrd/initrd.h"
 #include "imagegen/initrd/modules.h"
 #include "tests/unit/fixture_module.h"
@@ -234,9 +236,72 @@ static void test_what_is_missing_is_named(void **state)
 	assert_int_equal(diag_get(f.d, 0)->code, MVP0414);
 }
 
+static void put_kernel_and_more(struct archive *a)
+{
+	put_needed(a);
+	put_packed(a, MODULES "kernel/packed.ko.xz", "depends=", 9, archive_write_add_filter_xz);
+	tar_file(a, MODULES "modules.builtin", "kernel/drivers/virtio/virtio.ko\n");
+	tar_file(a, MODULES "vmlinux", "not wanted");
+	tar_file(a, "usr/lib/modules/6.2/kernel/other.ko", "of another kernel");
+	tar_symlink(a, MODULES "kernel/linked.ko", "ext4.ko");
+}
+
+/* What the modules are found in makes no difference. */
+static void test_modules_of_an_image_are_those_of_its_layers(void **state)
+{
+	(void)state;
+	struct fixture f CLEANUP(fixture_fini);
+	struct image *system CLEANUP(image_freep) = NULL;
+	uint8_t *from_layers CLEANUP_FREE = NULL, *from_image CLEANUP_FREE = NULL;
+	size_t layers_len, image_len;
+	load(&f, put_kernel_and_more);
+	const struct ext4_opts opts = { .label = "system", .epoch = FIXTURE_EPOCH, .tmp_dir = tmpdir_path(f.dir), .read_only = true };
+	assert_int_equal(ext4_build(f.tree, &opts, &system, f.d), 0);
+	assert_int_equal(build(&f, "/boot/vmlinuz-6.1", &from_layers, &layers_len), 0);
+	tree_free(f.tree);
+	f.tree = NULL;
+	assert_int_equal(modules_of_image(system, "system", "6.1", FIXTURE_EPOCH, opts.tmp_dir, &f.tree, f.d), 0);
+	assert_non_null(tree_find(f.tree, "/lib/modules/6.1/kernel/ext4.ko"));
+	assert_non_null(tree_find(f.tree, "/lib/modules/6.1/kernel/packed.ko.xz"));
+	assert_non_null(tree_find(f.tree, "/lib/modules/6.1/modules.builtin"));
+	assert_null(tree_find(f.tree, "/lib/modules/6.1/vmlinux"));
+	assert_null(tree_find(f.tree, "/lib/modules/6.1/kernel/linked.ko"));
+	assert_null(tree_find(f.tree, "/lib/modules/6.2"));
+	ASSERT_ORDER(&f, "virtio", "");
+	assert_int_equal(build(&f, "/boot/vmlinuz-6.1", &from_image, &image_len), 0);
+	assert_int_equal(layers_len, image_len);
+	assert_memory_equal(from_layers, from_image, image_len);
+	assert_int_equal(diag_count(f.d), 0);
+}
+
+static void test_an_image_without_modules_gives_none(void **state)
+{
+	(void)state;
+	struct fixture f CLEANUP(fixture_fini);
+	struct image *system CLEANUP(image_freep) = NULL, *none CLEANUP(image_freep) = image_hole(65536);
+	uint8_t *data CLEANUP_FREE = NULL;
+	size_t len;
+	load(&f, put_nothing);
+	const struct ext4_opts opts = { .label = "system", .epoch = FIXTURE_EPOCH, .tmp_dir = tmpdir_path(f.dir), .read_only = true };
+	assert_int_equal(ext4_build(f.tree, &opts, &system, f.d), 0);
+	tree_free(f.tree);
+	f.tree = NULL;
+	assert_int_equal(modules_of_image(system, "system", "6.1", FIXTURE_EPOCH, opts.tmp_dir, &f.tree, f.d), 0);
+	assert_int_equal(build(&f, "/boot/vmlinuz-6.1", &data, &len), 0);
+	assert_int_equal(diag_count(f.d), 1);
+	assert_int_equal(diag_get(f.d, 0)->code, MVP0413);
+	tree_free(f.tree);
+	f.tree = NULL;
+	assert_int_equal(modules_of_image(none, "none", "6.1", FIXTURE_EPOCH, opts.tmp_dir, &f.tree, f.d), -1);
+	assert_null(f.tree);
+	assert_int_equal(diag_get(f.d, 1)->code, MVP0009);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_modules_of_an_image_are_those_of_its_layers),
+		cmocka_unit_test(test_an_image_without_modules_gives_none),
 		cmocka_unit_test(test_dependencies_come_first),
 		cmocka_unit_test(test_damaged_modules_are_reported),
 		cmocka_unit_test(test_the_archive_holds_init_modules_and_their_order),
