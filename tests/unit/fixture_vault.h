@@ -65,6 +65,10 @@ __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 #include "../../vmm/vault/receipt.c"
 #undef sign
 #include "../../vmm/vault/sha256.c"
+#define checksum slots_checksum
+#undef BLOCK
+#include "../../vmm/vault/slots.c"
+#undef checksum
 #include "../../vmm/vault/state.c"
 #include "../../vmm/vault/timer.c"
 #include "../../vmm/vault/wipe.c"
@@ -370,6 +374,7 @@ static void turn_once(void)
 		moved |= job_step(&personas[1].job, true);
 		moved |= wipe_step(false);
 		moved |= state_poll();
+		moved |= slots_poll();
 	}
 	wipe_step(true);
 	orders_poll(true);

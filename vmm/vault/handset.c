@@ -8,6 +8,7 @@
 #include "job.h"
 #include "lease.h"
 #include "orders.h"
+#include "slots.h"
 #include "state.h"
 #include "timer.h"
 #include "ui/front.h"
@@ -112,6 +113,8 @@ void handset_load_result(unsigned persona, const char *wrong)
 		console_log("%s: not started: %s", name_of(persona), wrong);
 	else
 		console_log("%s: started", name_of(persona));
+	if (!wrong)
+		slots_good();
 	front_update();
 }
 
@@ -443,7 +446,8 @@ static bool step_jobs(bool *work)
 	bool computes = wipe_has_work();
 	moved |= wipe_step(*work);
 	*work &= !computes;
-	return moved | state_poll();
+	moved |= state_poll();
+	return moved | slots_poll();
 }
 
 void handset_poll(bool work)

@@ -31,6 +31,10 @@ enum job_state {
 	/* state.c */
 	JOB_STATE_WRITTEN,
 	JOB_STATE_FLUSHED,
+	/* slots.c */
+	JOB_SLOTS_READ,
+	JOB_SLOTS_WRITTEN,
+	JOB_SLOTS_FLUSHED,
 	/* unlock.c */
 	JOB_COUNTED,
 	JOB_KDF,
@@ -181,6 +185,9 @@ enum job_state own_state(struct job *j);
 enum job_state own_wipe(struct job *j);
 enum job_state state_written(struct job *j);
 enum job_state state_flushed(struct job *j);
+enum job_state slots_read(struct job *j);
+enum job_state slots_written(struct job *j);
+enum job_state slots_flushed(struct job *j);
 enum job_state open_table(struct job *j);
 enum job_state open_copy(struct job *j);
 enum job_state open_area(struct job *j);

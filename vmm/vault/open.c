@@ -2,6 +2,7 @@
 #include "console.h"
 #include "job.h"
 #include "mvp/identity.h"
+#include "slots.h"
 
 static struct view whole;
 
@@ -18,7 +19,8 @@ void open_start(struct job *j)
 		j->gpt.scan.wanted[p].name = mvp_vault_config.persona[p].name;
 	j->gpt.scan.wanted[personas_count].name = MVP_KEYS_PARTITION;
 	j->gpt.scan.wanted[personas_count + 1].name = MVP_STATE_PARTITION;
-	j->gpt.scan.wanted_count = personas_count + 2;
+	j->gpt.scan.wanted[personas_count + 2].name = MVP_MISC_PARTITION;
+	j->gpt.scan.wanted_count = personas_count + 3;
 	gpt_job_start(j, &whole, JOB_OPEN_TABLE);
 }
 
@@ -103,6 +105,7 @@ enum job_state open_table(struct job *j)
 		p->disk = p->partition;
 	}
 	const struct gpt_wanted *own = &j->gpt.scan.wanted[mvp_vault_config.personas];
+	slots_open(&(struct view){ .sector = own[2].sector, .sectors = own[2].found ? own[2].sectors : 0 });
 	return own_start(j, &(struct view){ .sector = own[0].sector, .sectors = own[0].found ? own[0].sectors : 0 },
 			 &(struct view){ .sector = own[1].sector, .sectors = own[1].found ? own[1].sectors : 0 });
 }
