@@ -96,9 +96,11 @@ int config_core(const struct board *b, const struct manifest *m, const struct la
 
 static void dtb_bytes(struct buf *out, const char *name, const struct guest_fdt *f)
 {
-	(void)buf_printf(out, "static const uint8_t %s_dtb[] __attribute__((aligned(8))) = {", name);
-	for (uint32_t i = 0; i < f->len; i++)
-		(void)buf_printf(out, "%s%u,", i % 32 ? "" : "\n\t", f->data[i]);
+	(void)buf_printf(out, "static const uint8_t %s_dtb[] = {", name);
+	for (uint32_t i = 0; i < f->len; i++) {
+		if (i < f->bootargs_at || i >= f->bootargs_at + f->bootargs_len)
+			(void)buf_printf(out, "%s%u,", i % 32 ? "" : "\n\t", f->data[i]);
+	}
 	(void)buf_puts(out, "\n};\n\n");
 }
 
@@ -152,7 +154,7 @@ static void persona_config(struct buf *out, const struct manifest *m, const stru
 	for (int c = 0; c < MVP_NOTIFY_CATEGORIES; c++)
 		(void)buf_printf(out, " %d,", manifest_notify_level(m, index, (enum mvp_notify_category)c));
 	(void)buf_puts(out, " },\n");
-	(void)buf_printf(out, "\t\t\t.dtb = %s_dtb,\n\t\t\t.dtb_len = sizeof(%s_dtb),\n", p->name, p->name);
+	(void)buf_printf(out, "\t\t\t.dtb = %s_dtb,\n\t\t\t.dtb_len = %u,\n", p->name, f->len);
 	(void)buf_printf(out, "\t\t\t.dtb_bootargs_at = %u,\n\t\t\t.dtb_bootargs_len = %u,\n", f->bootargs_at, f->bootargs_len);
 	(void)buf_printf(out, "\t\t\t.dtb_initrd_start_at = %u,\n\t\t\t.dtb_initrd_end_at = %u,\n", f->initrd_start_at, f->initrd_end_at);
 	(void)buf_printf(out, "\t\t\t.dtb_kaslr_at = %u,\n\t\t\t.dtb_rng_at = %u,\n\t\t\t.dtb_rng_len = %u,\n\t\t},\n", f->kaslr_at,

@@ -170,8 +170,10 @@ static bool patch_dtb(const struct persona *p, const struct bootplan *plan, cons
 	    !range_in(c->dtb_rng_at, c->dtb_rng_len, c->dtb_len) || c->dtb_initrd_start_at < 12 || c->dtb_initrd_end_at < 12 ||
 	    c->dtb_kaslr_at < 12 || c->dtb_rng_at < 12 || c->dtb_rng_len % 4)
 		return false;
-	memcpy(dtb, c->dtb, c->dtb_len);
+	uint32_t behind = c->dtb_bootargs_at + c->dtb_bootargs_len;
+	memcpy(dtb, c->dtb, c->dtb_bootargs_at);
 	memset(dtb + c->dtb_bootargs_at, 0, c->dtb_bootargs_len);
+	memcpy(dtb + behind, c->dtb + c->dtb_bootargs_at, c->dtb_len - behind);
 	memcpy(dtb + c->dtb_bootargs_at, plan->cmdline, cmdline_len);
 	if (plan->ramdisk_len) {
 		put_be64(dtb + c->dtb_initrd_start_at, MVP_GUEST_RAM + plan->ramdisk_to);

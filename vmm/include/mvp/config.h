@@ -7,7 +7,7 @@
 #include "mvp/machine.h"
 #include "mvp/notify.h"
 
-#define MVP_CONFIG_REVISION 5 /* of the layout of these structures; core and vault check it at start */
+#define MVP_CONFIG_REVISION 6 /* of the layout of these structures; core and vault check it at start */
 
 #define MVP_MAX_VAULT_MMIO 8
 #define MVP_MAX_VAULT_IRQS 64
@@ -60,8 +60,9 @@ struct mvp_vault_persona {
 	uint32_t encrypted;      /* 1: the partition is a LUKS2 container */
 	uint32_t passcode_tries; /* wrong passcodes with which it is wiped; 0: no limit */
 	uint32_t color;          /* 0x00RRGGBB, its colour in the trusted bar */
-	/* Its device tree, complete but for these properties, which have room and whose bytes start at these offsets of dtb: */
-	const uint8_t *dtb;
+	/* Its device tree, complete but for these properties, which have room and whose bytes start at these offsets of it; without the
+	 * room for the first, which is most of it: */
+	const uint8_t *dtb; /* dtb_len - dtb_bootargs_len bytes */
 	uint32_t dtb_len;
 	uint32_t dtb_bootargs_at, dtb_bootargs_len;      /* NUL-padded string; the vault writes boot.img's command line, NUL-terminated */
 	uint32_t dtb_initrd_start_at, dtb_initrd_end_at; /* 64-bit big-endian IPAs; both properties are dropped without an initrd */

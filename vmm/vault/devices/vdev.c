@@ -232,9 +232,10 @@ bool vdev_busy(struct vdev *d)
 
 /* Registers. `x` of a handler is the table's: which half of an address, which constant. Device's lock held. */
 struct reg {
+	uint32_t at;
+	uint32_t x;
 	uint32_t (*read)(struct vdev *d, uint32_t x);
 	void (*write)(struct vdev *d, uint32_t x, uint32_t value);
-	uint32_t x;
 };
 
 static uint32_t read_constant(struct vdev *d, uint32_t x)
@@ -392,34 +393,43 @@ static uint32_t read_config_generation(struct vdev *d, uint32_t x)
 
 #define REG_QUEUE_NOTIFY 0x050
 
-static const struct reg regs[CONFIG_AT / 4] = {
-	[0x000 / 4] = { read_constant, NULL, MAGIC },
-	[0x004 / 4] = { read_constant, NULL, VERSION },
-	[0x008 / 4] = { read_device_id, NULL, 0 },
-	[0x00c / 4] = { read_constant, NULL, VENDOR },
-	[0x010 / 4] = { read_device_features, NULL, 0 },
-	[0x014 / 4] = { NULL, write_device_features_sel, 0 },
-	[0x020 / 4] = { NULL, write_driver_features, 0 },
-	[0x024 / 4] = { NULL, write_driver_features_sel, 0 },
-	[0x030 / 4] = { NULL, write_queue_sel, 0 },
-	[0x034 / 4] = { read_queue_num_max, NULL, 0 },
-	[0x038 / 4] = { NULL, write_queue_num, 0 },
-	[0x044 / 4] = { read_queue_ready, write_queue_ready, 0 },
-	[0x060 / 4] = { read_interrupts, NULL, 0 },
-	[0x064 / 4] = { NULL, write_interrupt_ack, 0 },
-	[0x070 / 4] = { read_status, write_status, 0 },
-	[0x080 / 4] = { NULL, write_queue_address, 0 }, /* QueueDesc */
-	[0x084 / 4] = { NULL, write_queue_address, 1 },
-	[0x090 / 4] = { NULL, write_queue_address, 2 }, /* QueueDriver */
-	[0x094 / 4] = { NULL, write_queue_address, 3 },
-	[0x0a0 / 4] = { NULL, write_queue_address, 4 }, /* QueueDevice */
-	[0x0a4 / 4] = { NULL, write_queue_address, 5 },
-	[0x0b0 / 4] = { read_constant, NULL, 0xffffffff }, /* SHMLen: there is no shared memory region (section 4.2.2.1) */
-	[0x0b4 / 4] = { read_constant, NULL, 0xffffffff },
-	[0x0b8 / 4] = { read_constant, NULL, 0xffffffff }, /* SHMBase */
-	[0x0bc / 4] = { read_constant, NULL, 0xffffffff },
-	[0x0fc / 4] = { read_config_generation, NULL, 0 },
+static const struct reg regs[] = {
+	{ 0x060, 0, read_interrupts, NULL }, /* with every interrupt: found first */
+	{ 0x064, 0, NULL, write_interrupt_ack },
+	{ 0x000, MAGIC, read_constant, NULL },
+	{ 0x004, VERSION, read_constant, NULL },
+	{ 0x008, 0, read_device_id, NULL },
+	{ 0x00c, VENDOR, read_constant, NULL },
+	{ 0x010, 0, read_device_features, NULL },
+	{ 0x014, 0, NULL, write_device_features_sel },
+	{ 0x020, 0, NULL, write_driver_features },
+	{ 0x024, 0, NULL, write_driver_features_sel },
+	{ 0x030, 0, NULL, write_queue_sel },
+	{ 0x034, 0, read_queue_num_max, NULL },
+	{ 0x038, 0, NULL, write_queue_num },
+	{ 0x044, 0, read_queue_ready, write_queue_ready },
+	{ 0x070, 0, read_status, write_status },
+	{ 0x080, 0, NULL, write_queue_address }, /* QueueDesc */
+	{ 0x084, 1, NULL, write_queue_address },
+	{ 0x090, 2, NULL, write_queue_address }, /* QueueDriver */
+	{ 0x094, 3, NULL, write_queue_address },
+	{ 0x0a0, 4, NULL, write_queue_address }, /* QueueDevice */
+	{ 0x0a4, 5, NULL, write_queue_address },
+	{ 0x0b0, 0xffffffff, read_constant, NULL }, /* SHMLen: there is no shared memory region (section 4.2.2.1) */
+	{ 0x0b4, 0xffffffff, read_constant, NULL },
+	{ 0x0b8, 0xffffffff, read_constant, NULL }, /* SHMBase */
+	{ 0x0bc, 0xffffffff, read_constant, NULL },
+	{ 0x0fc, 0, read_config_generation, NULL },
 };
+
+static const struct reg *find(uint32_t at, unsigned width)
+{
+	for (size_t i = 0; width == 4 && i < ARRAY_LEN(regs); i++) {
+		if (regs[i].at == at)
+			return &regs[i];
+	}
+	return NULL;
+}
 
 static uint64_t read_config(const struct vdev *d, uint32_t at, unsigned width)
 {
@@ -438,6 +448,7 @@ static uint64_t read_empty(uint32_t at, unsigned width)
 uint64_t vdev_read(unsigned persona, uint32_t at, unsigned width)
 {
 	struct vdev *d = vdevs[persona][at / MVP_GUEST_VIRTIO_STRIDE % MVP_GUEST_VIRTIO_SLOTS];
+	const struct reg *r;
 	uint64_t value = 0;
 	at %= MVP_GUEST_VIRTIO_STRIDE;
 	if (!d)
@@ -445,8 +456,8 @@ uint64_t vdev_read(unsigned persona, uint32_t at, unsigned width)
 	spin_lock(&d->lock);
 	if (at >= CONFIG_AT) {
 		value = read_config(d, at - CONFIG_AT, width);
-	} else if (width == 4 && at % 4 == 0 && regs[at / 4].read) {
-		value = regs[at / 4].read(d, regs[at / 4].x);
+	} else if ((r = find(at, width)) && r->read) {
+		value = r->read(d, r->x);
 	}
 	spin_unlock(&d->lock);
 	return value;
@@ -455,6 +466,7 @@ uint64_t vdev_read(unsigned persona, uint32_t at, unsigned width)
 void vdev_write(unsigned persona, uint32_t at, unsigned width, uint64_t value)
 {
 	struct vdev *d = vdevs[persona][at / MVP_GUEST_VIRTIO_STRIDE % MVP_GUEST_VIRTIO_SLOTS];
+	const struct reg *r;
 	at %= MVP_GUEST_VIRTIO_STRIDE;
 	if (!d)
 		return;
@@ -468,8 +480,8 @@ void vdev_write(unsigned persona, uint32_t at, unsigned width, uint64_t value)
 	if (at >= CONFIG_AT) {
 		if (d->model->config_write && range_in(at - CONFIG_AT, width, d->config_len))
 			d->model->config_write(d, at - CONFIG_AT, width, value);
-	} else if (width == 4 && at % 4 == 0 && regs[at / 4].write) {
-		regs[at / 4].write(d, regs[at / 4].x, (uint32_t)value);
+	} else if ((r = find(at, width)) && r->write) {
+		r->write(d, r->x, (uint32_t)value);
 	}
 	spin_unlock(&d->lock);
 }
