@@ -11,11 +11,11 @@
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
 #include "imagegen/bundle/flash.h"
-#include "imagegen/bundle/follow.h"
 #include "imagegen/bundle/imgfile.h"
 #include "imagegen/bundle/lz4frame.h"
 #include "imagegen/bundle/output.h"
 #include "imagegen/bundle/pit.h"
+#include "imagegen/bundle/prefix.h"
 #include "imagegen/bundle/tar.h"
 #include "imagegen/oem/carrier.h"
 
@@ -31,15 +31,22 @@ struct archive_out {
 	char *member_name;
 	bool member_sized; /* its header is written already */
 	int64_t epoch;
-	struct follow *md5, *sha256;
+	struct prefix *sums; /* its digests */
 	struct lz4frame *lz4;
 };
+
+/* Members smaller than this come after the larger ones: boot and vbmeta, which an edit of the manifest changes, then stand behind personas,
+ * which it does not, and the digests of what comes before them hold. */
+#define HELD_LEN ((uint64_t)1 << 20)
+#define HELD_MAX ((uint64_t)16 << 20) /* all together */
 
 struct odin {
 	const struct bundle *b;
 	struct archive_out archives[ARCHIVES];
 	struct imgfile *files; /* as many as partitions */
-	size_t current;        /* the partition being written; parts_count before the first */
+	struct buf *held;      /* as many; images that come last */
+	bool *is_held;
+	size_t current; /* the partition being written; parts_count before the first */
 	struct flash flash;
 };
 
@@ -50,16 +57,19 @@ static void odin_free(void *state)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(s->archives); i++) {
 		struct archive_out *a = &s->archives[i];
-		follow_free(a->md5);
-		follow_free(a->sha256);
+		prefix_free(a->sums);
 		output_free(a->out);
 		free(a->tar_name);
 		free(a->member_name);
 		lz4frame_free(a->lz4);
 	}
-	for (size_t i = 0; s->files && i < s->b->parts_count; i++)
+	for (size_t i = 0; s->files && i < s->b->parts_count; i++) {
 		imgfile_fini(&s->files[i]);
+		buf_fini(&s->held[i]);
+	}
 	free(s->files);
+	free(s->held);
+	free(s->is_held);
 	flash_fini(&s->flash);
 	free(s);
 }
@@ -79,6 +89,7 @@ static int put(struct archive_out *a, const void *data, size_t len, struct diag 
 {
 	if (output_write(a->out, data, len, a->at, d) < 0)
 		return -1;
+	prefix_put(a->sums, data, len);
 	a->at += len;
 	return 0;
 }
@@ -90,13 +101,6 @@ static int put_zeros_to(struct archive_out *a, uint64_t unit, struct diag *d)
 	return rest ? put(a, zeros, (size_t)(unit - rest), d) : 0;
 }
 
-/* All that was put is final. */
-static void settle(struct archive_out *a)
-{
-	follow_to(a->md5, a->at);
-	follow_to(a->sha256, a->at);
-}
-
 /* A file that is at hand. */
 static int put_file(struct odin *s, size_t archive, const char *name, const void *data, size_t len, struct diag *d)
 {
@@ -105,6 +109,8 @@ static int put_file(struct odin *s, size_t archive, const char *name, const void
 	if (!a->out)
 		return 0;
 	tar_header(name, len, a->epoch, header);
+	prefix_name(a->sums, header, sizeof(header));
+	prefix_name(a->sums, data, len);
 	return put(a, header, sizeof(header), d) < 0 || put(a, data, len, d) < 0 ? -1 : put_zeros_to(a, TAR_BLOCK, d);
 }
 
@@ -114,7 +120,7 @@ static int put_packed(void *ctx, const void *data, size_t len, struct diag *d)
 	if (put(a, data, len, d) < 0)
 		return -1;
 	if (a->member_sized)
-		settle(a);
+		prefix_settle(a->sums);
 	return 0;
 }
 
@@ -122,6 +128,7 @@ static int put_header(struct archive_out *a, uint64_t len, struct diag *d)
 {
 	uint8_t header[TAR_BLOCK];
 	tar_header(a->member_name, len, a->epoch, header);
+	prefix_front(a->sums, header, sizeof(header));
 	return output_write(a->out, header, sizeof(header), a->member_at, d);
 }
 
@@ -137,6 +144,8 @@ static int begin_member(struct archive_out *a, const struct bundle_part *p, uint
 	a->member_at = a->at;
 	a->member_sized = p->encrypted;
 	a->at += TAR_BLOCK;
+	const struct prefix_member m = { .id = p->id, .name = a->member_name, .len = len, .stored = p->encrypted, .epoch = a->epoch };
+	prefix_begin(a->sums, &m, TAR_BLOCK);
 	if (a->member_sized && put_header(a, lz4frame_stored_len(len), d) < 0)
 		return -1;
 	return lz4frame_begin(a->lz4, &sink, len, a->member_sized, d);
@@ -148,10 +157,19 @@ static int end_member(struct archive_out *a, struct diag *d)
 		return -1;
 	if (!a->member_sized && put_header(a, a->at - a->member_at - TAR_BLOCK, d) < 0)
 		return -1;
+	prefix_joined(a->sums);
 	if (put_zeros_to(a, TAR_BLOCK, d) < 0)
 		return -1;
-	settle(a);
+	prefix_end(a->sums);
 	return 0;
+}
+
+static int hold(void *ctx, const void *data, size_t len, struct diag *d)
+{
+	struct odin *s = ctx;
+	struct buf *b = &s->held[s->current];
+	buf_append(b, data, len);
+	return buf_error(b) ? diag_fail(d, MVP0001, NULL, "no memory for a small image") : 0;
 }
 
 static int sink_write(void *ctx, const void *data, size_t len, struct diag *d)
@@ -272,14 +290,14 @@ static int open_archive(struct odin *s, size_t i, struct diag *d)
 	if (output_open(b->out_dir, name, &a->out, d) < 0)
 		return -1;
 	a->epoch = b->epoch;
-	a->md5 = follow_new(output_fd(a->out), EVP_md5());
-	a->sha256 = follow_new(output_fd(a->out), EVP_sha256());
+	a->sums = prefix_new(output_fd(a->out), b->cache);
 	return 0;
 }
 
 static int plan_parts(struct odin *s, bool used[ARCHIVES], struct diag *d)
 {
 	const struct bundle *b = s->b;
+	uint64_t held = 0;
 	for (size_t i = 0; i < b->parts_count; i++) {
 		const struct bundle_part *p = &b->parts[i];
 		char *image CLEANUP_FREE = bundle_image_name(p);
@@ -292,6 +310,8 @@ static int plan_parts(struct odin *s, bool used[ARCHIVES], struct diag *d)
 			continue;
 		if (imgfile_plan(p, true, &s->files[i], d) < 0)
 			return -1;
+		s->is_held[i] = s->files[i].len < HELD_LEN && held + s->files[i].len <= HELD_MAX;
+		held += s->is_held[i] ? s->files[i].len : 0;
 		for (size_t k = 0; k < ARCHIVES; k++)
 			used[k] |= belongs(p, k);
 	}
@@ -307,6 +327,10 @@ static int odin_plan(const struct bundle *b, void **ret_state, struct diag *d)
 	s->b = b;
 	s->current = b->parts_count;
 	s->files = mem_array(struct imgfile, b->parts_count);
+	s->is_held = mem_array(bool, b->parts_count);
+	s->held = mem_array(struct buf, b->parts_count);
+	for (size_t i = 0; i < b->parts_count; i++)
+		s->held[i] = (struct buf)BUF_MAX(HELD_LEN);
 	if (flash_plan(b, b->oem ? oem_sector_size(b->oem) : 512, -1, 0, &s->flash, d) < 0 || plan_parts(s, used, d) < 0)
 		return -1;
 	for (size_t i = 0; i < ARCHIVES; i++)
@@ -318,29 +342,49 @@ static int odin_plan(const struct bundle *b, void **ret_state, struct diag *d)
 	return 0;
 }
 
-static int end_part(struct odin *s, struct diag *d)
+static int begin_members(struct odin *s, struct diag *d)
 {
-	if (s->current == s->b->parts_count)
-		return 0;
-	if (imgfile_end(&s->files[s->current], d) < 0)
-		return -1;
+	for (size_t i = 0; i < ARCHIVES; i++)
+		if (belongs(&s->b->parts[s->current], i) &&
+		    begin_member(&s->archives[i], &s->b->parts[s->current], s->files[s->current].len, d) < 0)
+			return -1;
+	return 0;
+}
+
+static int end_members(struct odin *s, struct diag *d)
+{
 	for (size_t i = 0; i < ARCHIVES; i++)
 		if (belongs(&s->b->parts[s->current], i) && end_member(&s->archives[i], d) < 0)
 			return -1;
 	return 0;
 }
 
+static int end_part(struct odin *s, struct diag *d)
+{
+	if (s->current == s->b->parts_count)
+		return 0;
+	if (imgfile_end(&s->files[s->current], d) < 0)
+		return -1;
+	return s->is_held[s->current] ? 0 : end_members(s, d);
+}
+
 static int begin_part(struct odin *s, size_t part, struct diag *d)
 {
-	const struct bundle_part *p = &s->b->parts[part];
-	const struct sparse_sink sink = { .write = sink_write, .ctx = s };
 	if (end_part(s, d) < 0)
 		return -1;
 	s->current = part;
+	const struct sparse_sink sink = { .write = s->is_held[part] ? hold : sink_write, .ctx = s };
 	imgfile_begin(&s->files[part], &sink);
-	for (size_t i = 0; i < ARCHIVES; i++)
-		if (belongs(p, i) && begin_member(&s->archives[i], p, s->files[part].len, d) < 0)
+	return s->is_held[part] ? 0 : begin_members(s, d);
+}
+
+static int put_held(struct odin *s, struct diag *d)
+{
+	for (s->current = 0; s->current < s->b->parts_count; s->current++) {
+		const struct buf *b = &s->held[s->current];
+		if (s->is_held[s->current] && (begin_members(s, d) < 0 || sink_write(s, b->data, b->len, d) < 0 || end_members(s, d) < 0))
 			return -1;
+	}
 	return 0;
 }
 
@@ -354,10 +398,9 @@ static int odin_write(void *state, size_t part, uint64_t at, const void *data, u
 	return imgfile_write(&s->files[part], at, data, len, d);
 }
 
-static int digest(struct archive_out *a, struct follow *f, uint8_t *ret, struct diag *d)
+static int read_back_failed(const struct archive_out *a, int r, struct diag *d)
 {
-	int r = follow_end(f, a->at, ret);
-	return r < 0 ? diag_fail(d, MVP0811, &LOC_FILE(output_path(a->out)), "cannot read back: %s", strerror(-r)) : 0;
+	return diag_fail(d, MVP0811, &LOC_FILE(output_path(a->out)), "cannot read back: %s", strerror(-r));
 }
 
 /* The checksum's line, which the other digest covers, too. */
@@ -365,20 +408,21 @@ static int seal(struct archive_out *a, struct bundle_outputs *outputs, struct di
 {
 	uint8_t md5[16], sha256[32];
 	char hex[33], *line CLEANUP_FREE = NULL;
-	settle(a);
-	if (digest(a, a->md5, md5, d) < 0)
-		return -1;
+	int r = prefix_md5(a->sums, md5);
+	if (r < 0)
+		return read_back_failed(a, r, d);
 	line = mem_printf("%s  %s\n", text_hex(md5, sizeof(md5), hex), a->tar_name);
-	if (put(a, line, strlen(line), d) < 0 || digest(a, a->sha256, sha256, d) < 0)
+	if (put(a, line, strlen(line), d) < 0)
 		return -1;
-	return output_done(a->out, "odin", a->at, sha256, outputs, d);
+	r = prefix_sha256(a->sums, sha256);
+	return r < 0 ? read_back_failed(a, r, d) : output_done(a->out, "odin", a->at, sha256, outputs, d);
 }
 
 static int odin_finish(void *state, struct bundle_outputs *outputs, struct diag *d)
 {
 	static const uint8_t zeros[2 * TAR_BLOCK];
 	struct odin *s = state;
-	if (end_part(s, d) < 0)
+	if (end_part(s, d) < 0 || put_held(s, d) < 0)
 		return -1;
 	for (size_t i = 0; i < ARCHIVES; i++) {
 		struct archive_out *a = &s->archives[i];

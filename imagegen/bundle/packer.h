@@ -9,6 +9,7 @@
 #include "imagegen/base/buf.h"
 #include "imagegen/base/diag.h"
 
+struct cache;
 struct oem;
 struct carrier;
 struct signer;
@@ -18,6 +19,7 @@ struct bundle_part {
 	const char *name;  /* without the slot's suffix */
 	const char *file;  /* name of its image in archives; NULL: NAME.img */
 	struct image *img; /* borrowed */
+	const uint8_t *id; /* 32 bytes that stand for img's: equal ones are those of equal images; NULL: unknown; borrowed */
 	uint64_t len;      /* bytes of the partition; >= image_len */
 	uint8_t uuid[2][16];
 	bool encrypted;          /* ciphertext: packers store it uncompressed */
@@ -42,6 +44,7 @@ struct bundle {
 	uint8_t disk_uuid[16];
 	uint64_t flash_len;      /* bytes of the board's flash; 0: as large as the partitions need */
 	int64_t epoch;           /* times inside archives */
+	struct cache *cache;     /* for what packers know of an earlier bundle; borrowed; NULL: none */
 	struct signer *signer;   /* of updates; borrowed; NULL: they are not signed */
 	const char *update_from; /* package of the former build that an update starts from; NULL: it is a full one */
 	const char *out_dir;     /* exists; outputs appear there under their final name only when all of them are complete */
@@ -102,6 +105,7 @@ MUST_USE int bundle_write(const struct bundle_job *jobs, size_t jobs_count, unsi
 struct bundle_content {
 	const char *name; /* one of oem_contents */
 	struct image *img;
+	const uint8_t *id; /* as a partition's */
 	bool encrypted, fill, own;
 };
 /* Partitions as a profile lays them out: its own in its order, then the contents it does not name. Files are opened relative to the

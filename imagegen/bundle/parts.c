@@ -91,6 +91,7 @@ static int add_from_profile(const struct oem_part *o, const struct manifest *m, 
 	struct bundle_part *p = c ? add(r, c->img, false) : add(r, img ? img : image_hole(0), true);
 	p->name = o->name.s;
 	p->file = o->image.s;
+	p->id = c ? c->id : NULL;
 	p->encrypted = c && c->encrypted;
 	p->fill = c ? c->fill : img != NULL;
 	p->own = c ? c->own : !img;
@@ -114,6 +115,7 @@ static int add_unnamed(const struct bundle_content *c, const struct oem *o, stru
 					 c->name);
 	struct bundle_part *p = add(r, c->img, false);
 	p->name = c->name;
+	p->id = c->id;
 	p->encrypted = c->encrypted;
 	p->fill = c->fill;
 	p->own = c->own;

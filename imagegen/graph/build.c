@@ -296,6 +296,7 @@ static void list_contents(struct build *b, struct bundle_content contents[ALL_PA
 		const struct persona *p = b->tasks[i].persona;
 		struct bundle_content *c = &contents[i];
 		*c = (struct bundle_content){ .name = p ? p->name : "boot", .img = p ? b->tasks[i].sealed : b->boot };
+		c->id = b->tasks[i].recall.identified ? b->tasks[i].recall.id : NULL;
 		c->encrypted = p && p->encryption.on;
 		/* keep: the container's holes say which sectors are free, and the user preferred that to writing them. */
 		c->fill = c->encrypted && !(p->encryption.holes.s && !strcmp(p->encryption.holes.s, "keep"));
@@ -399,9 +400,12 @@ static bool find_unchanged(struct build *b, struct build_result *ret, char **ret
 static int pack(struct build *b, struct build_result *r)
 {
 	struct bundle_content contents[ALL_PARTS];
-	struct pack_opts o = {
-		.master = b->master, .contents = contents, .contents_count = ALL_PARTS, .jobs = b->jobs, .signer = b->trust.oem
-	};
+	struct pack_opts o = { .master = b->master,
+			       .contents = contents,
+			       .contents_count = ALL_PARTS,
+			       .jobs = b->jobs,
+			       .signer = b->trust.oem,
+			       .cache = b->cache };
 	o.approve = approve;
 	o.approve_ctx = b;
 	struct recall_job keep CLEANUP(
@@ -410,10 +414,10 @@ static int pack(struct build *b, struct build_result *r)
 	build_digest(b, o.digest);
 	if (make_boot(b) || make_vbmeta(b, o.digest))
 		return -1;
-	list_contents(b, contents);
 	for (size_t i = 1; i < PARTS; i++)
 		if (!b->tasks[i].recalled)
 			recall_add(&keep, b->tasks[i].persona->name, b->tasks[i].sealed, &b->tasks[i].recall, &b->tasks[i].disk);
+	list_contents(b, contents);
 	if (keep.bundle.parts_count)
 		o.more = &more;
 	if (pack_run(b->pack, &o, r, b->d))

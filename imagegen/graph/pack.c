@@ -197,6 +197,7 @@ static int plan_variant(struct pack *p, struct variant *v, const struct pack_opt
 		.parts_count = v->parts.count,
 		.epoch = p->opts->epoch,
 		.signer = o->signer,
+		.cache = o->cache,
 		.update_from = p->opts->ota_from,
 		.out_dir = v->out_dir,
 		.approve = o->approve,

@@ -25,6 +25,7 @@ struct pack_opts {
 	size_t contents_count;
 	unsigned jobs;
 	struct signer *signer;                     /* of updates; NULL: they are not signed */
+	struct cache *cache;                       /* borrowed */
 	const struct bundle_job *more;             /* packers besides those of the profiles; NULL: none */
 	int (*approve)(void *ctx, struct diag *d); /* as in struct bundle */
 	void *approve_ctx;

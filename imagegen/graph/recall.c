@@ -115,6 +115,8 @@ bool recall_find(struct cache *c, const struct manifest *m, const struct persona
 		r->why = mem_strdup("it is no longer in the cache");
 		return false;
 	}
+	memcpy(r->id, disk, sizeof(r->id));
+	r->identified = true;
 	*pd = known;
 	known = (struct persona_disk){ 0 };
 	return true;
@@ -139,6 +141,8 @@ void recall_add(struct recall_job *j, const char *name, struct image *img, struc
 			return;
 	if (data > j->max_len || !cache_path(j->cache))
 		return;
+	disk_key(r, pd, img, r->id);
+	r->identified = true;
 	if (!j->parts)
 		j->parts = mem_array(struct bundle_part, PERSONA_MAX);
 	j->from[j->bundle.parts_count] = (struct recall_part){ .recall = r, .disk = pd };
@@ -157,7 +161,6 @@ struct keeper {
 	const struct recall_job *job;
 	struct cache_disk *parts[PERSONA_MAX];
 	bool failed[PERSONA_MAX];
-	uint8_t keys[PERSONA_MAX][CACHE_KEY_LEN];
 };
 
 static int keep_plan(const struct bundle *b, void **ret_state, struct diag *d)
@@ -167,8 +170,7 @@ static int keep_plan(const struct bundle *b, void **ret_state, struct diag *d)
 	k->job = (const struct recall_job *)(const void *)((const char *)b - offsetof(struct recall_job, bundle));
 	for (size_t i = 0; i < b->parts_count; i++) {
 		const struct recall_part *from = &k->job->from[i];
-		disk_key(from->recall, from->disk, b->parts[i].img, k->keys[i]);
-		k->parts[i] = cache_disk_new(k->job->cache, k->keys[i], b->parts[i].img);
+		k->parts[i] = cache_disk_new(k->job->cache, from->recall->id, b->parts[i].img);
 		k->failed[i] = !k->parts[i];
 	}
 	*ret_state = k;
@@ -191,7 +193,7 @@ static void keep_recipe(const struct keeper *k, size_t part)
 	const struct recall_part *from = &k->job->from[part];
 	struct buf b CLEANUP(buf_fini) = BUF_MAX(RECIPE_MAX);
 	buf_append(&b, from->disk->digest, sizeof(from->disk->digest));
-	buf_append(&b, k->keys[part], CACHE_KEY_LEN);
+	buf_append(&b, from->recall->id, CACHE_KEY_LEN);
 	stamps_emit(&from->disk->inputs, &b);
 	if (!buf_error(&b))
 		cache_put(k->job->cache, KIND, from->recall->key, b.data, b.len);

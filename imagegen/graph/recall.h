@@ -11,6 +11,8 @@
 struct recall {
 	uint8_t key[CACHE_KEY_LEN]; /* of the recipe: everything but the inputs' contents */
 	char *why;                  /* it was not found */
+	uint8_t id[CACHE_KEY_LEN];  /* of the partition, if it is in the cache or is going to be */
+	bool identified;
 };
 void recall_fini(struct recall *r);
 

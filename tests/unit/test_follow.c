@@ -25,7 +25,7 @@ static void write_and_check(size_t pieces)
 	int fd CLEANUP(fd_closep) = tmpfile_unlinked("/tmp");
 	uint8_t *all CLEANUP_FREE = mem_zeroed(pieces + 1, PIECE), got[32], want[32];
 	assert_true(fd >= 0);
-	struct follow *f CLEANUP(follow_freep) = follow_new(fd, EVP_sha256());
+	struct follow *f CLEANUP(follow_freep) = follow_new(fd, FOLLOW_SHA256);
 	for (size_t i = 0; i < pieces; i++) {
 		uint8_t *p = all + i * PIECE;
 		fill(p, PIECE, 0xff);
@@ -54,7 +54,7 @@ static void test_follow_reports_a_short_file(void **state)
 	int fd CLEANUP(fd_closep) = tmpfile_unlinked("/tmp");
 	uint8_t got[32];
 	for (uint64_t len = 1; len <= 64 * MIB; len *= 64) {
-		struct follow *f CLEANUP(follow_freep) = follow_new(fd, EVP_sha256());
+		struct follow *f CLEANUP(follow_freep) = follow_new(fd, FOLLOW_SHA256);
 		follow_to(f, len);
 		assert_int_equal(follow_end(f, len, got), -ENODATA);
 	}
@@ -65,7 +65,7 @@ static void test_follow_can_be_left(void **state)
 	(void)state;
 	int fd CLEANUP(fd_closep) = tmpfile_unlinked("/tmp");
 	assert_int_equal(ftruncate(fd, 256 << 20), 0);
-	struct follow *f = follow_new(fd, EVP_md5());
+	struct follow *f = follow_new(fd, FOLLOW_MD5);
 	follow_to(f, 256 << 20);
 	follow_free(f);
 	follow_free(NULL);
