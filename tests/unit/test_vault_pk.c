@@ -1,4 +1,4 @@
-/* The vault's public key arithmetic, by BearSSL for the host, against OpenSSL and published vectors. */
+/* The vault's public key arithmetic, its own and BearSSL's for the host, against OpenSSL and published vectors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,6 +60,16 @@ static void test_hmac_matches_openssl(void **state)
 
 /* P-256 */
 
+static bool verifies(const uint8_t point[65], const uint8_t digest[32], const uint8_t signature[64])
+{
+	struct p256_verify v;
+	if (!pk_p256_verify_begin(&v, point, digest, signature))
+		return false;
+	for (unsigned steps = 1; !pk_p256_verify_step(&v, 5); steps++)
+		assert_true(steps < 52);
+	return pk_p256_verify_end(&v);
+}
+
 static const char order_hex[] = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 
 /* RFC 6979, A.2.5: the key, and its signatures of "sample" and "test" with SHA-256. */
@@ -88,7 +98,7 @@ static void test_rfc6979_vectors(void **state)
 		from_hex(vectors[i].signature, expected);
 		assert_true(pk_p256_sign(secret, digest, signature));
 		assert_memory_equal(signature, expected, sizeof(signature));
-		assert_true(pk_p256_verify(point, digest, signature));
+		assert_true(verifies(point, digest, signature));
 	}
 }
 
@@ -106,7 +116,7 @@ static void test_secrets_out_of_range_are_refused(void **state)
 	secret[31]--;
 	assert_true(pk_p256_public(secret, point));
 	assert_true(pk_p256_sign(secret, digest, signature));
-	assert_true(pk_p256_verify(point, digest, signature));
+	assert_true(verifies(point, digest, signature));
 	memset(secret, 0xff, sizeof(secret));
 	assert_false(pk_p256_public(secret, point));
 }
@@ -169,7 +179,7 @@ static void test_p256_and_openssl_take_each_others_signatures(void **state)
 		assert_true(pk_p256_sign(secret, digest, signature));
 		assert_true(openssl_verifies(key, digest, signature));
 		openssl_signs(key, digest, signature);
-		assert_true(pk_p256_verify(point, digest, signature));
+		assert_true(verifies(point, digest, signature));
 		EVP_PKEY_free(key);
 	}
 }
@@ -184,23 +194,23 @@ static void test_every_bit_of_a_p256_signature_matters(void **state)
 	assert_true(pk_p256_sign(secret, digest, signature));
 	for (size_t bit = 0; bit < 8 * sizeof(signature); bit += 5) {
 		signature[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_false(pk_p256_verify(point, digest, signature));
+		assert_false(verifies(point, digest, signature));
 		signature[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	for (size_t bit = 0; bit < 8 * sizeof(digest); bit += 7) {
 		digest[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_false(pk_p256_verify(point, digest, signature));
+		assert_false(verifies(point, digest, signature));
 		digest[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	/* A point off the curve, compressed or hybrid forms, infinity. */
 	for (size_t bit = 0; bit < 8 * sizeof(point); bit += 9) {
 		point[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_false(pk_p256_verify(point, digest, signature));
+		assert_false(verifies(point, digest, signature));
 		point[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
-	assert_true(pk_p256_verify(point, digest, signature));
+	assert_true(verifies(point, digest, signature));
 	uint8_t nothing[65] = { 0 };
-	assert_false(pk_p256_verify(nothing, digest, signature));
+	assert_false(verifies(nothing, digest, signature));
 }
 
 static void test_p256_signatures_out_of_range_are_refused(void **state)
@@ -210,17 +220,55 @@ static void test_p256_signatures_out_of_range_are_refused(void **state)
 	from_hex(rfc6979_public, point);
 	digest_of("sample", 6, digest);
 	memset(signature, 0, sizeof(signature));
-	assert_false(pk_p256_verify(point, digest, signature));
+	assert_false(verifies(point, digest, signature));
 	/* r or s of 0 or the order, the other one fine. */
 	for (int half = 0; half < 2; half++) {
 		memset(signature, 0, sizeof(signature));
 		signature[32 * half + 31] = 1;
-		assert_false(pk_p256_verify(point, digest, signature));
+		assert_false(verifies(point, digest, signature));
 		from_hex(order_hex, signature + (half ? 0 : 32));
-		assert_false(pk_p256_verify(point, digest, signature));
+		assert_false(verifies(point, digest, signature));
 	}
 	memset(signature, 0xff, sizeof(signature));
-	assert_false(pk_p256_verify(point, digest, signature));
+	assert_false(verifies(point, digest, signature));
+}
+
+/* Keys with which the sums meet equal and opposite points; digests of 0 and above the order. */
+static void test_p256_verification_of_special_keys(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		uint8_t secret[32] = { 0 }, point[65], digest[32], signature[64];
+		if (i & 1)
+			from_hex(order_hex, secret);
+		secret[31] = (uint8_t)(i & 1 ? secret[31] - 1 - i / 2 : 1 + i / 2);
+		assert_true(pk_p256_public(secret, point));
+		assert_true(pk_p256_is_point(point));
+		for (int fill = 0; fill < 256; fill += 51) {
+			memset(digest, fill, sizeof(digest));
+			assert_true(pk_p256_sign(secret, digest, signature));
+			assert_true(verifies(point, digest, signature));
+			digest[i] ^= 4;
+			assert_false(verifies(point, digest, signature));
+		}
+	}
+}
+
+/* x of a point may be above the order: r is what is left of it (a vector of Wycheproof's, "k*G has a large x-coordinate"). */
+static void test_p256_takes_an_x_above_the_order(void **state)
+{
+	(void)state;
+	uint8_t point[65], digest[32], signature[64];
+	from_hex("040ad99500288d466940031d72a9f5445a4d43784640855bf0a69874d2de5fe103"
+		 "c5011e6ef2c42dcd50d5d3d29f99ae6eba2c80c9244f4c5422f0979ff0c3ba5e",
+		 point);
+	from_hex("000000000000000000000000000000004319055358e8617b0c46353d039cdaab"
+		 "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc63254e",
+		 signature);
+	digest_of("123400", 6, digest);
+	assert_true(verifies(point, digest, signature));
+	signature[31] ^= 1;
+	assert_false(verifies(point, digest, signature));
 }
 
 /* RSA */
@@ -336,6 +384,8 @@ int main(void)
 		cmocka_unit_test(test_p256_and_openssl_take_each_others_signatures),
 		cmocka_unit_test(test_every_bit_of_a_p256_signature_matters),
 		cmocka_unit_test(test_p256_signatures_out_of_range_are_refused),
+		cmocka_unit_test(test_p256_verification_of_special_keys),
+		cmocka_unit_test(test_p256_takes_an_x_above_the_order),
 		cmocka_unit_test(test_rsa_takes_openssl_signatures),
 		cmocka_unit_test(test_rsa_padding_is_whole),
 		cmocka_unit_test(test_rsa_hostile_keys_are_refused),

@@ -13,6 +13,7 @@
 #include "drivers/fw_cfg.h"
 #include "handset.h"
 #include "identity.h"
+#include "job.h"
 #include "lease.h"
 #include "order.h"
 #include "pk.h"
@@ -24,11 +25,13 @@
 #define PAUSE_MS 500  /* between two questions of one source that take a signature */
 #define RETRY_MS 1000 /* between two attempts to write the journal */
 
-enum progress { FREE, ASKED, COMMITTING, ANSWERED };
+#define VERIFY_BITS 4 /* of a signature's verification, between looks at the clock */
+
+enum progress { FREE, ASKED, VERIFYING, COMMITTING, ANSWERED };
 enum kind { ASK_SERIAL, ASK_ORDER, ASK_RECEIPT, ASK_DROP, ASK_ATTEST, ASK_CONTACT };
 
 struct question {
-	uint32_t progress; /* atomic: the source's while FREE and ANSWERED, CPU 0's while ASKED and COMMITTING */
+	uint32_t progress; /* atomic: the source's while FREE and ANSWERED, CPU 0's in between */
 	uint32_t dropped;  /* atomic: nobody waits for the answer */
 	enum kind kind;
 	uint8_t data[MVP_ORDER_MAX]; /* order or nonce */
@@ -36,6 +39,8 @@ struct question {
 	uint64_t number;
 	/* CPU 0's */
 	uint64_t not_before, retry_at; /* counter values: for the next question, for the journal */
+	struct order order;            /* while VERIFYING; of data */
+	uint8_t digest[SHA256_LEN];
 	uint32_t ticket;
 	bool wipes, accepted;
 	uint32_t answer_len;
@@ -43,7 +48,8 @@ struct question {
 };
 
 static struct question questions[ORDERS_SOURCES];
-static unsigned turn; /* whose question is looked at first */
+static unsigned turn;                   /* whose question is looked at first */
+static struct p256_verify verification; /* of the one question that is VERIFYING */
 static struct {
 	bool waits; /* for the receipt of the board's order */
 	uint8_t digest[SHA256_LEN];
@@ -187,16 +193,10 @@ static void rest(struct question *q)
 	q->not_before = arch_counter() + arch_ms(PAUSE_MS);
 }
 
-static enum mvp_outcome judge(const uint8_t *data, size_t len, struct order *o)
+/* Of an order whose signature is right. */
+static enum mvp_outcome judge(const struct order *o)
 {
 	const struct mvp_state *s = state_get();
-	const uint8_t *key = s->order_rotated ? s->order_public : identity_order_public();
-	if (!order_parse(data, len, o)) {
-		o->action = 0;
-		return MVP_OUTCOME_MALFORMED;
-	}
-	if (!pk_p256_verify(key, o->cose.digest, o->cose.signature))
-		return MVP_OUTCOME_SIGNATURE;
 	if (!order_is_for(o, identity_serial(), identity_fleet()))
 		return MVP_OUTCOME_DEVICE;
 	if (o->counter <= s->order_counter)
@@ -255,36 +255,28 @@ static bool carry_out(struct mvp_state *s, const struct order *o, const uint8_t 
 	return false;
 }
 
-/* Verifies an order and makes its changes, which are not durable yet. */
-static void take_order(unsigned source)
+/* Makes the order's changes, which are not durable yet. */
+static void decide(unsigned source, enum mvp_outcome outcome)
 {
 	struct question *q = &questions[source];
 	struct mvp_state *s = state_edit();
-	struct order o;
-	struct sha256 hash;
-	uint8_t digest[SHA256_LEN];
-	sha256_init(&hash);
-	sha256_add(&hash, q->data, q->len);
-	sha256_end(&hash, digest);
-	enum mvp_outcome outcome = judge(q->data, q->len, &o);
-	enum mvp_action action = o.action <= MVP_ACTION_ROTATE_KEY ? (enum mvp_action)o.action : 0;
+	const struct order *o = &q->order;
+	const uint8_t *digest = q->digest;
+	enum mvp_action action = o->action <= MVP_ACTION_ROTATE_KEY ? (enum mvp_action)o->action : 0;
 	bool refused = outcome != MVP_OUTCOME_DONE;
 	/* A refusal that somebody keeps asking for is on its way already. */
 	bool known = refused && receipt_find(digest, outcome);
 	q->accepted = !refused && receipt_has_room(RECEIPT_ORDER);
 	q->wipes = false;
 	rest(q);
-	if (source == ORDERS_BOARD) {
-		board.waits = true;
-		memcpy(board.digest, digest, sizeof(digest));
-	}
 	if (known || !receipt_has_room(refused ? RECEIPT_REFUSAL : RECEIPT_ORDER)) {
 		say(source, "order refused");
 		return;
 	}
 	if (q->accepted) {
-		s->order_counter = o.counter;
-		q->wipes = carry_out(s, &o, digest);
+		s->order_counter = o->counter;
+		memcpy(s->order_digest, digest, sizeof(s->order_digest));
+		q->wipes = carry_out(s, o, digest);
 	}
 	if (!q->wipes)
 		receipt_add(MVP_CAUSE_ORDER, digest, action, outcome);
@@ -292,6 +284,44 @@ static void take_order(unsigned source)
 	q->retry_at = 0;
 	set_progress(q, COMMITTING);
 	console_log(q->accepted ? "order %u taken" : "order refused (%u)", q->accepted ? (unsigned)action : (unsigned)outcome);
+}
+
+static void take_order(unsigned source)
+{
+	struct question *q = &questions[source];
+	const struct mvp_state *s = state_get();
+	struct sha256 hash;
+	sha256_init(&hash);
+	sha256_add(&hash, q->data, q->len);
+	sha256_end(&hash, q->digest);
+	if (source == ORDERS_BOARD) {
+		board.waits = true;
+		memcpy(board.digest, q->digest, sizeof(board.digest));
+	}
+	if (!memcmp(q->digest, s->order_digest, sizeof(q->digest))) { /* whose answer got lost: there is one receipt, and not a second */
+		rest(q);
+		say(source, "order accepted");
+		return;
+	}
+	if (!order_parse(q->data, q->len, &q->order)) {
+		q->order.action = 0;
+		decide(source, MVP_OUTCOME_MALFORMED);
+	} else if (!pk_p256_verify_begin(&verification, s->order_rotated ? s->order_public : identity_order_public(), q->order.cose.digest,
+					 q->order.cose.signature)) {
+		decide(source, MVP_OUTCOME_SIGNATURE);
+	} else {
+		set_progress(q, VERIFYING);
+	}
+}
+
+static void verify_order(unsigned source)
+{
+	uint64_t deadline = job_deadline();
+	while (!pk_p256_verify_step(&verification, VERIFY_BITS)) {
+		if (arch_counter() >= deadline)
+			return;
+	}
+	decide(source, pk_p256_verify_end(&verification) ? judge(&questions[source].order) : MVP_OUTCOME_SIGNATURE);
 }
 
 /* Nothing is answered, nor done, before it is durable; but nothing is gained by sparing the keys for a journal that cannot be written. */
@@ -346,12 +376,26 @@ static bool computes(const struct question *q)
 	return provisioned && (q->kind == ASK_ORDER || q->kind == ASK_ATTEST || (q->kind == ASK_RECEIPT && receipt_oldest()));
 }
 
-/* An order that comes in the middle of a wipe waits for its end: it may be a second one. */
+static bool order_is_under_way(void)
+{
+	for (unsigned i = 0; i < ORDERS_SOURCES; i++) {
+		enum progress now = progress(&questions[i]);
+		if (now == VERIFYING || now == COMMITTING)
+			return true;
+	}
+	return false;
+}
+
+/* Whether it is the turn of a question that CPU 0 has not answered. One order after the other: the next may be the same. One that comes in
+ * the middle of a wipe waits for its end. */
 static bool may_go(const struct question *q)
 {
+	enum progress now = progress(q);
 	uint32_t wipe_now = state_get()->wipe;
 	bool wiping = wipe_now == MVP_WIPE_KEYS || wipe_now == MVP_WIPE_DATA;
-	return arch_counter() >= q->not_before && !(q->kind == ASK_ORDER && wiping);
+	if ((now != ASKED && now != VERIFYING) || (q->kind == ASK_ORDER && wiping))
+		return false;
+	return now == VERIFYING || (arch_counter() >= q->not_before && !(q->kind == ASK_ORDER && order_is_under_way()));
 }
 
 static void take(unsigned source)
@@ -359,6 +403,10 @@ static void take(unsigned source)
 	struct question *q = &questions[source];
 	char line[16 + MVP_SERIAL_MAX];
 	bool provisioned = identity_get() == IDENTITY_SOUND;
+	if (progress(q) == VERIFYING) {
+		verify_order(source);
+		return;
+	}
 	switch (q->kind) {
 	case ASK_SERIAL:
 		text_format(line, sizeof(line), "serial %s", provisioned ? identity_serial() : "none");
@@ -412,13 +460,10 @@ bool orders_poll(bool work)
 		struct question *q = &questions[source];
 		if (progress(q) == COMMITTING && arch_counter() >= q->retry_at)
 			finish_order(source);
-		if (progress(q) != ASKED)
+		if (progress(q) == ASKED && q->not_before > arch_counter())
+			timer_at(q->not_before);
+		if (!may_go(q))
 			continue;
-		if (!may_go(q)) {
-			if (q->not_before > arch_counter())
-				timer_at(q->not_before);
-			continue;
-		}
 		if (computes(q) && !work)
 			continue;
 		if (computes(q)) {
@@ -437,7 +482,7 @@ bool orders_has_work(void)
 {
 	for (unsigned i = 0; i < ORDERS_SOURCES; i++) {
 		const struct question *q = &questions[i];
-		if (progress(q) == ASKED && may_go(q) && computes(q))
+		if (may_go(q) && computes(q))
 			return true;
 	}
 	return board_receipt_is_there();

@@ -86,7 +86,8 @@ struct mvp_state {
 	uint32_t reserved_receipts;
 	struct mvp_state_receipt receipts[MVP_STATE_RECEIPTS];
 	struct mvp_state_persona persona[MVP_STATE_PERSONAS]; /* by index in the configuration */
-	uint8_t reserved[1916];
+	uint8_t order_digest[32]; /* of the last order that was taken: one that is delivered again is no other */
+	uint8_t reserved[1884];
 	uint32_t checksum; /* CRC-32 (as GPT's) of all before it */
 	uint8_t mac[32];   /* HMAC-SHA256 of all before it */
 };
