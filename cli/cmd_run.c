@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/receipt.h"
 #include "cli/screen.h"
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/mem.h"
@@ -34,7 +35,7 @@ enum { POLL_MS = 100, GRACE_MS = 5000, EXEC_FAILED = 127 };
 
 struct run_args {
 	bool headless, snapshot;
-	const char *out, *board, *cpu, *memory, *serial, *qmp, *net, *screenshot, *record, *device_key, *order;
+	const char *out, *board, *cpu, *memory, *serial, *qmp, *net, *screenshot, *record, *device_key, *order, *receipt;
 	unsigned smp, timeout;
 	struct opt_list qemu_args;
 };
@@ -51,10 +52,12 @@ struct handset {
 	bool interactive;
 	const char *window, *no_window; /* QEMU's display, or why there is none; NULL: not asked for */
 	struct screen screen;
+	struct receipt_catch receipt;
 };
 
 static void handset_fini(struct handset *h)
 {
+	receipt_catch_fini(&h->receipt);
 	screen_fini(&h->screen);
 	args_fini(&h->argv);
 	fd_closep(&h->kernel_fd);
@@ -147,16 +150,17 @@ static void two(struct handset *h, const char *option, const char *value)
 static int add_serial(struct handset *h)
 {
 	const char *kind = h->args->serial ? h->args->serial : "stdio";
+	char *log CLEANUP_FREE = h->receipt.path ? mem_printf(",logfile=/proc/self/fd/%d", h->receipt.log_fd) : mem_strdup("");
 	args_add(&h->argv, "-chardev");
 	if (!strcmp(kind, "pty")) {
-		args_add(&h->argv, "pty,id=console");
+		args_addf(&h->argv, "pty,id=console%s", log);
 	} else if (!strcmp(kind, "stdio")) {
 		h->interactive = !h->args->headless && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 		/* Multiplexed only for people: QEMU's own key (Ctrl-A) would be taken out of a script's bytes. */
-		args_add(&h->argv, h->interactive ? "stdio,id=console,signal=off,mux=on" : "stdio,id=console");
+		args_addf(&h->argv, "stdio,id=console%s%s", h->interactive ? ",signal=off,mux=on" : "", log);
 	} else if (unix_path(kind)) {
 		char *path CLEANUP_FREE = escaped(unix_path(kind));
-		args_addf(&h->argv, "socket,id=console,path=%s,server=on,wait=off", path);
+		args_addf(&h->argv, "socket,id=console,path=%s,server=on,wait=off%s", path, log);
 	} else {
 		return diag_fail(h->cli->diag, MVP0904, NULL, "--serial cannot be '%s', expected pty, stdio or unix:PATH", kind);
 	}
@@ -306,7 +310,7 @@ static int make_argv(struct handset *h)
 {
 	char *disk CLEANUP_FREE = escaped(h->disk);
 	find_window(h);
-	if (add_machine(h))
+	if (receipt_catch_init(&h->receipt, h->args->receipt, h->args->order, h->cli->diag) || add_machine(h))
 		return -1;
 	args_add(&h->argv, "-kernel");
 	args_addf(&h->argv, "/proc/self/fd/%d", h->kernel_fd);
@@ -339,6 +343,8 @@ static NORETURN void become_qemu(const struct handset *h, int report_fd)
 	/* Whoever kills mvpctl kills the handset. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)fcntl(h->kernel_fd, F_SETFD, 0);
+	if (h->receipt.log_fd >= 0)
+		(void)fcntl(h->receipt.log_fd, F_SETFD, 0);
 	screen_pass_on(&h->screen);
 	(void)execvp(h->argv.v[0], h->argv.v);
 	error = errno;
@@ -388,7 +394,7 @@ static int64_t now_ms(void)
 }
 
 /* Why QEMU is ended, if not by itself. */
-enum ending { RUNNING, OFF, LATE, INTERRUPTED, NO_ANSWER, NO_PICTURE };
+enum ending { RUNNING, OFF, LATE, INTERRUPTED, NO_ANSWER, FAILED };
 
 static bool has_pictures(const struct handset *h)
 {
@@ -398,8 +404,8 @@ static bool has_pictures(const struct handset *h)
 static enum ending look(struct handset *h, int64_t end)
 {
 	bool off = false;
-	if (has_pictures(h) && screen_tick(&h->screen, &off, h->cli->diag))
-		return NO_PICTURE;
+	if (receipt_catch_tick(&h->receipt, h->cli->diag) || (has_pictures(h) && screen_tick(&h->screen, &off, h->cli->diag)))
+		return FAILED;
 	if (off)
 		return OFF;
 	if (now_ms() >= end)
@@ -423,12 +429,12 @@ static int reap(pid_t pid, int fd, int64_t kill_at)
 static int judge(struct handset *h, enum ending why, int status)
 {
 	struct diag *d = h->cli->diag;
-	if (why == NO_PICTURE)
+	if (why == FAILED)
 		return -1;
 	if (why == INTERRUPTED)
 		return diag_fail(d, MVP0006, NULL, "interrupted");
-	/* Who wants a picture after some time has got it. */
-	if (why == LATE && !has_pictures(h))
+	/* Who wants a picture or a receipt by some time has got it. */
+	if (why == LATE && !has_pictures(h) && !h->receipt.path)
 		return diag_fail(d, MVP0905, NULL, "the handset was still running after %u seconds", h->args->timeout);
 	if (why == LATE)
 		return 0;
@@ -456,10 +462,12 @@ static int supervise(struct handset *h, pid_t pid)
 			(void)poll(&wait, 1, POLL_MS);
 	}
 	if (has_pictures(h) && why < NO_ANSWER && screen_end(&h->screen, h->cli->diag))
-		why = NO_PICTURE;
+		why = FAILED;
 	if (why != RUNNING)
 		(void)kill(pid, SIGTERM);
-	return judge(h, why, reap(pid, fd, now_ms() + GRACE_MS));
+	if (judge(h, why, reap(pid, fd, now_ms() + GRACE_MS)))
+		return -1;
+	return receipt_catch_end(&h->receipt, h->cli->diag);
 }
 
 static void greet(const struct handset *h)
@@ -478,7 +486,8 @@ static void greet(const struct handset *h)
 
 static int run(struct cli *cli, const void *args)
 {
-	struct handset h CLEANUP(handset_fini) = { .cli = cli, .args = args, .kernel_fd = -1, .screen = SCREEN_INIT };
+	struct handset h CLEANUP(
+		handset_fini) = { .cli = cli, .args = args, .kernel_fd = -1, .screen = SCREEN_INIT, .receipt = RECEIPT_CATCH_INIT };
 	struct termios terminal;
 	bool saved;
 	pid_t pid = -1;
@@ -509,6 +518,7 @@ static const struct opt opts[] = {
 	OPT_STRING(0, "serial", struct run_args, serial, "WHERE", "console: stdio (default), pty or unix:PATH"),
 	OPT_STRING(0, "qmp", struct run_args, qmp, "unix:PATH", "QEMU's machine protocol on a socket"),
 	OPT_STRING(0, "order", struct run_args, order, "FILE", "an order for the vault; its receipt comes on the console"),
+	OPT_STRING(0, "receipt", struct run_args, receipt, "FILE", "where that receipt is kept"),
 	OPT_STRING(0, "net", struct run_args, net, "WHAT", "network: none, or user[,hostfwd=...] (default: user)"),
 	OPT_STRING(0, "device-key", struct run_args, device_key, "FILE", "the board's unique key, 32 bytes"),
 	OPT_STRING(0, "screenshot", struct run_args, screenshot, "FILE", "PNG of the screen at the end, and on SIGUSR1"),
