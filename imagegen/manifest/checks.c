@@ -89,8 +89,9 @@ static void signing_key(const struct context *c, const char *what, const char *n
 		diag_fail(c->d, MVP0213, &k->helper.loc, "'%s' has both 'file' and 'helper'; which of them signs would be a guess", name);
 	else if (k->helper.s && !k->public_key.s)
 		diag_fail(c->d, MVP0213, &k->helper.loc, "the helper of '%s' needs 'public', the file with the public key", name);
-	else if (!k->file.s && !k->helper.s)
-		diag_fail(c->d, MVP0213, &k->loc, "'%s' names no private key: give 'file', or 'helper' and 'public'", name);
+	else if (!k->file.s && !k->public_key.s)
+		diag_fail(c->d, MVP0213, &k->loc,
+			  "'%s' names no key: give 'file', 'helper' and 'public', or for `mvpctl sign` 'public' alone", name);
 	else if (k->file.s && k->public_key.s)
 		diag_fail(c->d, MVP0213, &k->public_key.loc, "'%s' has a private key in 'file'; 'public' says nothing then", name);
 	else if (k->passphrase.s && !k->file.s)
