@@ -70,10 +70,15 @@ fuzz-run: fuzz-build
 $(O)/uboot/u-boot.bin: scripts/uboot scripts/debian-source | $(O)/deps/test
 	scripts/uboot $(@D) $(CROSS)
 
+# The tool that verifies signed images in them; fetched once.
+$(O)/avbtool/avbtool.py: scripts/avbtool scripts/debian-source | $(O)/deps/test
+	scripts/avbtool $(@D)
+
 include tests/bench.mk
 
 # The whole product with foreign tools and QEMU.
-e2e: all demo-manifest $(E2E_BIN) $(BENCH_BIN) $(O)/uboot/u-boot.bin $(O)/deps/run $(O)/deps/test
+e2e: all demo-manifest $(E2E_BIN) $(BENCH_BIN) $(O)/uboot/u-boot.bin $(O)/avbtool/avbtool.py $(O)/deps/run \
+		$(O)/deps/test
 	@O=$(abspath $(O)) python3 tests/e2e/run.py $(T)
 
 # The alerts with a notification daemon on the screen: a Debian with X and dunst as the personal side.
