@@ -1,12 +1,15 @@
 /* Factory package for fastboot: NAME-factory-VERSION.zip holds the update package (an image per partition) and scripts that flash it. */
+#include <isa-l.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "imagegen/base/buf.h"
+#include "imagegen/base/bytes.h"
 #include "imagegen/base/diag.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/bundle/fastboot_scripts.h"
 #include "imagegen/bundle/imgfile.h"
+#include "imagegen/bundle/kept.h"
 #include "imagegen/bundle/output.h"
 #include "imagegen/zip/zip.h"
 
@@ -22,6 +25,8 @@ struct fastboot {
 	struct zip *outer, *inner; /* inner: the update package, written in its place in outer */
 	struct member *members;    /* as many as partitions */
 	size_t current;            /* the member being written; parts_count before the first */
+	struct kept *kept;         /* it, in the cache; given: it was found there */
+	bool given;
 };
 
 static void fastboot_free(void *state)
@@ -34,6 +39,7 @@ static void fastboot_free(void *state)
 		imgfile_fini(&s->members[i].file);
 	}
 	free(s->members);
+	kept_free(s->kept);
 	zip_free(s->inner);
 	zip_free(s->outer);
 	output_free(s->out);
@@ -115,11 +121,58 @@ static int sink_write(void *ctx, const void *data, size_t len, struct diag *d)
 	return zip_write(ctx, data, len, d);
 }
 
+static int give_packed(void *ctx, const void *data, size_t len, struct diag *d)
+{
+	return zip_write_packed(ctx, data, len, d);
+}
+
+static void keep_packed(void *ctx, const void *data, size_t len)
+{
+	kept_add(ctx, data, len);
+}
+
+/* The member from the cache, if it is there; else it will be. */
+static int look_for(struct fastboot *s, struct diag *d)
+{
+	const struct member *m = &s->members[s->current];
+	char *how CLEANUP_FREE = mem_printf("deflate by ISA-L %d.%d.%d", ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION, ISAL_PATCH_VERSION);
+	uint8_t note[KEPT_NOTE_LEN];
+	if (m->method != ZIP_DEFLATED)
+		return 0;
+	s->kept = kept_open(s->b->cache, &s->b->parts[s->current], m->file.len, how);
+	s->given = kept_found(s->kept);
+	if (!s->given && s->kept)
+		zip_tee(s->inner, keep_packed, s->kept);
+	if (!s->given)
+		return 0;
+	if (kept_read(s->kept, give_packed, s->inner, note, d) < 0)
+		return -1;
+	return zip_packed_end(s->inner, get_le32(note + 8), get_le64(note), d);
+}
+
+static void keep(struct fastboot *s)
+{
+	uint8_t note[KEPT_NOTE_LEN] = { 0 };
+	uint64_t len;
+	uint32_t crc;
+	zip_last(s->inner, &crc, &len);
+	put_le64(note, len);
+	put_le32(note + 8, crc);
+	kept_end(s->kept, note);
+}
+
 static int end_member(struct fastboot *s, struct diag *d)
 {
 	if (s->current == s->b->parts_count)
 		return 0;
-	return imgfile_end(&s->members[s->current].file, d) < 0 ? -1 : zip_member_end(s->inner, d);
+	if (!s->given) {
+		if (imgfile_end(&s->members[s->current].file, d) < 0 || zip_member_end(s->inner, d) < 0)
+			return -1;
+		keep(s);
+	}
+	kept_freep(&s->kept);
+	s->given = false;
+	return 0;
 }
 
 static int begin_member(struct fastboot *s, size_t part, struct diag *d)
@@ -129,7 +182,10 @@ static int begin_member(struct fastboot *s, size_t part, struct diag *d)
 	if (end_member(s, d) < 0 || zip_member(s->inner, m->name, 0644, m->method, m->file.len, d) < 0)
 		return -1;
 	s->current = part;
-	imgfile_begin(&m->file, &sink);
+	if (look_for(s, d) < 0)
+		return -1;
+	if (!s->given)
+		imgfile_begin(&m->file, &sink);
 	return 0;
 }
 
@@ -140,7 +196,7 @@ static int fastboot_write(void *state, size_t part, uint64_t at, const void *dat
 		return 0;
 	if (part != s->current && begin_member(s, part, d) < 0)
 		return -1;
-	return imgfile_write(&s->members[part].file, at, data, len, d);
+	return s->given ? 0 : imgfile_write(&s->members[part].file, at, data, len, d);
 }
 
 static int fastboot_finish(void *state, struct bundle_outputs *outputs, struct diag *d)

@@ -42,6 +42,11 @@ struct lz4frame *lz4frame_new(void)
 	return f;
 }
 
+const char *lz4frame_version(void)
+{
+	return LZ4_versionString();
+}
+
 void lz4frame_free(struct lz4frame *f)
 {
 	if (!f)

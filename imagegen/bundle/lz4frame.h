@@ -8,6 +8,8 @@
 
 struct lz4frame; /* writes one frame after the other; not thread-safe */
 struct lz4frame *lz4frame_new(void);
+/* Of the library: where it differs, so may the bytes of frames. */
+const char *lz4frame_version(void);
 void lz4frame_free(struct lz4frame *f); /* NULL is fine */
 DEFINE_FREEP(struct lz4frame, lz4frame_free)
 

@@ -12,6 +12,7 @@
 #include "imagegen/base/text.h"
 #include "imagegen/bundle/flash.h"
 #include "imagegen/bundle/imgfile.h"
+#include "imagegen/bundle/kept.h"
 #include "imagegen/bundle/lz4frame.h"
 #include "imagegen/bundle/output.h"
 #include "imagegen/bundle/pit.h"
@@ -33,6 +34,8 @@ struct archive_out {
 	int64_t epoch;
 	struct prefix *sums; /* its digests */
 	struct lz4frame *lz4;
+	struct kept *kept; /* the open member, packed, in the cache; given: it was found there */
+	bool given;
 };
 
 /* Members smaller than this come after the larger ones: boot and vbmeta, which an edit of the manifest changes, then stand behind personas,
@@ -62,6 +65,7 @@ static void odin_free(void *state)
 		free(a->tar_name);
 		free(a->member_name);
 		lz4frame_free(a->lz4);
+		kept_free(a->kept);
 	}
 	for (size_t i = 0; s->files && i < s->b->parts_count; i++) {
 		imgfile_fini(&s->files[i]);
@@ -121,6 +125,8 @@ static int put_packed(void *ctx, const void *data, size_t len, struct diag *d)
 		return -1;
 	if (a->member_sized)
 		prefix_settle(a->sums);
+	if (!a->given)
+		kept_add(a->kept, data, len);
 	return 0;
 }
 
@@ -133,8 +139,10 @@ static int put_header(struct archive_out *a, uint64_t len, struct diag *d)
 }
 
 /* Ciphertext does not shrink: it is stored, and the member's header can be written at once. */
-static int begin_member(struct archive_out *a, const struct bundle_part *p, uint64_t len, struct diag *d)
+static int begin_member(struct archive_out *a, const struct bundle_part *p, uint64_t len, struct cache *cache, struct diag *d)
 {
+	uint8_t note[KEPT_NOTE_LEN];
+	char *how CLEANUP_FREE = mem_printf("frame 1 by LZ4 %s", lz4frame_version());
 	const struct sparse_sink sink = { .write = put_packed, .ctx = a };
 	char *image CLEANUP_FREE = bundle_image_name(p);
 	if (!a->lz4)
@@ -148,13 +156,23 @@ static int begin_member(struct archive_out *a, const struct bundle_part *p, uint
 	prefix_begin(a->sums, &m, TAR_BLOCK);
 	if (a->member_sized && put_header(a, lz4frame_stored_len(len), d) < 0)
 		return -1;
+	if (!a->member_sized)
+		a->kept = kept_open(cache, p, len, how);
+	a->given = kept_found(a->kept);
+	if (a->given)
+		return kept_read(a->kept, put_packed, a, note, d);
 	return lz4frame_begin(a->lz4, &sink, len, a->member_sized, d);
 }
 
 static int end_member(struct archive_out *a, struct diag *d)
 {
-	if (lz4frame_end(a->lz4, d) < 0)
+	static const uint8_t note[KEPT_NOTE_LEN];
+	if (!a->given && lz4frame_end(a->lz4, d) < 0)
 		return -1;
+	if (!a->given)
+		kept_end(a->kept, note);
+	kept_freep(&a->kept);
+	a->given = false;
 	if (!a->member_sized && put_header(a, a->at - a->member_at - TAR_BLOCK, d) < 0)
 		return -1;
 	prefix_joined(a->sums);
@@ -176,7 +194,7 @@ static int sink_write(void *ctx, const void *data, size_t len, struct diag *d)
 {
 	struct odin *s = ctx;
 	for (size_t i = 0; i < ARRAY_LEN(s->archives); i++)
-		if (belongs(&s->b->parts[s->current], i) && lz4frame_write(s->archives[i].lz4, data, len, d) < 0)
+		if (belongs(&s->b->parts[s->current], i) && !s->archives[i].given && lz4frame_write(s->archives[i].lz4, data, len, d) < 0)
 			return -1;
 	return 0;
 }
@@ -346,7 +364,7 @@ static int begin_members(struct odin *s, struct diag *d)
 {
 	for (size_t i = 0; i < ARCHIVES; i++)
 		if (belongs(&s->b->parts[s->current], i) &&
-		    begin_member(&s->archives[i], &s->b->parts[s->current], s->files[s->current].len, d) < 0)
+		    begin_member(&s->archives[i], &s->b->parts[s->current], s->files[s->current].len, s->b->cache, d) < 0)
 			return -1;
 	return 0;
 }

@@ -206,10 +206,11 @@ bool cache_disk_intact(const char *path, const uint8_t key[CACHE_KEY_LEN])
 /* One being written. */
 struct cache_disk {
 	uint8_t key[CACHE_KEY_LEN];
-	const struct image *img;
+	const struct image *img; /* NULL: its length is what is added */
 	struct tmpfile *file;
 	uint64_t at;
 	uint32_t crc, *crcs; /* of the window that byte at lies in, and of those before */
+	size_t crcs_count, crcs_cap;
 	bool failed;
 };
 
@@ -226,7 +227,7 @@ struct cache_disk *cache_disk_new(struct cache *c, const uint8_t key[CACHE_KEY_L
 {
 	struct cache_disk *w CLEANUP(cache_disk_freep) = mem_new(struct cache_disk);
 	char hex[2 * CACHE_KEY_LEN + 1];
-	if (!cache_path(c) || image_len(img) == 0)
+	if (!cache_path(c) || (img && image_len(img) == 0))
 		return NULL;
 	char *dir CLEANUP_FREE = mem_printf("%s/" CACHE_DISK, cache_path(c));
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
@@ -235,8 +236,17 @@ struct cache_disk *cache_disk_new(struct cache *c, const uint8_t key[CACHE_KEY_L
 		return NULL;
 	memcpy(w->key, key, sizeof(w->key));
 	w->img = img;
-	w->crcs = mem_array(uint32_t, (image_len(img) + WINDOW - 1) / WINDOW);
 	return TAKE(w);
+}
+
+/* That of a window; those of windows that are all hole are 0. */
+static void put_crc(struct cache_disk *w, uint64_t window, uint32_t crc)
+{
+	while (w->crcs_count <= window) {
+		mem_grow((void **)&w->crcs, w->crcs_count, &w->crcs_cap, sizeof(*w->crcs));
+		w->crcs[w->crcs_count++] = 0;
+	}
+	w->crcs[window] = crc;
 }
 
 static void add_crc(struct cache_disk *w, const uint8_t *data, uint64_t len)
@@ -248,7 +258,7 @@ static void add_crc(struct cache_disk *w, const uint8_t *data, uint64_t len)
 			n = num_min(n, sizeof(zeros));
 		w->crc = crc32_gzip_refl(w->crc, data ? data : zeros, n);
 		w->at += n;
-		w->crcs[(w->at - 1) / WINDOW] = w->crc;
+		put_crc(w, (w->at - 1) / WINDOW, w->crc);
 		if (w->at % WINDOW == 0)
 			w->crc = 0;
 		data = data ? data + n : NULL;
@@ -268,7 +278,8 @@ static void skip_hole(struct cache_disk *w, uint64_t len)
 
 bool cache_disk_add(struct cache_disk *w, const void *data, uint64_t len)
 {
-	len = num_min(len, image_len(w->img) - w->at); /* a partition may be longer than its content */
+	if (w->img)
+		len = num_min(len, image_len(w->img) - w->at); /* a partition may be longer than its content */
 	if (w->failed || (data && io_pwrite_all(tmpfile_fd(w->file), data, (size_t)len, DATA_AT + w->at) < 0)) {
 		w->failed = true;
 		return false;
@@ -280,14 +291,24 @@ bool cache_disk_add(struct cache_disk *w, const void *data, uint64_t len)
 	return true;
 }
 
+static uint64_t entry_len(const struct cache_disk *w)
+{
+	return w->img ? image_len(w->img) : w->at;
+}
+
+static struct extent entry_extent(const struct cache_disk *w, uint64_t at)
+{
+	return w->img ? image_extent(w->img, at) : (struct extent){ .len = w->at, .data = true };
+}
+
 static void put_trailer(const struct cache_disk *w, struct buf *b)
 {
-	uint64_t len = image_len(w->img), count = 0;
+	uint64_t len = entry_len(w), count = 0;
 	buf_le64(b, len);
 	size_t count_at = b->len;
 	buf_le64(b, 0);
 	for (uint64_t at = 0; at < len;) {
-		struct extent e = image_extent(w->img, at);
+		struct extent e = entry_extent(w, at);
 		if (e.data) {
 			buf_le64(b, e.at);
 			buf_le64(b, e.len);
@@ -298,7 +319,7 @@ static void put_trailer(const struct cache_disk *w, struct buf *b)
 	if (!buf_error(b))
 		put_le64(b->data + count_at, count);
 	for (uint64_t i = 0; i < (len + WINDOW - 1) / WINDOW; i++)
-		buf_le32(b, w->crcs[i]);
+		buf_le32(b, i < w->crcs_count ? w->crcs[i] : 0);
 }
 
 void cache_disk_end(struct cache_disk *w)
@@ -306,9 +327,9 @@ void cache_disk_end(struct cache_disk *w)
 	struct buf b CLEANUP(buf_fini) = BUF_MAX(TRAILER_MAX);
 	uint8_t head[CACHE_HEADER_LEN];
 	struct cache_header h = { .kind = CACHE_DISK };
-	uint64_t end = DATA_AT + image_len(w->img);
+	uint64_t end = DATA_AT + entry_len(w);
 	put_trailer(w, &b);
-	if (w->failed || w->at != image_len(w->img) || buf_error(&b))
+	if (w->failed || w->at != entry_len(w) || w->at == 0 || buf_error(&b))
 		return;
 	h.len = end + b.len + 8 - CACHE_HEADER_LEN;
 	memcpy(h.key, w->key, sizeof(h.key));

@@ -13,7 +13,8 @@ struct image *cache_disk_get(struct cache *c, const uint8_t key[CACHE_KEY_LEN]);
 bool cache_damaged(const struct cache *c);
 
 struct cache_disk; /* one being written */
-/* The entry will read as img does, which is borrowed and must outlive the result. NULL: not to be kept. */
+/* The entry will read as img does, which is borrowed and must outlive the result; without one it is as long as what is added, all of it
+ * data. NULL: not to be kept. */
 struct cache_disk *cache_disk_new(struct cache *c, const uint8_t key[CACHE_KEY_LEN], const struct image *img);
 /* Pieces in ascending order without gaps; data NULL: a hole. False: it could not be written, and will not be kept. */
 MUST_USE bool cache_disk_add(struct cache_disk *w, const void *data, uint64_t len);

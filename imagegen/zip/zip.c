@@ -39,7 +39,9 @@ struct zip {
 	size_t count, cap;
 	bool open; /* the last member is being written */
 	uint64_t max_len;
-	uint32_t packed_crc;          /* of the open member's bytes in the archive */
+	uint32_t packed_crc; /* of the open member's bytes in the archive */
+	void (*tee)(void *ctx, const void *data, size_t len);
+	void *tee_ctx;
 	struct isal_zstream *deflate; /* made for the first deflated member */
 	uint8_t *deflate_level, *deflate_out;
 };
@@ -97,6 +99,8 @@ static int put_packed(struct zip *z, const void *data, size_t len, struct diag *
 		return -1;
 	z->packed_crc = crc32_gzip_refl(z->packed_crc, data, len);
 	z->at += len;
+	if (z->tee)
+		z->tee(z->tee_ctx, data, len);
 	return 0;
 }
 
@@ -230,14 +234,11 @@ static int put_local(struct zip *z, const struct member *m, struct diag *d)
 	return put_at(z, b.data, b.len, m->at, d);
 }
 
-int zip_member_end(struct zip *z, struct diag *d)
+static int end_member(struct zip *z, struct diag *d)
 {
 	struct member *m = current(z);
-	if (m->method == ZIP_DEFLATED && deflate_add(z, NULL, 0, true, d) < 0)
-		return -1;
-	if (m->method == ZIP_STORED)
-		m->crc = z->packed_crc;
 	z->open = false;
+	z->tee = NULL;
 	m->packed_len = z->at - m->at - local_len(m);
 	if (!m->zip64 && (m->packed_len >= NO32 || m->len >= NO32))
 		return diag_fail(d, MVP0001, NULL, "a member of an archive packs to more than was planned");
@@ -245,6 +246,43 @@ int zip_member_end(struct zip *z, struct diag *d)
 		return -1;
 	z->crc = crc32_join(z->crc, z->packed_crc, m->packed_len);
 	return 0;
+}
+
+int zip_member_end(struct zip *z, struct diag *d)
+{
+	struct member *m = current(z);
+	if (m->method == ZIP_DEFLATED && deflate_add(z, NULL, 0, true, d) < 0)
+		return -1;
+	if (m->method == ZIP_STORED)
+		m->crc = z->packed_crc;
+	return end_member(z, d);
+}
+
+void zip_last(const struct zip *z, uint32_t *ret_crc, uint64_t *ret_len)
+{
+	*ret_crc = z->members[z->count - 1].crc;
+	*ret_len = z->members[z->count - 1].len;
+}
+
+void zip_tee(struct zip *z, void (*fn)(void *ctx, const void *data, size_t len), void *ctx)
+{
+	z->tee = fn;
+	z->tee_ctx = ctx;
+}
+
+int zip_write_packed(struct zip *z, const void *data, size_t len, struct diag *d)
+{
+	return put_packed(z, data, len, d);
+}
+
+int zip_packed_end(struct zip *z, uint32_t crc, uint64_t len, struct diag *d)
+{
+	struct member *m = current(z);
+	if (len > z->max_len)
+		return diag_fail(d, MVP0001, NULL, "a member of an archive is larger than planned");
+	m->crc = crc;
+	m->len = len;
+	return end_member(z, d);
 }
 
 uint64_t zip_at(const struct zip *z)

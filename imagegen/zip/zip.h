@@ -20,6 +20,13 @@ DEFINE_FREEP(struct zip, zip_free)
 MUST_USE int zip_member(struct zip *z, const char *name, uint32_t mode, enum zip_method method, uint64_t max_len, struct diag *d);
 MUST_USE int zip_write(struct zip *z, const void *data, size_t len, struct diag *d);
 MUST_USE int zip_member_end(struct zip *z, struct diag *d);
+/* Of the member that was ended last: CRC-32 and length of its data. */
+void zip_last(const struct zip *z, uint32_t *ret_crc, uint64_t *ret_len);
+/* The open deflated member's bytes as they stand in the archive go to fn, too. */
+void zip_tee(struct zip *z, void (*fn)(void *ctx, const void *data, size_t len), void *ctx);
+/* Instead of zip_write() and zip_member_end(): bytes that were deflated before, of data with this CRC-32 and length. */
+MUST_USE int zip_write_packed(struct zip *z, const void *data, size_t len, struct diag *d);
+MUST_USE int zip_packed_end(struct zip *z, uint32_t crc, uint64_t len, struct diag *d);
 uint64_t zip_at(const struct zip *z); /* bytes of the archive so far, between members */
 /* Bytes of a stored member in front of its data. */
 uint64_t zip_front_len(const char *name, uint64_t max_len);

@@ -12,6 +12,7 @@
 #include "imagegen/base/io.h"
 #include "imagegen/base/tmpfile.h"
 #include "imagegen/bundle/packer.h"
+#include "imagegen/cache/cache.h"
 #include "imagegen/gpt/gpt.h"
 
 static struct tmpdir *dir;
@@ -421,13 +422,87 @@ static void test_partitions_that_cannot_be_are_refused(void **state)
 
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+enum { SUMS_MAX = 8 };
+struct sums {
+	uint8_t v[SUMS_MAX][32];
+	size_t count;
+};
+
+static void make(const char *format, const struct parts *p, struct sums *ret)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct bundle_outputs outputs CLEANUP(bundle_outputs_fini) = { 0 };
+	const struct bundle_job job = { &p->b, packer_find(format) };
+	assert_int_equal(bundle_write(&job, 1, 2, NULL, NULL, &outputs, d), 0);
+	assert_in_range(outputs.count, 1, SUMS_MAX);
+	ret->count = outputs.count;
+	for (size_t i = 0; i < outputs.count; i++)
+		memcpy(ret->v[i], outputs.v[i].sha256, 32);
+}
+
+static bool same(const struct sums *a, const struct sums *b)
+{
+	return a->count == b->count && memcmp(a->v, b->v, a->count * sizeof(a->v[0])) == 0;
+}
+
+/* Another hypervisor, the same personas: what the cache knows of an earlier bundle changes no byte; and it is really used. */
+static void cache_changes_nothing(const char *format)
+{
+	static const uint8_t ids[2][32] = { { 1 }, { 2 } };
+	struct tmpdir *home CLEANUP(tmpdir_freep) = NULL;
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct parts p CLEANUP(parts_fini);
+	struct sums plain, other, got;
+	assert_int_equal(tmpdir_new("/tmp", &home), 0);
+	assert_int_equal(setenv("XDG_CACHE_HOME", tmpdir_path(home), 1), 0);
+	struct cache *cache CLEANUP(cache_freep) = cache_open(d);
+	parts_init(&p);
+	p.v[1].id = ids[0];
+	p.v[2].id = ids[1];
+	make(format, &p, &plain);
+	p.b.cache = cache;
+	for (size_t i = 0; i < 2; i++) { /* filling it, then finding all in it */
+		make(format, &p, &got);
+		assert_true(same(&got, &plain));
+	}
+	image_free(p.boot);
+	p.boot = p.v[0].img = pattern(9000, 77);
+	make(format, &p, &got);
+	p.b.cache = NULL;
+	make(format, &p, &other);
+	assert_true(same(&got, &other));
+	assert_false(same(&got, &plain));
+	/* Something else under the same name: what was kept comes instead. */
+	image_free(p.personal);
+	p.personal = p.v[1].img = busy(99);
+	p.b.cache = cache;
+	make(format, &p, &got);
+	assert_true(same(&got, &other));
+	p.b.cache = NULL;
+	make(format, &p, &got);
+	assert_false(same(&got, &other));
+	assert_int_equal(diag_count(d), 0);
+}
+
+static void test_the_cache_changes_no_byte(void **state)
+{
+	(void)state;
+	cache_changes_nothing("fastboot");
+	cache_changes_nothing("odin");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_DIR(test_every_packer_sees_every_byte_in_order),     IN_DIR(test_nothing_is_published_that_is_not_approved),
-		IN_DIR(test_nothing_is_published_when_a_packer_fails),  IN_DIR(test_a_read_error_is_reported_once),
-		IN_DIR(test_progress_ends_at_the_whole_and_can_cancel), IN_DIR(test_disk_is_what_gpt_compose_makes),
-		IN_DIR(test_bytes_do_not_depend_on_the_number_of_jobs), IN_DIR(test_names_that_need_quoting_are_refused),
+		cmocka_unit_test_setup_teardown(test_the_cache_changes_no_byte, setup, teardown),
+		IN_DIR(test_every_packer_sees_every_byte_in_order),
+		IN_DIR(test_nothing_is_published_that_is_not_approved),
+		IN_DIR(test_nothing_is_published_when_a_packer_fails),
+		IN_DIR(test_a_read_error_is_reported_once),
+		IN_DIR(test_progress_ends_at_the_whole_and_can_cancel),
+		IN_DIR(test_disk_is_what_gpt_compose_makes),
+		IN_DIR(test_bytes_do_not_depend_on_the_number_of_jobs),
+		IN_DIR(test_names_that_need_quoting_are_refused),
 		IN_DIR(test_partitions_that_cannot_be_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
