@@ -19,6 +19,12 @@ ROUNDS ?= 3
 bench-pipeline: all $(O)/deps/test
 	@O=$(abspath $(O)) python3 tests/bench/pipeline.py --rounds $(ROUNDS) $(if $(MARKDOWN),--markdown '$(MARKDOWN)') $(PLACES)
 
+# Peak memory and time of builds of growing images, on the last of PLACES: SIZES GiB of room there.
+SIZES ?= 1 4 16
+.PHONY: bench-sizes
+bench-sizes: all $(O)/deps/test
+	@O=$(abspath $(O)) python3 tests/bench/pipeline.py --sizes $(SIZES) -- $(PLACES)
+
 $(O)/bench/inputs/complete: tests/bench/inputs.list scripts/inputs
 	INPUTS_LIST=tests/bench/inputs.list scripts/inputs $(@D)
 	@touch $@

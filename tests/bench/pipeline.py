@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""pipeline.py [--rounds N] [--markdown FILE] [PLACE...]: `mvpctl build` beside the same job done with the usual tools, once plainly and
+"""pipeline.py [--rounds N] [--markdown FILE] [--sizes GIB... --] [PLACE...]: `mvpctl build` beside the same job done with the usual tools, once plainly and
 once tuned by hand (pipeline_plain.sh, pipeline_tuned.sh), alternated in the same run, in each PLACE (a folder on the disk or file system
 to measure). O=FOLDER names the build. Prints wall time, CPU time and ratios; exit status 3 if a goal is missed."""
 import argparse
@@ -97,7 +97,7 @@ class Place:
 
     def round(self):
         # The peers compile no hypervisor: ours comes from the cache; everything else is made anew.
-        for kind in ("disk", "recipe", "record"):
+        for kind in ("disk", "recipe", "digest", "record"):
             shutil.rmtree(os.path.join(self.folder, "cache", "mvp", kind), ignore_errors=True)
         out = self.fresh("ours")
         self.note("full build", self.ours(out, "bench.yaml"))
@@ -142,13 +142,34 @@ def rows(place):
         place.median("policy edit", 0) <= 3
 
 
+def sizes(place, gibs):
+    """Lines of a table: the work side's system grows, encrypted and written whole to a GPT disk, nothing from the cache."""
+    yield "| system, GiB | wall | CPU | peak memory, MiB | goal | |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for gib in gibs:
+        head, work = MANIFEST.format(console="mux").split("  work:")
+        manifest = os.path.join(INPUTS, f"size-{gib}.yaml")
+        with open(manifest, "w", encoding="utf-8") as f:
+            f.write(head + "  work:" + work.replace("size: 320 MiB", f"size: {gib} GiB"))
+        wall, cpu, peak = timed([MVPCTL, "build", "-q", "--no-cache", "--format", "disk", "-o", place.fresh("size"), manifest], env=place.env)
+        shutil.rmtree(os.path.join(place.folder, "size"))
+        yield f"| {gib} | {wall:.1f} | {cpu:.1f} | {peak:.0f} | <= 150 | {'met' if peak <= 150 else '**missed**'} |"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--markdown", metavar="FILE")
+    parser.add_argument("--sizes", metavar="GIB", type=int, nargs="+", help="instead: builds with a system of that size, for their memory")
     parser.add_argument("places", nargs="*", metavar="PLACE", default=["/dev/shm", O])
     args = parser.parse_args()
     prepare()
+    if args.sizes:
+        place = Place(args.places[-1])
+        lines = list(sizes(place, args.sizes))
+        shutil.rmtree(place.folder, ignore_errors=True)
+        print("\n".join(lines))
+        return 3 if any("missed" in line for line in lines) else 0
     lines, missed = [], False
     for folder in args.places:
         place = Place(folder)
