@@ -75,27 +75,34 @@ static int run_verity(char **argv, struct diag *d)
 	return 0;
 }
 
-/* A packer that does nothing but write what comes, so that the pass of a build reads and encrypts as it does there. */
+/* A packer that does nothing but write what comes, as packers write, so that the pass of a build reads and encrypts as it does there. */
+struct out {
+	int fd;
+	uint64_t pending;
+};
+
 static int out_plan(const struct bundle *b, void **ret_state, struct diag *d)
 {
-	int *fd = mem_new(int);
-	*fd = open(b->out_dir, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	*ret_state = fd;
-	return *fd < 0 ? diag_fail(d, MVP0811, NULL, "cannot open it") : 0;
+	struct out *o = mem_new(struct out);
+	o->fd = open(b->out_dir, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	*ret_state = o;
+	return o->fd < 0 ? diag_fail(d, MVP0811, NULL, "cannot open it") : 0;
 }
 
 static int out_write(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
 {
+	struct out *o = state;
 	(void)part;
-	if (!data || io_pwrite_all(*(int *)state, data, (size_t)len, at) == 0)
-		return 0;
-	return diag_fail(d, MVP0811, NULL, "cannot write");
+	if (data && io_pwrite_all(o->fd, data, (size_t)len, at) < 0)
+		return diag_fail(d, MVP0811, NULL, "cannot write");
+	io_write_behind(o->fd, &o->pending, data ? len : 0);
+	return 0;
 }
 
 static int out_finish(void *state, struct bundle_outputs *outputs, struct diag *d)
 {
 	(void)outputs;
-	return fsync(*(int *)state) ? diag_fail(d, MVP0811, NULL, "cannot write") : 0;
+	return fsync(((struct out *)state)->fd) ? diag_fail(d, MVP0811, NULL, "cannot write") : 0;
 }
 
 static int out_publish(void *state, struct diag *d)
@@ -107,8 +114,9 @@ static int out_publish(void *state, struct diag *d)
 
 static void out_free(void *state)
 {
-	fd_closep(state);
-	free(state);
+	struct out *o = state;
+	fd_closep(&o->fd);
+	free(o);
 }
 
 static int run_encrypt(char **argv, struct diag *d)
