@@ -2,6 +2,7 @@
  * slots; each operation writes 2 MiB at most and can be unpacked alone. An update from one build to the next copies the blocks that are
  * there. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,6 +103,60 @@ static int read_old_package(struct ota *s, struct diag *d)
 	return bundle_check_name("version of the former build", s->old.incremental, d);
 }
 
+static void take_components(struct ota *s)
+{
+	for (size_t i = 0; s->b->manifest && i < COMPONENTS; i++) {
+		const struct component_version *c = manifest_component(s->b->manifest, i);
+		s->build.component[i].version = c->version.v;
+		for (size_t k = 0; k < COMPONENTS; k++)
+			s->build.component[i].needs[k] = c->needs[k].v;
+	}
+}
+
+/* Of the build that is left where the update does not bring it, and of this one where it does. */
+static uint64_t version_after(const struct ota *s, const bool brings[COMPONENTS], size_t i)
+{
+	return brings[i] ? s->build.component[i].version : s->old.component[i].version;
+}
+
+/* Component i, as it is after the update, finds what it needs. */
+static int check_needs(const struct ota *s, const bool brings[COMPONENTS], size_t i, struct diag *d)
+{
+	const struct component_version *c = manifest_component(s->b->manifest, i);
+	for (size_t k = 0; k < COMPONENTS; k++) {
+		uint64_t least = brings[i] ? s->build.component[i].needs[k] : s->old.component[i].needs[k];
+		uint64_t has = version_after(s, brings, k);
+		if (has < least)
+			return diag_fail(d, MVP0213, brings[i] ? &c->needs[k].loc : &c->version.loc,
+					 "after this update '%s' would need '%s' of component version %" PRIu64
+					 " at least, and find %" PRIu64,
+					 component_names[i], component_names[k], least, has);
+	}
+	return 0;
+}
+
+/* What the handset has after the update has to work together, and nothing goes back. */
+static int check_components(const struct ota *s, struct diag *d)
+{
+	bool brings[COMPONENTS] = { 0 };
+	int rc = 0;
+	for (size_t i = 0; i < s->b->parts_count; i++) {
+		size_t c = COMPONENT_HYPERVISOR; /* which the boot image and all that is the maker's goes with */
+		for (size_t k = 0; k < COMPONENTS; k++)
+			if (s->b->parts[i].persona && !strcmp(s->b->parts[i].name, component_names[k]))
+				c = k;
+		brings[c] = true;
+	}
+	for (size_t i = 0; s->b->manifest && i < COMPONENTS; i++)
+		if (brings[i] && s->build.component[i].version < s->old.component[i].version)
+			rc = diag_fail(d, MVP0213, &manifest_component(s->b->manifest, i)->version.loc,
+				       "'%s' would go back from component version %" PRIu64 " to %" PRIu64, component_names[i],
+				       s->old.component[i].version, s->build.component[i].version);
+	for (size_t i = 0; !rc && s->b->manifest && i < COMPONENTS; i++)
+		rc = check_needs(s, brings, i, d);
+	return rc;
+}
+
 static int plan_parts(struct ota *s, struct diag *d)
 {
 	const struct bundle *b = s->b;
@@ -141,7 +196,8 @@ static int ota_plan(const struct bundle *b, void **ret_state, struct diag *d)
 		return diag_fail(d, MVP0557, NULL, "the bundle format 'ota' needs a profile that has partitions with 'slots: yes'");
 	s->build = (struct ota_build){ .name = mem_printf("%s/%s:%s", b->product, b->board, b->version),
 				       .incremental = mem_strdup(b->version) };
-	if (b->update_from && read_old_package(s, d) < 0)
+	take_components(s);
+	if (b->update_from && (read_old_package(s, d) < 0 || check_components(s, d) < 0))
 		return -1;
 	if (s->old_img)
 		own = mem_printf("{product}-ota-%s-to-{version}.zip", s->old.incremental);

@@ -4,6 +4,7 @@
 
 #include "imagegen/bundle/output.h"
 #include "imagegen/bundle/payload.h"
+#include "imagegen/manifest/manifest.h"
 
 #define OTA_PAYLOAD "payload.bin"
 #define OTA_PROPERTIES "payload_properties.txt"
@@ -15,6 +16,9 @@
 struct ota_build {
 	char *name; /* PRODUCT/BOARD:VERSION */
 	char *incremental;
+	struct {
+		uint64_t version, needs[COMPONENTS]; /* as in struct component_version */
+	} component[COMPONENTS];
 };
 void ota_build_fini(struct ota_build *b);
 /* From the metadata of an update package: what it updates to. False: it does not say. */

@@ -36,10 +36,42 @@ static char *value_of(const char *text, const char *key)
 	return NULL;
 }
 
+/* A number of the metadata; what is not there, or none, is 0. */
+static uint64_t number_of(const char *text, const char *key)
+{
+	char *value CLEANUP_FREE = value_of(text, key), *end = NULL;
+	uint64_t v = value && value[0] >= '0' && value[0] <= '9' ? strtoull(value, &end, 10) : 0;
+	return end && !*end && v <= INT64_MAX ? v : 0;
+}
+
+#define VERSION_KEY "mvp-%s-version"
+#define NEEDS_KEY "mvp-%s-needs-%s"
+
 bool ota_build_parse(const char *metadata, struct ota_build *ret)
 {
 	*ret = (struct ota_build){ .name = value_of(metadata, "post-build"), .incremental = value_of(metadata, "post-build-incremental") };
+	for (size_t i = 0; i < COMPONENTS; i++) {
+		char *version CLEANUP_FREE = mem_printf(VERSION_KEY, component_names[i]);
+		ret->component[i].version = number_of(metadata, version);
+		for (size_t k = 0; k < COMPONENTS; k++) {
+			char *needs CLEANUP_FREE = mem_printf(NEEDS_KEY, component_names[i], component_names[k]);
+			ret->component[i].needs[k] = number_of(metadata, needs);
+		}
+	}
 	return ret->name && ret->incremental;
+}
+
+/* In the order of their names, as all of the metadata. */
+static void emit_components(const struct ota_build *b, struct buf *out)
+{
+	for (size_t i = 0; i < COMPONENTS; i++) {
+		for (size_t k = 0; k < COMPONENTS; k++)
+			if (b->component[i].needs[k])
+				buf_printf(out, NEEDS_KEY "=%llu\n", component_names[i], component_names[k],
+					   (unsigned long long)b->component[i].needs[k]);
+		if (b->component[i].version)
+			buf_printf(out, VERSION_KEY "=%llu\n", component_names[i], (unsigned long long)b->component[i].version);
+	}
 }
 
 /* The payload */
@@ -173,6 +205,7 @@ struct files {
 static void emit_text(const struct ota_package *o, const struct files *f, struct buf *out)
 {
 	const struct oem *oem = o->b->oem;
+	emit_components(o->build, out);
 	buf_printf(out, "ota-property-files=%s\nota-required-cache=0\nota-streaming-property-files=%s\nota-type=AB\n", f->all,
 		   f->streaming);
 	buf_printf(out, "post-build=%s\npost-build-incremental=%s\n", o->build->name, o->build->incremental);

@@ -12,6 +12,7 @@
 struct cache;
 struct oem;
 struct carrier;
+struct manifest;
 struct signer;
 
 /* A partition of the handset. With slots its content is on the flash twice, as NAME_a and NAME_b, but comes once from the driver. */
@@ -35,10 +36,11 @@ struct bundle_part {
 };
 
 struct bundle {
-	const char *product, *version; /* manifest name and version */
-	const char *board;             /* for android-info.txt */
-	const struct oem *oem;         /* borrowed; NULL: 512-byte sectors, no slots, no limits */
-	const struct carrier *carrier; /* borrowed; NULL: none */
+	const char *product, *version;   /* manifest name and version */
+	const char *board;               /* for android-info.txt */
+	const struct oem *oem;           /* borrowed; NULL: 512-byte sectors, no slots, no limits */
+	const struct carrier *carrier;   /* borrowed; NULL: none */
+	const struct manifest *manifest; /* borrowed; NULL: no component has a version */
 	struct bundle_part *parts;
 	size_t parts_count;
 	uint8_t disk_uuid[16];
@@ -120,7 +122,6 @@ struct bundle_parts {
 	char **files; /* paths of the files that were opened; owned */
 	size_t files_count, images_count;
 };
-struct manifest;
 MUST_USE int bundle_parts_plan(const struct oem *o, const struct manifest *m, const struct bundle_content *contents, size_t contents_count,
 			       struct bundle_parts *ret, struct diag *d);
 void bundle_parts_fini(struct bundle_parts *p);

@@ -193,6 +193,7 @@ static int plan_variant(struct pack *p, struct variant *v, const struct pack_opt
 		.flash_len = p->board->storage.size.v,
 		.oem = v->oem,
 		.carrier = p->carrier,
+		.manifest = p->m,
 		.parts = v->parts.v,
 		.parts_count = v->parts.count,
 		.epoch = p->opts->epoch,

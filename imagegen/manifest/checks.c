@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -316,7 +317,26 @@ static void check_lease(const struct context *c)
 	}
 }
 
+/* What is built together has to work together. */
+static void check_components(const struct context *c)
+{
+	for (size_t i = 0; i < COMPONENTS; i++) {
+		for (size_t k = 0; k < COMPONENTS; k++) {
+			const struct mnum *least = &manifest_component(c->m, i)->needs[k];
+			const struct mnum *has = &manifest_component(c->m, k)->version;
+			if (has->v >= least->v)
+				continue;
+			diag_fail(c->d, MVP0213, &least->loc,
+				  "'%s' needs '%s' of component version %" PRIu64 " at least; this one has %" PRIu64, component_names[i],
+				  component_names[k], least->v, has->v);
+			if (!has->given)
+				diag_hint(c->d, "give '%s' a 'component-version'", component_names[k]);
+		}
+	}
+}
+
 static const struct check manifest_checks[] = {
+	{ "components", { { 0 } }, 0, check_components },
 	{ "signing-keys", { { 0 } }, 0, check_signing_keys },
 	{ "master-key", { NEED_TEXT(struct manifest, keys.master) }, 1, check_master_key },
 	{ "lease",

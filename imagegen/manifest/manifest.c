@@ -21,6 +21,7 @@
 #define K(member) .at = offsetof(struct mkey, member)
 
 static const char *const persona_names[PERSONA_MAX + 1] = { "personal", "work", NULL };
+const char *const component_names[COMPONENTS + 1] = { "hypervisor", "personal", "work", NULL };
 static const char *const console_choices[] = { "mux", "prefixed", NULL };
 static const char *const build_choices[] = { "release", "measure", NULL };
 static const char *const network_choices[] = { "nat", "none", NULL };
@@ -54,6 +55,12 @@ static const struct key keys_keys_v[] = {
 };
 static const struct keys keys_keys = KEYS(keys_keys_v);
 
+static const struct key hypervisor_needs_v[] = {
+	{ "personal", KEY_COUNT, M(hypervisor.component.needs[COMPONENT_PERSONAL]), .max = INT64_MAX },
+	{ "work", KEY_COUNT, M(hypervisor.component.needs[COMPONENT_WORK]), .max = INT64_MAX },
+};
+static const struct keys hypervisor_needs = KEYS(hypervisor_needs_v);
+
 static const struct key hypervisor_keys_v[] = {
 	{ "foreground-share", KEY_PERCENT, M(hypervisor.foreground_share), .min = 1, .max = 99, .def_num = 80 },
 	{ "switch-key", KEY_CUSTOM, M(hypervisor.switch_key), .read = read_switch_key },
@@ -61,6 +68,8 @@ static const struct key hypervisor_keys_v[] = {
 	{ "console", KEY_CHOICE, M(hypervisor.console), .choices = console_choices, .def_text = "mux" },
 	{ "build", KEY_CHOICE, M(hypervisor.build), .choices = build_choices, .def_text = "release" },
 	{ "security-version", KEY_COUNT, M(hypervisor.security_version), .max = INT64_MAX },
+	{ "component-version", KEY_COUNT, M(hypervisor.component.version), .max = INT64_MAX },
+	{ "needs", KEY_MAP, .map = &hypervisor_needs },
 };
 static const struct keys hypervisor_keys = KEYS(hypervisor_keys_v);
 
@@ -97,11 +106,22 @@ static const struct key encryption_keys_v[] = {
 };
 static const struct keys encryption_keys = KEYS(encryption_keys_v);
 
+static const struct key personal_needs_v[] = {
+	{ "hypervisor", KEY_COUNT, P(component.needs[COMPONENT_HYPERVISOR]), .max = INT64_MAX },
+	{ "work", KEY_COUNT, P(component.needs[COMPONENT_WORK]), .max = INT64_MAX },
+};
+static const struct key work_needs_v[] = {
+	{ "hypervisor", KEY_COUNT, P(component.needs[COMPONENT_HYPERVISOR]), .max = INT64_MAX },
+	{ "personal", KEY_COUNT, P(component.needs[COMPONENT_PERSONAL]), .max = INT64_MAX },
+};
+static const struct keys personal_needs = KEYS(personal_needs_v), work_needs = KEYS(work_needs_v);
+
 /* Below 64 kbit/s a full frame would wait for longer than TCP does. */
-#define PERSONA_KEYS(color_) \
+#define PERSONA_KEYS(color_, needs_) \
 	{ "memory", KEY_SIZE, .required = true, P(memory), .min = 16 * MIB, .max = 64 * GIB, .unit = 2 * MIB }, \
 		{ "cpus", KEY_COUNT, .required = true, P(cpus), .min = 1, .max = MVP_MAX_VCPUS }, \
 		{ "security-version", KEY_COUNT, P(security_version), .max = INT64_MAX }, \
+		{ "component-version", KEY_COUNT, P(component.version), .max = INT64_MAX }, { "needs", KEY_MAP, .map = &(needs_) }, \
 		{ "boot", KEY_MAP, .required = true, .map = &boot_keys }, \
 		{ "system", KEY_MAP, .map = &system_keys, .loc_at = offsetof(struct persona, system.loc), \
 		  .on_at = offsetof(struct persona, has_system) }, \
@@ -112,9 +132,9 @@ static const struct keys encryption_keys = KEYS(encryption_keys_v);
 		"network-limit", KEY_RATE, P(network_limit), .min = 64 * 1000, .max = 100 * (uint64_t)1000000000 \
 	}
 
-static const struct key personal_keys_v[] = { PERSONA_KEYS(0x2e7d32) };
+static const struct key personal_keys_v[] = { PERSONA_KEYS(0x2e7d32, personal_needs) };
 static const struct key work_keys_v[] = {
-	PERSONA_KEYS(0x1565c0),
+	PERSONA_KEYS(0x1565c0, work_needs),
 	{ "encryption", KEY_MAP, .required = true, .map = &encryption_keys, .loc_at = offsetof(struct persona, encryption.loc),
 	  .on_at = offsetof(struct persona, encryption.on) },
 };
@@ -477,6 +497,12 @@ bool persona_verity(const struct persona *p)
 	if (!p->has_system || p->system.verity.s)
 		return p->has_system && !strcmp(p->system.verity.s, "on");
 	return p->boot.initrd.s && !strcmp(p->boot.initrd.s, "generate") && !strstr(p->boot.cmdline.s, "mvp.system=rw");
+}
+
+const struct component_version *manifest_component(const struct manifest *m, size_t c)
+{
+	return c == COMPONENT_HYPERVISOR ? &m->hypervisor.component
+					 : &m->personas[c == COMPONENT_WORK ? PERSONA_WORK : PERSONA_PERSONAL].component;
 }
 
 enum mvp_notify_level manifest_notify_level(const struct manifest *m, size_t from, enum mvp_notify_category category)

@@ -106,12 +106,26 @@ struct layer {
 	struct loc loc;
 };
 
+/* What an update may bring alone. Its version only grows, and says from which version of the others on it works with them. */
+enum component {
+	COMPONENT_HYPERVISOR,
+	COMPONENT_PERSONAL,
+	COMPONENT_WORK,
+	COMPONENTS,
+};
+extern const char *const component_names[COMPONENTS + 1]; /* NULL-terminated */
+struct component_version {
+	struct mnum version;           /* 0: not said, older than all others */
+	struct mnum needs[COMPONENTS]; /* least version of the others */
+};
+
 struct persona {
 	const char *name; /* "personal" or "work" */
 	struct loc loc;
 	struct mnum memory; /* bytes, a multiple of 2 MiB */
 	struct mnum cpus;
 	struct mnum security_version;
+	struct component_version component;
 	struct {
 		struct mstr kernel;  /* "android", "file:PATH" on the host, else an absolute path or glob in the layers */
 		struct mstr initrd;  /* "generate" (default), "android", "none", "file:PATH" or a path in the layers */
@@ -161,6 +175,7 @@ struct manifest {
 		struct mstr console;          /* "mux" or "prefixed" */
 		struct mstr build;            /* "release" or "measure" */
 		struct mnum security_version; /* rollback index of the handset's own vbmeta */
+		struct component_version component;
 	} hypervisor;
 	struct persona personas[PERSONA_MAX];
 	struct {
@@ -198,6 +213,8 @@ MUST_USE int manifest_parse(const char *path, const uint8_t *data, size_t len, b
 void manifest_free(struct manifest *m);
 DEFINE_FREEP(struct manifest, manifest_free)
 
+/* c: enum component. */
+const struct component_version *manifest_component(const struct manifest *m, size_t c);
 /* Has its system partition a hash tree? If nothing is said: where the first process is ours, which sees to it that it holds. */
 bool persona_verity(const struct persona *p);
 /* How much of an alert of this category of persona `from` (PERSONA_*) the other one gets. */

@@ -16,6 +16,7 @@
 #include "imagegen/bundle/packer.h"
 #include "imagegen/bundle/payload_read.h"
 #include "imagegen/bundle/xz.h"
+#include "imagegen/manifest/manifest.h"
 #include "imagegen/sign/sign.h"
 #include "imagegen/zip/read.h"
 
@@ -274,6 +275,8 @@ static void package_fini(struct package *p)
 	free(p->path);
 }
 
+static const struct manifest *components; /* whose versions the packages have */
+
 static int pack(struct image *boot, struct image *product, const char *version, const char *from, struct signer *s, struct diag *d,
 		char **ret_path)
 {
@@ -282,6 +285,7 @@ static int pack(struct image *boot, struct image *product, const char *version, 
 		{ .name = "product", .img = product, .len = align_up(image_len(product), MIB), .slots = true },
 	};
 	struct bundle b = { .product = "acme",
+			    .manifest = components,
 			    .version = version,
 			    .board = "virt",
 			    .parts = parts,
@@ -406,6 +410,47 @@ static void test_an_update_copies_what_was_there(void **state)
 	expect_only(&d, MVP0558);
 }
 
+/* The hypervisor is updated, the personas stay. */
+static void test_what_an_update_leaves_must_fit_what_it_brings(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t hypervisor, personal, work; /* versions of the new build */
+		uint64_t needs_work;                 /* by its hypervisor */
+		bool ok;
+	} cases[] = {
+		{ 4, 2, 1, 0, true }, { 3, 2, 1, 0, true },  { 2, 2, 1, 0, false }, /* back */
+		{ 5, 2, 1, 1, true }, { 5, 9, 9, 2, false }, /* a work side that is in this build, but not on the handset */
+		{ 5, 0, 0, 0, true },                        /* nor does it matter that it is older */
+	};
+	struct image *boot CLEANUP(image_freep) = pattern(10000, 3), *product CLEANUP(image_freep) = pattern(8192, 9);
+	struct manifest old = { .hypervisor.component = { .version.v = 3 } };
+	struct package from CLEANUP(package_fini) = { 0 };
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	old.personas[PERSONA_PERSONAL].component = (struct component_version){ .version.v = 2, .needs[COMPONENT_HYPERVISOR].v = 3 };
+	old.personas[PERSONA_WORK].component.version.v = 1;
+	components = &old;
+	assert_int_equal(pack(boot, product, "1", NULL, NULL, d, &from.path), 0);
+	open_package(&from);
+	uint8_t *text CLEANUP_FREE = NULL;
+	assert_int_equal(zip_take(from.img, from.path, zip_find(&from.zip, "META-INF/com/android/metadata"), 65536, &text, d), 0);
+	static const char want[] =
+		"mvp-hypervisor-version=3\nmvp-personal-needs-hypervisor=3\nmvp-personal-version=2\nmvp-work-version=1\nota-";
+	assert_memory_equal(text, want, strlen(want));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct manifest m = { .hypervisor.component = { .version.v = cases[i].hypervisor,
+								.needs[COMPONENT_WORK].v = cases[i].needs_work } };
+		char *path CLEANUP_FREE = NULL;
+		m.personas[PERSONA_PERSONAL].component.version.v = cases[i].personal;
+		m.personas[PERSONA_WORK].component.version.v = cases[i].work;
+		components = &m;
+		assert_int_equal(pack(boot, product, "2", from.path, NULL, d, &path), cases[i].ok ? 0 : -1);
+		if (!cases[i].ok)
+			expect_only(&d, MVP0213);
+	}
+	components = NULL;
+}
+
 static void test_a_wrong_byte_is_found(void **state)
 {
 	(void)state;
@@ -439,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_delta_finds_blocks),
 		cmocka_unit_test(test_full_package_has_everything),
 		cmocka_unit_test(test_an_update_copies_what_was_there),
+		cmocka_unit_test(test_what_an_update_leaves_must_fit_what_it_brings),
 		cmocka_unit_test(test_a_wrong_byte_is_found),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -27,12 +27,16 @@ hypervisor:
   console: prefixed
   build: release
   security-version: 1
+  component-version: 3
+  needs: {personal: 2, work: 1}
 
 personas:
   personal:
     memory: 128 MiB
     cpus: 2
     security-version: 1
+    component-version: 2
+    needs: {hypervisor: 3, work: 1}
     boot: {kernel: /boot/vmlinuz-*, initrd: generate, cmdline: quiet}
     system:
       layers:
@@ -59,6 +63,8 @@ personas:
     memory: 128 MiB
     cpus: 2
     security-version: 1
+    component-version: 1
+    needs: {hypervisor: 2, personal: 2}
     boot: {kernel: /boot/vmlinuz-*, initrd: generate, cmdline: quiet}
     system:
       layers: [{tar: rootfs.tar}]
