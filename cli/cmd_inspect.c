@@ -165,6 +165,10 @@ static void print_content(struct cli *cli, const struct inspect *i, unsigned dep
 		indent(cli, depth);
 		cli_print(cli, "%s, rollback index %" PRIu64 ", about: %s\n", i->vbmeta.algorithm ? "signed" : "not signed",
 			  i->vbmeta.rollback_index, i->vouches[0] ? i->vouches : "nothing");
+		for (size_t p = 0; p < i->properties_count; p++) {
+			indent(cli, depth);
+			cli_print(cli, "%s: %s\n", i->properties[p].key, i->properties[p].value);
+		}
 		break;
 	case INSPECT_BOOTIMG:
 		indent(cli, depth);
@@ -258,6 +262,10 @@ static void json_content(struct jsonw *j, const struct inspect *i)
 		jsonw_bool(j, "signed", i->vbmeta.algorithm != 0);
 		jsonw_uint(j, "rollback-index", i->vbmeta.rollback_index);
 		jsonw_string(j, "about", i->vouches);
+		jsonw_object(j, "properties");
+		for (size_t p = 0; p < i->properties_count; p++)
+			jsonw_string(j, i->properties[p].key, i->properties[p].value);
+		jsonw_end(j);
 		jsonw_end(j);
 		break;
 	case INSPECT_BOOTIMG:

@@ -260,17 +260,20 @@ static int make_vbmeta(struct build *b, const uint8_t digest[32])
 {
 	struct avb a CLEANUP(avb_fini) = AVB_INIT;
 	struct avb_digest h = { .salt_len = 32 };
+	char hex[65];
 	derive(b->master, digest, "mvp handset boot salt", h.salt, h.salt_len);
 	if (avb_hash_image(b->boot, &h, b->d))
 		return -1;
 	avb_add_hash(&a, "boot", image_len(b->boot), &h);
 	for (size_t i = 0; i < PERSONA_MAX; i++) {
 		char *key CLEANUP_FREE = mem_printf("mvp.%s.key", b->m->personas[i].name);
-		char hex[65];
 		text_hex(b->trust.hyp.persona[i].avb_key_digest, 32, hex);
 		if (b->trust.hyp.persona[i].verified)
 			avb_add_property(&a, key, hex, 64);
 	}
+	/* What the device will attest: only the build knows which bytes of the image these are. */
+	text_hex(b->hyp.measurement, sizeof(b->hyp.measurement), hex);
+	avb_add_property(&a, "mvp.hypervisor.measurement", hex, 64);
 	return trust_vbmeta(&a, b->trust.oem, "vbmeta", b->m->hypervisor.security_version.v, &b->vbmeta, b->d);
 }
 

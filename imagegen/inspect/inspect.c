@@ -19,7 +19,8 @@
 
 #define HEAD_LEN 8192u
 #define LP_GEOMETRY 0x616c4467u /* at byte 4096 of a super partition */
-#define DEPTH_MAX 3             /* handset, persona, and a partition table inside that by mistake */
+#define PROPERTIES_MAX 256u
+#define DEPTH_MAX 3 /* handset, persona, and a partition table inside that by mistake */
 
 const char *inspect_kind_name(enum inspect_kind kind)
 {
@@ -149,6 +150,27 @@ static int read_super(struct image *img, const char *label, unsigned depth, stru
 	return 0;
 }
 
+static char *printable(const uint8_t *text, size_t len)
+{
+	char *s = mem_strndup((const char *)text, len);
+	for (char *p = s; *p; p++)
+		*p = *p < 0x20 || *p > 0x7e ? '?' : *p;
+	return s;
+}
+
+/* avb_next() has checked the length of the key, not that of the value; both are followed by a zero. */
+static void add_property(struct inspect *ret, const struct avb_descriptor *x)
+{
+	uint64_t key_len = get_be64(x->data + 16), value_len = get_be64(x->data + 24), room = x->len - 32;
+	if (ret->properties_count == PROPERTIES_MAX || key_len >= room || value_len >= room - key_len)
+		return;
+	mem_grow((void **)&ret->properties, ret->properties_count, &ret->properties_cap, sizeof(*ret->properties));
+	ret->properties[ret->properties_count++] = (struct inspect_property){
+		.key = printable(x->data + 32, (size_t)key_len),
+		.value = printable(x->data + 32 + key_len + 1, (size_t)value_len),
+	};
+}
+
 static int read_vbmeta(const struct image *img, const char *label, struct inspect *ret, struct diag *d)
 {
 	size_t len = (size_t)num_min(image_len(img), AVB_VBMETA_MAX);
@@ -161,12 +183,13 @@ static int read_vbmeta(const struct image *img, const char *label, struct inspec
 	if (image_read(img, 0, data, len, d) < 0 || avb_read(data, len, label, &ret->vbmeta, d) < 0)
 		return -1;
 	const uint8_t *from = data + ret->vbmeta.descriptors_at;
-	while (!(rc = avb_next(from, (size_t)ret->vbmeta.descriptors_len, &at, &x, label, d)))
+	while (!(rc = avb_next(from, (size_t)ret->vbmeta.descriptors_len, &at, &x, label, d))) {
 		if (x.tag == AVB_TAG_HASH || x.tag == AVB_TAG_HASHTREE || x.tag == AVB_TAG_CHAIN)
 			buf_printf(&names, "%s%s", names.len ? ", " : "", x.partition);
-	ret->vouches = mem_strdup(buf_str(&names));
-	for (char *p = ret->vouches; *p; p++)
-		*p = *p < 0x20 || *p > 0x7e ? '?' : *p;
+		if (x.tag == AVB_TAG_PROPERTY)
+			add_property(ret, &x);
+	}
+	ret->vouches = printable((const uint8_t *)buf_str(&names), names.len);
 	return rc < 0 ? -1 : 0;
 }
 
@@ -230,6 +253,11 @@ void inspect_fini(struct inspect *i)
 {
 	for (size_t p = 0; p < i->parts_count; p++)
 		inspect_fini(&i->parts[p].content);
+	for (size_t p = 0; p < i->properties_count; p++) {
+		free(i->properties[p].key);
+		free(i->properties[p].value);
+	}
+	free(i->properties);
 	free(i->parts);
 	free(i->vouches);
 	*i = (struct inspect){ 0 };

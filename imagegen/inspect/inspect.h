@@ -33,6 +33,10 @@ struct inspect {
 	struct bootimg_info boot;
 	struct avb_info vbmeta; /* whether the signature holds: mvpctl verify */
 	char *vouches;          /* of a vbmeta image: the partitions that it is about, "boot, system" */
+	struct inspect_property {
+		char *key, *value; /* printable */
+	} * properties;            /* of a vbmeta image */
+	size_t properties_count, properties_cap;
 	struct luks2_info luks2;
 	struct mvp_identity identity; /* whether it is genuine cannot be seen without the device key */
 	struct {
