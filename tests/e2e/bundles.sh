@@ -192,7 +192,22 @@ edl_files_patched() # the patches for the files say the same of these
 	assert kinds == {"DISK", "gpt_main0.bin", "gpt_backup0.bin"}, kinds
 	EOL
 }
+edl_qdl() # It reads all descriptions before it looks for a device, and there waits.
+{
+	: >edl/prog.mbn
+	rc=0
+	timeout 5 qdl --storage ufs edl/prog.mbn edl/rawprogram0.xml edl/patch0.xml >out 2>&1 || rc=$?
+	cat out
+	equal $rc 124
+	equal "$(tr -d '\n' <out)" 'Waiting for EDL device'
+	sed '/boot_a/s/ start_sector="[^"]*"//' edl/rawprogram0.xml >edl/wrong.xml
+	refuses cmp -s edl/rawprogram0.xml edl/wrong.xml
+	rc=0
+	timeout 5 qdl --storage ufs edl/prog.mbn edl/wrong.xml edl/patch0.xml >out 2>&1 || rc=$?
+	equal $rc 1
+}
 t 'EDL: xmllint reads the descriptions, and both slots are in them' edl
+t 'EDL: qdl takes the descriptions, and none that lacks a sector' edl_qdl
 t 'EDL: a flash programmed and patched by them is sound and holds the partitions' edl_applied
 t 'EDL: tables are patched in files and on the disk' edl_files_patched
 
@@ -251,7 +266,7 @@ t 'KDZ: digests, sums and contents are right' kdz
 google()
 {
 	sgdisk -p a/google/acme-7.img | awk '$1 ~ /^[0-9]+$/ { print $7 }' >names
-	equal "$(tr '\n' ' ' <names)" 'boot_a boot_b vbmeta_a vbmeta_b super personal work '
+	equal "$(tr '\n' ' ' <names)" 'boot_a boot_b vbmeta_a vbmeta_b super misc personal work '
 	equal "$(sgdisk -A 1:show a/google/acme-7.img | grep -c .)" 6
 	unzip -q -o a/google/acme-factory-7.zip -d google
 	grep -q '^flash boot_a boot.img$' google/acme-factory-7/flash-all.sh
