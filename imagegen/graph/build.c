@@ -531,7 +531,8 @@ int build_prepare(const struct manifest *m, const struct build_opts *opts, unsig
 	return 0;
 }
 
-enum { DAMAGED_MAX = 1 + PERSONA_MAX };
+/* The hypervisor; of each persona its partition, and that packed in two ways. */
+enum { DAMAGED_MAX = 1 + 3 * PERSONA_MAX };
 
 int build_run(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, struct diag *d)
 {
