@@ -1,8 +1,16 @@
 """Orders that `mvpctl order` makes, to a handset that obeys or refuses, with receipts that are verified."""
-from kit import build
+import base64
+import os
+import secrets
+import time
+
+from kit import build, container, mini
 from kit.device import ORDER_TYPE, Key, cbor, sign1
-from kit.env import check_equal
+from kit.env import check, check_equal, run, wait_until
+from kit.memory import Memory, round_keys
 from kit.office import LONG, Office, state
+
+PASSCODE = mini.LONG_PASSCODE
 
 
 def _flipped(order):
@@ -37,3 +45,125 @@ def test_refusals():
             f.write(sign1(orders, ORDER_TYPE, cbor({1: 1, 2: 77, 3: "A1", 5: 99, 6: 1795939200})))
         office.refused(handset, unknown, "unknown")
         check_equal(state(handset), "running", "work after orders that were refused")
+
+
+def _becomes(handset, wanted, what):
+    wait_until(lambda: state(handset) == wanted, LONG, f"work is {wanted} {what}")
+
+
+def _lock(office, handset, key):
+    """Locked, work is gone from memory, and no passcode opens it until it may."""
+    handset.sh("work", "echo here >/tmp/here")
+    check(Memory(handset.qmp).find(key), "the search of memory does not find the volume key while work is open")
+    office.obeyed(handset, office.order("lock", "--reason", "audit"))
+    wait_until(lambda: handset.said("mvp", "work: stopped, its memory is scrubbed"), LONG, "work's memory is scrubbed")
+    check_equal(state(handset), "barred", "work after a lock")
+    check(not Memory(handset.qmp).find(key), "the volume key is in memory after a lock")
+    handset.send("mvp", f"unlock {PASSCODE}")
+    handset.expect("mvp", "no persona is locked", LONG)
+    handset.sh("personal", "true")
+
+
+def _allow(office, handset):
+    office.obeyed(handset, office.order("unlock-allow"))
+    check_equal(state(handset), "locked", "work after unlock-allow")
+    handset.skip("work")
+    handset.send("mvp", f"unlock {PASSCODE}")
+    handset.work_ready()
+    handset.sh("work", "[ ! -e /tmp/here ]")
+
+
+def _attest(office, handset, work):
+    """What runs there, in the state that it is in; the measurement is the build's own."""
+    nonce = secrets.token_hex(16)
+    handset.send("mvp", f"attest {nonce}")
+    path = office.path(nonce)
+    with open(path, "wb") as f:
+        f.write(base64.b64decode(handset.expect("mvp", r"attest (\S+)\n", LONG)[1], validate=True))
+    office.mvpctl("attest", "verify", path, "--ledger", office.ledger, "--nonce", nonce)
+    said = office.json("order", "show", path)
+    check_equal((said["device"], said["work"]), ("A1", work), "what the attestation says")
+    office.mvpctl("attest", "verify", path, "--ledger", office.ledger, "--nonce", secrets.token_hex(16), status=6)
+    return said
+
+
+def _lease(office, handset):
+    """It runs out, and work is locked; a new one begins."""
+    office.obeyed(handset, office.order("lease", "--lock-after", "1 hour", "--wipe-after", "never"))
+    check_equal(state(handset), "running", "work under a new lease")
+    past = str(int(time.time()) - 7200)
+    office.obeyed(handset, office.order("lease", "--lock-after", "1 hour", "--wipe-after", "30 days", "--issued", past))
+    _becomes(handset, "barred", "after the lease's t1")
+    office.obeyed(handset, office.order("lease", "--lock-after", "7 days", "--wipe-after", "30 days"))
+    _becomes(handset, "locked", "under the next lease")
+
+
+def _rotate(office, handset):
+    """From now on another key's orders, and not the old one's."""
+    new = Key(office.folder, "next-orders")
+    public = office.path("next-orders.pub")
+    run(["openssl", "ec", "-in", new.path, "-pubout", "-out", public])
+    old_order = office.path("old.order")
+    office.obeyed(handset, office.order("rotate-key", "--new-key", public))
+    office.mvpctl("order", "lock", "--device", "A1", "--key", office.key, "--counter", "1000", "-o", old_order)
+    office.refused(handset, old_order, "signature")
+    office.key = new.path
+    office.obeyed(handset, office.order("unlock-allow"))
+
+
+def _lease_ends(office, handset):
+    """At t2 work is wiped, without an order; the receipt says why."""
+    past = str(int(time.time()) - 7200)
+    office.obeyed(handset, office.order("lease", "--lock-after", "1 hour", "--wipe-after", "90 minutes", "--issued", past))
+    wait_until(lambda: handset.said("mvp", "work: wiped"), LONG, "work is wiped")
+    handset.send("mvp", "receipt")
+    match = handset.expect("mvp", r"receipt (\d+) (\S+)\n", LONG)
+    path = office.path("lease.receipt")
+    with open(path, "wb") as f:
+        f.write(base64.b64decode(match[2], validate=True))
+    said = office.json("order", "verify", path, "--ledger", office.ledger, "--record")
+    check_equal((said["cause"], said["action"], said["outcome"], said["missing"]), ("lease", "wipe", "done", 0),
+                "the receipt of the lease's end")
+
+
+def test_orders_are_obeyed():
+    image = mini.signed()
+    office = Office("obeyed", image)
+    key = round_keys(container.volume_key(container.copy(office.disk), PASSCODE.encode())[:32])[7]
+    with office.boot_mini("obeyed") as handset:
+        handset.both_ready(PASSCODE)
+        open_state = _attest(office, handset, "open")
+        _lock(office, handset, key)
+        _attest(office, handset, "barred")
+        _allow(office, handset)
+        _lease(office, handset)
+        _rotate(office, handset)
+        _lease_ends(office, handset)
+        wiped = _attest(office, handset, "wiped")
+        check_equal(wiped["measurement"], open_state["measurement"], "the measurement of one start")
+        handset.power_off(LONG)
+    with office.boot_mini("obeyed-again") as handset:
+        handset.personal_ready()
+        check_equal(state(handset), "wiped", "work after the lease's end and a new start")
+    return 7
+
+
+def test_order_that_the_board_brings():
+    """`mvpctl run --order`: the vault takes it before anybody asks, and its receipt comes on the console by itself; the same one at the next
+    start with the same order."""
+    office = Office("board-order", mini.signed())
+    order, path, kept = office.order("wipe"), office.path("board.receipt"), office.path("kept.receipt")
+    receipts = set()
+    for start in range(2):
+        with office.boot_mini(f"board-order-{start}", "--order", order, "--receipt", path) as handset:
+            match = handset.expect("mvp", r"receipt (\d+) (\S+)\n", LONG)
+            check_equal(state(handset), "wiped", "work after the board's order")
+            receipts.add(base64.b64decode(match[2], validate=True))
+            wait_until(lambda: handset.said("mvp", "personal: started"), LONG, "the personal side starts")
+            wait_until(lambda: os.path.exists(path), LONG, "the receipt in its file")
+            handset.power_off(LONG)
+        with open(path, "rb") as f:
+            receipts.add(f.read())
+        os.rename(path, kept)
+    check_equal(len(receipts), 1, "receipts for one order")
+    check_equal(office.judge(kept, order, "done")["number"], 1, "number of the receipt")
