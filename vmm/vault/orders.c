@@ -395,6 +395,8 @@ static bool may_go(const struct question *q)
 	bool wiping = wipe_now == MVP_WIPE_KEYS || wipe_now == MVP_WIPE_DATA;
 	if ((now != ASKED && now != VERIFYING) || (q->kind == ASK_ORDER && wiping))
 		return false;
+	if (q->kind == ASK_RECEIPT && !state_is_idle())
+		return false; /* a receipt that leaves must be durable */
 	return now == VERIFYING || (arch_counter() >= q->not_before && !(q->kind == ASK_ORDER && order_is_under_way()));
 }
 
@@ -438,7 +440,7 @@ static void take(unsigned source)
 /* Whoever brought the order by the board gets its receipt on the console, once. */
 static bool board_receipt_is_there(void)
 {
-	return board.waits && identity_get() == IDENTITY_SOUND && receipt_find(board.digest, 0);
+	return board.waits && identity_get() == IDENTITY_SOUND && state_is_idle() && receipt_find(board.digest, 0);
 }
 
 static void show_board_receipt(void)
