@@ -103,11 +103,15 @@ static int verify(const struct handset *s, uint64_t at, EVP_PKEY *key, struct ve
 	return verify_file(path, &o, r, d);
 }
 
+static void handset_fini(struct handset *s)
+{
+	image_freep(&s->disk);
+}
+
 static void test_a_sound_disk_is_found_so(void **state)
 {
 	(void)state;
-	struct handset s = handset();
-	struct image *disk CLEANUP(image_freep) = s.disk;
+	struct handset s CLEANUP(handset_fini) = handset();
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	struct verify r CLEANUP(verify_fini) = { 0 };
 	static const char *const want[] = { "partition table", "personal", "personal/vbmeta", "personal/boot", "personal/system" };
@@ -123,8 +127,7 @@ static void test_a_sound_disk_is_found_so(void **state)
 static void test_each_damage_is_found(void **state)
 {
 	(void)state;
-	struct handset s = handset();
-	struct image *disk CLEANUP(image_freep) = s.disk;
+	struct handset s CLEANUP(handset_fini) = handset();
 	EVP_PKEY *other CLEANUP(EVP_PKEY_freep) = EVP_RSA_gen(2048);
 	const struct {
 		uint64_t at;
