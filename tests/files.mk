@@ -89,6 +89,11 @@ $(O)/inputs-desktop/complete: tests/e2e/desktop.list scripts/inputs
 desktop: all demo-manifest $(O)/inputs-desktop/complete $(O)/deps/run $(O)/deps/test
 	@tests/e2e/desktop.py $(O)
 
+# The matrix of variants on a Slurm cluster of one node, beside the same without it. As root.
+.PHONY: slurm
+slurm: all $(O)/deps/run $(O)/deps/test
+	@tests/e2e/slurm.py $(O)
+
 SOAK_SECONDS ?= 1800
 # Alerts each way of the storm.
 STORM_ALERTS ?= 5000
@@ -100,5 +105,6 @@ soak: $(O)/deps/test
 	+@for s in $(LOAD_SECONDS); do MVP_LOAD_S=$$s $(MAKE) --no-print-directory e2e T=load.load || exit 1; done
 	+@MVP_STORM=$(STORM_ALERTS) $(MAKE) --no-print-directory e2e T=alerts_storm
 	+@$(MAKE) --no-print-directory desktop
+	+@$(MAKE) --no-print-directory slurm
 	+@MVP_SOAK=$(SOAK_EXITS) $(MAKE) --no-print-directory e2e T=adversary
 	+@FUZZ_SEED=0 $(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)
