@@ -56,9 +56,9 @@ bool job_step(struct job *j, bool work)
 	return true;
 }
 
-void console_log(const char *fmt, ...)
+void console_log(const char *format, ...)
 {
-	(void)fmt;
+	(void)format;
 }
 
 uint32_t crc32_add(uint32_t crc, const uint8_t *data, size_t len)
