@@ -101,10 +101,13 @@ STORM_ALERTS ?= 5000
 SOAK_EXITS ?= 100000000
 # Both personas under load: ten minutes, and an hour.
 LOAD_SECONDS ?= 600 3600
+# Random power cuts of each kind, besides those at every write of a wipe.
+SOAK_CUTS ?= 1000
 soak: $(O)/deps/test
 	+@for s in $(LOAD_SECONDS); do MVP_LOAD_S=$$s $(MAKE) --no-print-directory e2e T=load.load || exit 1; done
 	+@MVP_STORM=$(STORM_ALERTS) $(MAKE) --no-print-directory e2e T=alerts_storm
 	+@$(MAKE) --no-print-directory desktop
 	+@$(MAKE) --no-print-directory slurm
 	+@MVP_SOAK=$(SOAK_EXITS) $(MAKE) --no-print-directory e2e T=adversary
+	+@MVP_CUTS=$(SOAK_CUTS) $(MAKE) --no-print-directory e2e T=power_cuts
 	+@FUZZ_SEED=0 $(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_SECONDS)
