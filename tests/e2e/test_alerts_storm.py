@@ -177,7 +177,7 @@ def storm(handset, sides, rng):
 def test_storm():
     rng, halt = random.Random(SEED), threading.Event()
     print(f"    MVP_STORM={COUNT} MVP_STORM_SEED={SEED}", flush=True)
-    image = mini.disk("storm", policy=POLICY)
+    image = mini.disk("storm", policy=POLICY, userdata=32 + COUNT // 50)
     with mini.Mini(image, "storm") as handset:
         sides = [Side(handset, persona, random.Random(rng.random()), halt) for persona in PERSONAS]
         handset.personal_ready()

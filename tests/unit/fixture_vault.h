@@ -65,10 +65,8 @@ __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 #include "../../vmm/vault/receipt.c"
 #undef sign
 #include "../../vmm/vault/sha256.c"
-#define checksum slots_checksum
 #undef BLOCK
 #include "../../vmm/vault/slots.c"
-#undef checksum
 #include "../../vmm/vault/state.c"
 #include "../../vmm/vault/timer.c"
 #include "../../vmm/vault/wipe.c"

@@ -23,7 +23,7 @@ void slots_good(void)
 	slots.wanted = slots.view.sectors >= BLOCK / SECTOR;
 }
 
-static uint32_t checksum(const struct mvp_slots *s)
+static uint32_t sum_of(const struct mvp_slots *s)
 {
 	return crc32_add(0, (const uint8_t *)s, offsetof(struct mvp_slots, checksum));
 }
@@ -31,12 +31,12 @@ static uint32_t checksum(const struct mvp_slots *s)
 bool slots_mark(struct mvp_slots *s)
 {
 	unsigned slot = (unsigned)s->suffix[1] - 'a';
-	if (s->magic != MVP_SLOTS_MAGIC || s->version != MVP_SLOTS_VERSION || s->checksum != checksum(s) || s->suffix[0] != '_' ||
+	if (s->magic != MVP_SLOTS_MAGIC || s->version != MVP_SLOTS_VERSION || s->checksum != sum_of(s) || s->suffix[0] != '_' ||
 	    s->suffix[2] || slot >= (s->count & 7u) || slot >= MVP_SLOTS_MAX || (s->slot[slot] & MVP_SLOT_SUCCESSFUL))
 		return false;
 	/* None left would mean, to some, that it cannot be started. */
 	s->slot[slot] = (uint16_t)((s->slot[slot] & ~MVP_SLOT_TRIES) | 1 << MVP_SLOT_TRIES_SHIFT | MVP_SLOT_SUCCESSFUL);
-	s->checksum = checksum(s);
+	s->checksum = sum_of(s);
 	return true;
 }
 

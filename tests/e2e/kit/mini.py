@@ -52,14 +52,14 @@ personas:
     memory: 256 MiB
     cpus: 2
     boot: {{kernel: "file:{kernel}", initrd: "file:{initrd}", cmdline: "quiet persona=personal"}}
-    userdata: {{size: 32 MiB}}
+    userdata: {{size: {userdata} MiB}}
     color: "#2e7d32"
     {personal}
   work:
     memory: 256 MiB
     cpus: 2
     boot: {{kernel: "file:{kernel}", initrd: "file:{initrd}", cmdline: "quiet persona=work"}}
-    userdata: {{size: 32 MiB}}
+    userdata: {{size: {userdata} MiB}}
     color: "#1565c0"
     {work}
     encryption:
@@ -109,9 +109,9 @@ def initrd():
 
 
 def disk(name, *, board="qemu-virt", oem="generic", hypervisor="", personal="network: nat", work="network: nat", policy="",
-         formats=("disk",), keys=UNSIGNED, passcode=PASSCODE, iterations=1000, keys_of=None):
-    """A flash image; the words go into the manifest. Other formats lie beside it. keys_of: an image with whose keys it is built. Delete it
-    with its folder when it is no longer needed."""
+         userdata=32, formats=("disk",), keys=UNSIGNED, passcode=PASSCODE, iterations=1000, keys_of=None):
+    """A flash image; the words go into the manifest, userdata in MiB. Other formats lie beside it. keys_of: an image with whose keys it is
+    built. Delete it with its folder when it is no longer needed."""
     where = env.fresh("mini", name)
     kernel, ramdisk = initrd()
     if keys_of:
@@ -121,8 +121,8 @@ def disk(name, *, board="qemu-virt", oem="generic", hypervisor="", personal="net
     with open(os.path.join(where, "keys", "passcode"), "w", encoding="utf-8") as f:
         f.write(passcode)
     with open(os.path.join(where, "mini.yaml"), "w", encoding="utf-8") as f:
-        f.write(MANIFEST.format(board=board, oem=oem, keys=keys, kernel=kernel, initrd=ramdisk, hypervisor=hypervisor, personal=personal,
-                                work=work, policy=policy, iterations=iterations))
+        f.write(MANIFEST.format(board=board, oem=oem, keys=keys, userdata=userdata, kernel=kernel, initrd=ramdisk, hypervisor=hypervisor,
+                                personal=personal, work=work, policy=policy, iterations=iterations))
     run([env.MVPCTL, "build", "-q", *(f"--format={f}" for f in formats), "-o", os.path.join(where, "out"),
          os.path.join(where, "mini.yaml")])
     name, = (n for n in os.listdir(os.path.join(where, "out")) if n.endswith(".img"))
