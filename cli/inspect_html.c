@@ -105,8 +105,7 @@ void inspect_html_manifest(struct cli *cli, const struct manifest *m, const stru
 		  oem ? "its own vbmeta, signed by keys.oem" : "nothing: keys.oem is not set");
 	trust_row(cli, "work: boot image, system", "the hypervisor, the kernel",
 		  enterprise ? "its own vbmeta, signed by keys.enterprise" : "nothing: keys.enterprise is not set");
-	trust_row(cli, "orders: wipe, lock, lease", "the hypervisor",
-		  m->keys.orders.s ? "keys.orders, or the device's own" : "the device's own key of orders");
+	trust_row(cli, "orders: wipe, lock, lease", "the hypervisor", "the key of orders in the device's identity");
 	cli_print(cli, "</table>\n");
 	end(cli);
 }

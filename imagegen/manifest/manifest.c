@@ -49,7 +49,7 @@ static const struct keys signing_key_keys = KEYS(signing_key_keys_v);
 static const struct key keys_keys_v[] = {
 	{ "oem", KEY_CUSTOM, M(keys.oem), .read = read_signing_key, .map = &signing_key_keys },
 	{ "enterprise", KEY_CUSTOM, M(keys.enterprise), .read = read_signing_key, .map = &signing_key_keys },
-	{ "orders", KEY_PATH, M(keys.orders), .later = "orders are not built in" },
+	{ "orders", KEY_PATH, M(keys.orders), .later = "mvpctl provision gives a device its key of orders" },
 	{ "escrow", KEY_PATH, M(keys.escrow) },
 	{ "master", KEY_PATH, .required = true, M(keys.master) },
 };
