@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(&s, data + 1, sizeof(s));
 	if (data[0] & 1)
-		s.checksum = checksum(&s);
+		s.checksum = sum_of(&s);
 	was = s;
 	if (!slots_mark(&s)) {
 		if (memcmp(&s, &was, sizeof(s)) != 0)
@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < MVP_SLOTS_MAX; i++)
 		changed += s.slot[i] != was.slot[i] && (s.slot[i] & MVP_SLOT_SUCCESSFUL) && (s.slot[i] & MVP_SLOT_TRIES) &&
 			   ((s.slot[i] ^ was.slot[i]) & MVP_SLOT_PRIORITY) == 0;
-	if (changed != 1 || s.checksum != checksum(&s) || slots_mark(&s))
+	if (changed != 1 || s.checksum != sum_of(&s) || slots_mark(&s))
 		__builtin_trap();
 	return 0;
 }

@@ -87,11 +87,11 @@ static void test_the_slot_that_runs_is_marked(void **state)
 {
 	(void)state;
 	struct mvp_slots s = record();
-	assert_int_equal(s.checksum, checksum(&s));
+	assert_int_equal(s.checksum, sum_of(&s));
 	assert_true(slots_mark(&s));
 	assert_int_equal(s.slot[1], 0x9f); /* successful, one try, priority 15 */
 	assert_int_equal(s.slot[0], 0x9e);
-	assert_int_equal(s.checksum, checksum(&s));
+	assert_int_equal(s.checksum, sum_of(&s));
 	assert_false(slots_mark(&s)); /* nothing is new */
 }
 
@@ -109,13 +109,13 @@ static void test_what_is_not_sound_stays(void **state)
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
 		struct mvp_slots s = record();
 		memcpy(s.suffix, suffixes[i], 4);
-		s.checksum = checksum(&s);
+		s.checksum = sum_of(&s);
 		assert_false(slots_mark(&s));
 	}
 	struct mvp_slots s = record();
 	s.count = 7; /* more than there is room for */
 	s.suffix[1] = 'e';
-	s.checksum = checksum(&s);
+	s.checksum = sum_of(&s);
 	assert_false(slots_mark(&s));
 }
 
