@@ -425,6 +425,7 @@ void vconsole_plug(const struct guest *g)
 {
 	struct vconsole *v = &vconsoles[g->persona];
 	put_le(v->config + MAX_NR_PORTS_AT, PORTS, 4);
+	v->rests_until = 0;
 	v->dev.model = &vconsole_model;
 	v->dev.features = FEATURE_MULTIPORT;
 	v->dev.queues = QUEUES;
