@@ -437,6 +437,7 @@ struct ext4_content {
 	const char *path;
 	ext2_ino_t ino;
 	ext2_file_t file; /* opened at the first read */
+	uint64_t left;    /* bytes of the file not read yet: libext2fs gives all the room of data in the inode, used or not */
 };
 
 static void content_close(struct ext4_content *c)
@@ -449,8 +450,9 @@ int ext4_content_read(struct ext4_content *c, void *buf, size_t len, size_t *ret
 	unsigned got = 0;
 	errcode_t err = c->file ? 0 : ext2fs_file_open(c->w->fs, c->ino, 0, &c->file);
 	if (!err)
-		err = ext2fs_file_read(c->file, buf, (unsigned)num_min(len, GIB), &got);
-	*ret_got = got;
+		err = ext2fs_file_read(c->file, buf, (unsigned)num_min(num_min(len, c->left), GIB), &got);
+	*ret_got = num_min(got, c->left);
+	c->left -= *ret_got;
 	return err ? failed(c->w->label, c->path, err, d) : 0;
 }
 
@@ -463,7 +465,7 @@ struct below {
 static int list_below_one(struct walk *w, const char *path, ext2_ino_t ino, const struct ext2_inode_large *inode)
 {
 	const struct below *b = w->ctx;
-	struct ext4_content c CLEANUP(content_close) = { .w = w, .path = path, .ino = ino };
+	struct ext4_content c CLEANUP(content_close) = { .w = w, .path = path, .ino = ino, .left = EXT2_I_SIZE(inode) };
 	struct ext4_file f;
 	if (strlen(path) == b->top_len) /* the folder itself */
 		return 0;
