@@ -1,5 +1,6 @@
-/* The vault prints `receipt N BASE64` (mvp-vmm(7)). A persona may print the like: what is no receipt for the order is passed over, and
- * whether the device signed it is for `mvpctl order verify`. */
+/* The vault prints `receipt N BASE64` (mvp-vmm(7)). A persona may print the like: a line that is not the vault's is passed over, and so is
+ * what is no receipt for the order. On a console for people the persona in front can print the vault's lines, too: whether the device
+ * signed the receipt is for `mvpctl order verify`. */
 #include "cli/receipt.h"
 
 #include <ctype.h>
@@ -48,15 +49,18 @@ void receipt_catch_fini(struct receipt_catch *r)
 	fd_closep(&r->log_fd);
 }
 
-/* The base64 behind "receipt N ", or NULL. */
+/* The base64 behind "receipt N " of a line that is the vault's own, on a console for programs or for people; else NULL. */
 static const char *find_base64(const char *line)
 {
-	const char *p = strstr(line, "receipt ");
-	if (!p || !isdigit((unsigned char)p[8]))
-		return NULL;
-	for (p += 8; isdigit((unsigned char)*p); p++)
-		;
-	return *p == ' ' ? p + 1 : NULL;
+	static const char *const starts[] = { "mvp| receipt ", "[mvp] receipt " };
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+		size_t len = strlen(starts[i]);
+		if (strncmp(line, starts[i], len) != 0)
+			continue;
+		const char *number = line + len, *end = number + strspn(number, "0123456789");
+		return end > number && *end == ' ' ? end + 1 : NULL;
+	}
+	return NULL;
 }
 
 /* Bytes of the message, 0 if it is none for the order. */

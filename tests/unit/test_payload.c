@@ -1,11 +1,8 @@
 /* Payloads of updates: the manifest's bytes field by field, what a stranger may write, packages full and from a former build. */
 #include "tests/unit/formats.h"
 
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <openssl/sha.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "imagegen/base/bytes.h"
@@ -19,32 +16,7 @@
 #include "imagegen/manifest/manifest.h"
 #include "imagegen/sign/sign.h"
 #include "imagegen/zip/read.h"
-
-static struct tmpdir *dir;
-static struct signer *signer;
-
-static int setup(void **state)
-{
-	(void)state;
-	struct diag *d CLEANUP(diag_freep) = diag_new();
-	if (tmpdir_new("/tmp", &dir))
-		return -1;
-	char *path CLEANUP_FREE = mem_printf("%s/oem.pem", tmpdir_path(dir));
-	EVP_PKEY *key CLEANUP(EVP_PKEY_freep) = EVP_RSA_gen(2048);
-	FILE *f CLEANUP(file_closep) = fopen(path, "we");
-	if (!f || PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) != 1 || fflush(f) || chmod(path, 0600))
-		return -1;
-	const struct sign_key k = { .key = path };
-	return signer_open(&k, &signer, d);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	signer_free(signer);
-	tmpdir_free(dir);
-	return 0;
-}
+#include "tests/unit/fixture_signer.h"
 
 /* The manifest */
 

@@ -1,10 +1,7 @@
 /* What mvpctl verify finds: boot images by hash, systems by hash tree, in a disk in a disk; and every kind of damage. */
 #include "tests/unit/formats.h"
 
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "imagegen/avb/verity.h"
@@ -13,32 +10,7 @@
 #include "imagegen/base/tmpfile.h"
 #include "imagegen/gpt/gpt.h"
 #include "imagegen/verify/verify.h"
-
-static struct tmpdir *dir;
-static struct signer *signer;
-
-static int setup(void **state)
-{
-	(void)state;
-	struct diag *d CLEANUP(diag_freep) = diag_new();
-	if (tmpdir_new("/tmp", &dir))
-		return -1;
-	char *path CLEANUP_FREE = mem_printf("%s/oem.pem", tmpdir_path(dir));
-	EVP_PKEY *key CLEANUP(EVP_PKEY_freep) = EVP_RSA_gen(2048);
-	FILE *f CLEANUP(file_closep) = fopen(path, "we");
-	if (!f || PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) != 1 || fflush(f) || chmod(path, 0600))
-		return -1;
-	const struct sign_key k = { .key = path };
-	return signer_open(&k, &signer, d);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	signer_free(signer);
-	tmpdir_free(dir);
-	return 0;
-}
+#include "tests/unit/fixture_signer.h"
 
 static struct image *disk_of(struct gpt_part *parts, size_t count)
 {
