@@ -431,8 +431,6 @@ static int pack(struct build *b, struct build_result *r)
 	r->core_image = b->hyp.core_image;
 	r->vault_image = b->hyp.vault_image;
 	memcpy(r->measurement, b->hyp.measurement, sizeof(r->measurement));
-	if (b->hyp.library)
-		stamps_add(&b->inputs, b->hyp.library, true);
 	stamp_pack(b);
 	collect_inputs(&b->inputs, r);
 	record_put(b->cache, b->record, &b->inputs, r);

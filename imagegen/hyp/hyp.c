@@ -29,8 +29,6 @@ enum { TEXT_MAX = 1 << 20, BINARY_MAX = 64 << 20 };
 #define SIMD_ARCH "-march=armv8-a+crypto"
 #define LINKED_PLAINLY "-fno-lto"
 #define COMPILER_PACKAGE "gcc-aarch64-linux-gnu"
-#define LIBRARY "libbearssl.a" /* the vault's public key arithmetic */
-#define LIBRARY_PACKAGE "libbearssl-dev:arm64"
 
 struct job {
 	struct args args;
@@ -49,7 +47,6 @@ struct compile {
 	char *cross;                      /* prefix of the tools */
 	char *cflags;                     /* text of vmm/cflags */
 	char *core_cflags, *vault_cflags; /* of vmm/PART.cflags, used when compiling and linking */
-	char *library;                    /* path of LIBRARY */
 	struct cache *cache;
 	char *version;         /* the compiler's */
 	struct stamps sources; /* as they were before their digests were taken */
@@ -79,7 +76,6 @@ static void compile_fini(struct compile *c)
 	free(c->cflags);
 	free(c->core_cflags);
 	free(c->vault_cflags);
-	free(c->library);
 }
 
 static int read_text(const char *path, char **ret, struct diag *d)
@@ -125,24 +121,6 @@ static int find_compiler(struct compile *c, struct diag *d)
 	if (run_tool(&a, "asking the compiler for its version", &output, d))
 		return -1;
 	c->version = mem_strdup(buf_str(&output));
-	return 0;
-}
-
-/* The compiler knows where libraries for its machine lie; what it does not find it names as it was asked. */
-static int find_library(struct compile *c, struct diag *d)
-{
-	struct args a CLEANUP(args_fini) = { 0 };
-	struct buf output CLEANUP(buf_fini) = BUF_INIT;
-	args_addf(&a, "%sgcc", c->cross);
-	args_add(&a, "-print-file-name=" LIBRARY);
-	if (run_tool(&a, "asking the compiler for a library", &output, d))
-		return -1;
-	if (!output.len || output.data[0] != '/') {
-		(void)diag_fail(d, MVP0701, NULL, "'" LIBRARY "' for arm64 was not found: the hypervisor cannot be linked");
-		diag_hint(d, "install the Debian package " LIBRARY_PACKAGE " (dpkg --add-architecture arm64 makes it known)");
-		return -1;
-	}
-	c->library = mem_strndup((const char *)output.data, output.len - (output.data[output.len - 1] == '\n'));
 	return 0;
 }
 
@@ -342,7 +320,6 @@ static int generate(struct compile *c, size_t first, size_t end, const char *obj
 	args_add(&whole, "-save-temps=obj");
 	for (size_t i = first; i < end; i++)
 		args_add(&whole, c->jobs[i].object);
-	args_add(&whole, c->library);
 	if (run_tool(&whole, "compiling the vault as a whole", &output, d))
 		return -1;
 	args_addf(&assemble, "%sgcc", c->cross);
@@ -419,7 +396,7 @@ static int build_vault(struct compile *c, size_t first, size_t end, const struct
 {
 	char *code CLEANUP_FREE = mem_printf("%s/vault-code.o", c->tmp);
 	struct elf_sizes sizes;
-	if (make_code(c, first, end, code, d) || link_part(c, "vault", c->library, first, end, code, d))
+	if (make_code(c, first, end, code, d) || link_part(c, "vault", NULL, first, end, code, d))
 		return -1;
 	return check_elf(c, "vault", MVP_VAULT_BASE, region(l, "vault")->size, &sizes, d);
 }
@@ -460,7 +437,7 @@ static int prepare(struct compile *c, struct diag *d)
 	vault = mem_printf("%s/vault.cflags", c->vmm);
 	if (read_text(cflags, &c->cflags, d) || read_text(core, &c->core_cflags, d) || read_text(vault, &c->vault_cflags, d))
 		return -1;
-	return find_compiler(c, d) || find_library(c, d) ? -1 : 0;
+	return find_compiler(c, d);
 }
 
 static int add_config(struct compile *c, const char *part, const struct buf *text, struct diag *d)
@@ -515,8 +492,7 @@ static bool whole_key(struct compile *c, const struct layout *l, const char *def
 	for (size_t i = 0; i < files.count; i++)
 		stamps_add(&c->sources, files.v[i], true);
 	origin_add_tools(common, c->cross, c->version);
-	/* The library stands for its headers, too. */
-	c->has_common = origin_add_files(common, c->vmm, true) && origin_add_file(common, "library", c->library);
+	c->has_common = origin_add_files(common, c->vmm, true);
 	digest_get(common, c->common);
 	digest_add(g, "common", c->common, sizeof(c->common));
 	digest_str(g, "define", define);
@@ -585,7 +561,6 @@ int hyp_build(const struct hyp_job *job, const char *tmp_dir, unsigned jobs, str
 	}
 	if (!EVP_Digest(result.image, num_min(result.measured_len, result.image_len), result.measurement, NULL, EVP_sha256(), NULL))
 		return diag_fail(d, MVP0702, NULL, "the hypervisor cannot be measured");
-	result.library = TAKE(c.library);
 	*ret = result;
 	result = (struct hyp_result){ 0 };
 	return 0;
@@ -594,6 +569,5 @@ int hyp_build(const struct hyp_job *job, const char *tmp_dir, unsigned jobs, str
 void hyp_result_fini(struct hyp_result *r)
 {
 	free(r->image);
-	free(r->library);
 	*r = (struct hyp_result){ 0 };
 }

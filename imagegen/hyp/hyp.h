@@ -46,7 +46,6 @@ struct hyp_result {
 	uint64_t core_text, core_image, vault_image; /* bytes; what the size budget counts */
 	uint64_t measured_len;                       /* bytes of the image that never change while it runs: code and constants */
 	uint8_t measurement[32];                     /* SHA-256 of these: the component `hypervisor` of mvp/order.h's measurement */
-	char *library;                               /* path of the library that the vault was linked with; malloc'd */
 };
 /* What it is made for; all borrowed. */
 struct hyp_job {
@@ -58,7 +57,7 @@ struct hyp_job {
 };
 /* Compiles core and vault in tmp_dir with jobs compilers at once; what the cache has of it is not compiled again. */
 MUST_USE int hyp_build(const struct hyp_job *job, const char *tmp_dir, unsigned jobs, struct hyp_result *ret, struct diag *d);
-/* 0: the cache has the whole, which is ret but for the measurement and the library. 1: it is to be made. */
+/* 0: the cache has the whole, which is ret but for the measurement. 1: it is to be made. */
 MUST_USE int hyp_find(const struct hyp_job *job, struct hyp_result *ret, struct diag *d);
 void hyp_result_fini(struct hyp_result *r);
 

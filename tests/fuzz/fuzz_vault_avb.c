@@ -7,23 +7,22 @@
 #include "tests/unit/vault_host.h"
 
 #include "../../vmm/vault/avb.c"
+#include "../../vmm/vault/modular.c"
+#include "../../vmm/vault/rsa.c"
 #include "../../vmm/vault/sha256.c"
-
-bool pk_rsa_verify(const uint8_t *modulus, size_t len, const uint8_t *signature, const uint8_t digest[SHA256_LEN])
-{
-	volatile uint8_t last = modulus[len - 1];
-	last = signature[len - 1];
-	(void)last;
-	return digest[0] & 1;
-}
 
 static void look(const uint8_t *image, size_t len, const uint8_t key_digest[32])
 {
 	struct avb a;
 	struct avb_hash h;
+	struct rsa_verify v;
 	if (avb_read(image, len, key_digest, &a))
 		return;
-	(void)avb_is_signed(&a);
+	/* One multiplication of 18 and more, for speed: they are all alike. */
+	if (avb_verify_begin(&a, &v)) {
+		(void)rsa_verify_step(&v);
+		(void)rsa_verify_end(&v);
+	}
 	if (!avb_find_hash(&a, "boot", &h) && h.salt_len > sizeof(h.salt))
 		abort();
 }

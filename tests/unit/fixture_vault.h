@@ -1,5 +1,5 @@
 /* The vault's jobs as they are, on a disk in memory whose power can be cut: before any write, in the middle of one, with or without what
- * was not flushed. Devices, screens and consoles are stubs; public keys are BearSSL's. Include it first. */
+ * was not flushed. Devices, screens and consoles are stubs. Include it first. */
 #ifndef TESTS_UNIT_FIXTURE_VAULT_H
 #define TESTS_UNIT_FIXTURE_VAULT_H
 
@@ -52,6 +52,7 @@ __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 #include "../../vmm/vault/lib.c"
 #undef put
 #include "../../vmm/vault/measure.c"
+#include "../../vmm/vault/modular.c"
 #define is_name order_is_name
 #include "../../vmm/vault/order.c"
 #undef is_name
@@ -59,11 +60,11 @@ __asm__(".globl mvp_vault_config\n.set mvp_vault_config, host_config");
 #define settle own_settle
 #include "../../vmm/vault/own.c"
 #undef settle
-#include "../../vmm/vault/pk.c"
+#include "../../vmm/vault/p256.c"
 #include "../../vmm/vault/random.c"
-#define sign receipt_sign
+#define begin receipt_begin_message
 #include "../../vmm/vault/receipt.c"
-#undef sign
+#undef begin
 #include "../../vmm/vault/sha256.c"
 #undef BLOCK
 #include "../../vmm/vault/slots.c"
@@ -208,6 +209,12 @@ void console_forget(unsigned persona)
 	assert_int_equal(persona, 1);
 }
 
+static unsigned frames_forgotten;
+void net_forget(unsigned persona)
+{
+	frames_forgotten |= 1u << persona;
+}
+
 void orders_answered(unsigned source)
 {
 	(void)source;
@@ -313,6 +320,7 @@ STUB_STEP(load_scrub)
 STUB_STEP(load_rest)
 STUB_STEP(verify_vbmeta)
 STUB_STEP(verify_signature)
+STUB_STEP(verify_signature_step)
 STUB_STEP(verify_hash)
 STUB_STEP(load_table)
 STUB_STEP(load_head)

@@ -253,20 +253,6 @@ static void test_missing_compiler_names_its_package(void **state)
 	assert_int_equal(unsetenv("MVP_CROSS"), 0);
 }
 
-/* A compiler that knows no library answers with the name that it was asked for. */
-static void test_missing_library_names_its_package(void **state)
-{
-	(void)state;
-	put_all();
-	put("none-gcc", "#!/bin/sh\necho libbearssl.a\n");
-	char *compiler CLEANUP_FREE = mem_printf("%s/none-gcc", tmpdir_path(data)),
-		       *prefix CLEANUP_FREE = mem_printf("%s/none-", tmpdir_path(data));
-	assert_int_equal(chmod(compiler, 0755), 0);
-	assert_int_equal(setenv("MVP_CROSS", prefix, 1), 0);
-	expect_failure(MVP0701, "libbearssl");
-	assert_int_equal(unsetenv("MVP_CROSS"), 0);
-}
-
 static void test_compiler_messages_are_shown(void **state)
 {
 	(void)state;
@@ -340,7 +326,6 @@ int main(void)
 		cmocka_unit_test(test_cache_saves_compiling),
 		cmocka_unit_test(test_configuration_says_what_the_manifest_says),
 		cmocka_unit_test(test_missing_compiler_names_its_package),
-		cmocka_unit_test(test_missing_library_names_its_package),
 		cmocka_unit_test(test_compiler_messages_are_shown),
 		cmocka_unit_test(test_undefined_symbol_fails_the_link),
 		cmocka_unit_test(test_simd_is_only_where_it_is_listed),

@@ -10,15 +10,10 @@
 #include "vault_host.h"
 
 #include "../../vmm/vault/avb.c"
-#include "../../vmm/vault/pk.c"
+#include "../../vmm/vault/modular.c"
+#include "../../vmm/vault/rsa.c"
 #include "../../vmm/vault/sha256.c"
 #include "fixture_avb.h"
-
-bool random_bytes(uint8_t *ret, size_t len)
-{
-	memset(ret, 0, len);
-	return false;
-}
 
 static EVP_PKEY *keys[2]; /* 2048 and 4096 bits */
 static const uint8_t salt[32] = { 9, 8, 7 }, digest[32] = { 1, 2, 3 };
@@ -43,6 +38,16 @@ static struct avb_image *image(uint32_t bits)
 	return &v;
 }
 
+static bool is_signed(const struct avb *a)
+{
+	struct rsa_verify v;
+	if (!avb_verify_begin(a, &v))
+		return false;
+	while (!rsa_verify_step(&v)) {
+	}
+	return rsa_verify_end(&v);
+}
+
 /* All three steps; NULL or the reason. */
 static const char *judge(const struct avb_image *v, const uint8_t key_digest[32], struct avb_hash *h)
 {
@@ -51,7 +56,7 @@ static const char *judge(const struct avb_image *v, const uint8_t key_digest[32]
 	uint8_t *copy = malloc(v->len ? v->len : 1);
 	memcpy(copy, v->data, v->len);
 	const char *wrong = avb_read(copy, v->len, key_digest, &a);
-	if (!wrong && !avb_is_signed(&a))
+	if (!wrong && !is_signed(&a))
 		wrong = "signature";
 	if (!wrong && a.rollback_index != 42)
 		wrong = "rollback";
@@ -186,7 +191,7 @@ static const char *with_descriptors(const uint8_t *d, size_t len)
 static void test_descriptors_are_strict(void **state)
 {
 	(void)state;
-	uint8_t d[1024], saved[1024];
+	uint8_t d[1024] = { 0 }, saved[1024];
 	assert_string_equal(with_descriptors(d, 0), "its vbmeta does not name its boot image");
 	size_t one = avb_put_hash(d, "boot", 5, salt, 32, digest);
 	assert_null(with_descriptors(d, one));

@@ -1,4 +1,4 @@
-/* The vault's public key arithmetic, its own and BearSSL's for the host, against OpenSSL and published vectors. */
+/* The vault's public key arithmetic against OpenSSL and published vectors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,8 +16,12 @@
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
 
-#include "../../vmm/vault/pk.c"
+#include "../../vmm/vault/modular.c"
+#include "../../vmm/vault/p256.c"
+#include "../../vmm/vault/rsa.c"
 #include "../../vmm/vault/sha256.c"
+
+#include "fixture_p256.h"
 
 static void from_hex(const char *hex, uint8_t *out)
 {
@@ -60,16 +64,6 @@ static void test_hmac_matches_openssl(void **state)
 
 /* P-256 */
 
-static bool verifies(const uint8_t point[65], const uint8_t digest[32], const uint8_t signature[64])
-{
-	struct p256_verify v;
-	if (!pk_p256_verify_begin(&v, point, digest, signature))
-		return false;
-	for (unsigned steps = 1; !pk_p256_verify_step(&v, 5); steps++)
-		assert_true(steps < 52);
-	return pk_p256_verify_end(&v);
-}
-
 static const char order_hex[] = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 
 /* RFC 6979, A.2.5: the key, and its signatures of "sample" and "test" with SHA-256. */
@@ -91,14 +85,14 @@ static void test_rfc6979_vectors(void **state)
 	uint8_t secret[32], point[65], expected[65], digest[32], signature[64];
 	from_hex(rfc6979_secret, secret);
 	from_hex(rfc6979_public, expected);
-	assert_true(pk_p256_public(secret, point));
+	assert_true(p256_public(secret, point));
 	assert_memory_equal(point, expected, sizeof(point));
 	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
 		digest_of(vectors[i].message, strlen(vectors[i].message), digest);
 		from_hex(vectors[i].signature, expected);
-		assert_true(pk_p256_sign(secret, digest, signature));
+		assert_true(p256_signs(secret, digest, signature));
 		assert_memory_equal(signature, expected, sizeof(signature));
-		assert_true(verifies(point, digest, signature));
+		assert_true(p256_verifies(point, digest, signature));
 	}
 }
 
@@ -106,19 +100,19 @@ static void test_secrets_out_of_range_are_refused(void **state)
 {
 	(void)state;
 	uint8_t secret[32] = { 0 }, digest[32] = { 1 }, signature[64] = { 7 }, point[65] = { 7 };
-	assert_false(pk_p256_public(secret, point));
-	assert_false(pk_p256_sign(secret, digest, signature));
+	assert_false(p256_public(secret, point));
+	assert_false(p256_signs(secret, digest, signature));
 	from_hex(order_hex, secret);
-	assert_false(pk_p256_public(secret, point));
-	assert_false(pk_p256_sign(secret, digest, signature));
+	assert_false(p256_public(secret, point));
+	assert_false(p256_signs(secret, digest, signature));
 	assert_int_equal(signature[0], 7);
 	assert_int_equal(point[0], 7);
 	secret[31]--;
-	assert_true(pk_p256_public(secret, point));
-	assert_true(pk_p256_sign(secret, digest, signature));
-	assert_true(verifies(point, digest, signature));
+	assert_true(p256_public(secret, point));
+	assert_true(p256_signs(secret, digest, signature));
+	assert_true(p256_verifies(point, digest, signature));
 	memset(secret, 0xff, sizeof(secret));
-	assert_false(pk_p256_public(secret, point));
+	assert_false(p256_public(secret, point));
 }
 
 /* An EC key of OpenSSL's: its parts as the vault takes them. */
@@ -174,12 +168,12 @@ static void test_p256_and_openssl_take_each_others_signatures(void **state)
 		uint8_t secret[32], point[65], mine[65], digest[32], signature[64];
 		EVP_PKEY *key = new_p256(secret, point);
 		digest_of(secret, (size_t)i, digest);
-		assert_true(pk_p256_public(secret, mine));
+		assert_true(p256_public(secret, mine));
 		assert_memory_equal(mine, point, sizeof(point));
-		assert_true(pk_p256_sign(secret, digest, signature));
+		assert_true(p256_signs(secret, digest, signature));
 		assert_true(openssl_verifies(key, digest, signature));
 		openssl_signs(key, digest, signature);
-		assert_true(verifies(point, digest, signature));
+		assert_true(p256_verifies(point, digest, signature));
 		EVP_PKEY_free(key);
 	}
 }
@@ -191,26 +185,26 @@ static void test_every_bit_of_a_p256_signature_matters(void **state)
 	from_hex(rfc6979_secret, secret);
 	from_hex(rfc6979_public, point);
 	digest_of("sample", 6, digest);
-	assert_true(pk_p256_sign(secret, digest, signature));
+	assert_true(p256_signs(secret, digest, signature));
 	for (size_t bit = 0; bit < 8 * sizeof(signature); bit += 5) {
 		signature[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_false(verifies(point, digest, signature));
+		assert_false(p256_verifies(point, digest, signature));
 		signature[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	for (size_t bit = 0; bit < 8 * sizeof(digest); bit += 7) {
 		digest[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_false(verifies(point, digest, signature));
+		assert_false(p256_verifies(point, digest, signature));
 		digest[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	/* A point off the curve, compressed or hybrid forms, infinity. */
 	for (size_t bit = 0; bit < 8 * sizeof(point); bit += 9) {
 		point[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_false(verifies(point, digest, signature));
+		assert_false(p256_verifies(point, digest, signature));
 		point[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
-	assert_true(verifies(point, digest, signature));
+	assert_true(p256_verifies(point, digest, signature));
 	uint8_t nothing[65] = { 0 };
-	assert_false(verifies(nothing, digest, signature));
+	assert_false(p256_verifies(nothing, digest, signature));
 }
 
 static void test_p256_signatures_out_of_range_are_refused(void **state)
@@ -220,17 +214,17 @@ static void test_p256_signatures_out_of_range_are_refused(void **state)
 	from_hex(rfc6979_public, point);
 	digest_of("sample", 6, digest);
 	memset(signature, 0, sizeof(signature));
-	assert_false(verifies(point, digest, signature));
+	assert_false(p256_verifies(point, digest, signature));
 	/* r or s of 0 or the order, the other one fine. */
 	for (int half = 0; half < 2; half++) {
 		memset(signature, 0, sizeof(signature));
 		signature[32 * half + 31] = 1;
-		assert_false(verifies(point, digest, signature));
+		assert_false(p256_verifies(point, digest, signature));
 		from_hex(order_hex, signature + (half ? 0 : 32));
-		assert_false(verifies(point, digest, signature));
+		assert_false(p256_verifies(point, digest, signature));
 	}
 	memset(signature, 0xff, sizeof(signature));
-	assert_false(verifies(point, digest, signature));
+	assert_false(p256_verifies(point, digest, signature));
 }
 
 /* Keys with which the sums meet equal and opposite points; digests of 0 and above the order. */
@@ -242,14 +236,14 @@ static void test_p256_verification_of_special_keys(void **state)
 		if (i & 1)
 			from_hex(order_hex, secret);
 		secret[31] = (uint8_t)(i & 1 ? secret[31] - 1 - i / 2 : 1 + i / 2);
-		assert_true(pk_p256_public(secret, point));
-		assert_true(pk_p256_is_point(point));
+		assert_true(p256_public(secret, point));
+		assert_true(p256_is_point(point));
 		for (int fill = 0; fill < 256; fill += 51) {
 			memset(digest, fill, sizeof(digest));
-			assert_true(pk_p256_sign(secret, digest, signature));
-			assert_true(verifies(point, digest, signature));
+			assert_true(p256_signs(secret, digest, signature));
+			assert_true(p256_verifies(point, digest, signature));
 			digest[i] ^= 4;
-			assert_false(verifies(point, digest, signature));
+			assert_false(p256_verifies(point, digest, signature));
 		}
 	}
 }
@@ -266,12 +260,112 @@ static void test_p256_takes_an_x_above_the_order(void **state)
 		 "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc63254e",
 		 signature);
 	digest_of("123400", 6, digest);
-	assert_true(verifies(point, digest, signature));
+	assert_true(p256_verifies(point, digest, signature));
 	signature[31] ^= 1;
-	assert_false(verifies(point, digest, signature));
+	assert_false(p256_verifies(point, digest, signature));
+}
+
+/* The numbers behind all of this, which are written down as limbs. */
+static void test_p256_constants(void **state)
+{
+	(void)state;
+	BN_CTX *c = BN_CTX_new();
+	BIGNUM *p = BN_new(), *a = BN_new(), *b = BN_new(), *r = BN_new(), *x = BN_new(), *y = BN_new();
+	EC_GROUP *g = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	assert_int_equal(EC_GROUP_get_curve(g, p, a, b, c), 1);
+	assert_int_equal(EC_POINT_get_affine_coordinates(g, EC_GROUP_get0_generator(g), x, y, c), 1);
+	const BIGNUM *n = EC_GROUP_get0_order(g);
+	const struct {
+		const uint64_t *limbs;
+		const BIGNUM *modulus, *value; /* NULL: the modulus itself, or 1 */
+		int shift;
+	} all[] = {
+		{ curve_p, p, NULL, -1 },   { curve_n, n, NULL, -1 },       { square_p, p, NULL, 512 },
+		{ square_n, n, NULL, 512 }, { zero_point.y, p, NULL, 256 }, { generator.z, p, NULL, 256 },
+		{ curve_b, p, b, 256 },     { generator.x, p, x, 256 },     { generator.y, p, y, 256 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		uint8_t expected[32], is[32];
+		if (all[i].value)
+			assert_non_null(BN_copy(r, all[i].value));
+		else
+			assert_int_equal(BN_one(r), 1);
+		if (all[i].shift < 0)
+			assert_non_null(BN_copy(r, all[i].modulus));
+		else
+			assert_int_equal(BN_lshift(r, r, all[i].shift) && BN_mod(r, r, all[i].modulus, c), 1);
+		assert_int_equal(BN_bn2binpad(r, expected, 32), 32);
+		limbs_put(is, all[i].limbs, 4);
+		assert_memory_equal(is, expected, sizeof(is));
+	}
+	assert_int_equal(coordinates.negative_inverse * curve_p[0], UINT64_MAX);
+	assert_int_equal(scalars.negative_inverse * curve_n[0], UINT64_MAX);
+	for (int i = 0; i < 6; i++)
+		BN_free((BIGNUM *[]){ p, a, b, r, x, y }[i]);
+	EC_GROUP_free(g);
+	BN_CTX_free(c);
+}
+
+/* In steps of any size, to the same signature, and nothing is left of it. */
+static void test_signing_in_steps(void **state)
+{
+	(void)state;
+	uint8_t secret[32], digest[32], whole[64], signature[64];
+	struct p256_sign s;
+	from_hex(rfc6979_secret, secret);
+	digest_of("sample", 6, digest);
+	assert_true(p256_signs(secret, digest, whole));
+	static const unsigned sizes[] = { 1, 3, 64, 255, 256, 1000 };
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		unsigned steps = 1, most = (256 + sizes[i] - 1) / sizes[i] + 1;
+		assert_true(p256_sign_begin(&s, secret, digest));
+		for (; !p256_sign_step(&s, sizes[i]); steps++)
+			assert_true(steps < most);
+		assert_int_equal(steps, most);
+		assert_true(p256_sign_step(&s, sizes[i]));
+		assert_true(p256_sign_end(&s, secret, signature));
+		assert_memory_equal(signature, whole, sizeof(whole));
+		for (size_t at = 0; at < sizeof(s); at++)
+			assert_int_equal(((const uint8_t *)&s)[at], 0);
+	}
+}
+
+/* Complete addition: zeros, equals and opposites, which a signature does not meet. */
+static void test_sums_of_special_points(void **state)
+{
+	(void)state;
+	struct p256_point v = generator, w = generator;
+	memset(w.y, 0, sizeof(w.y));
+	mod_subtract(&coordinates, w.y, w.y, generator.y);
+	add_point(&v, &w); /* G - G */
+	assert_true(limbs_are_zero(v.z, 4) && limbs_are_zero(v.x, 4) && !limbs_are_zero(v.y, 4));
+	add_point(&v, &v);
+	assert_true(limbs_are_zero(v.z, 4) && !limbs_are_zero(v.y, 4));
+	add_point(&v, &generator);
+	uint64_t left[4], right[4];
+	mod_multiply(&coordinates, left, v.x, generator.z);
+	mod_multiply(&coordinates, right, generator.x, v.z);
+	assert_memory_equal(left, right, sizeof(left));
+	w = generator;
+	v = generator;
+	add_point(&v, &w); /* as doubling */
+	add_point(&w, &w);
+	mod_multiply(&coordinates, left, v.x, w.z);
+	mod_multiply(&coordinates, right, w.x, v.z);
+	assert_memory_equal(left, right, sizeof(left));
 }
 
 /* RSA */
+
+static bool rsa_verifies(const uint8_t *modulus, size_t len, const uint8_t *signature, const uint8_t digest[SHA256_LEN])
+{
+	struct rsa_verify v;
+	if (!rsa_verify_begin(&v, modulus, len, signature, digest))
+		return false;
+	for (unsigned steps = 1; !rsa_verify_step(&v); steps++)
+		assert_true(steps < 24);
+	return rsa_verify_end(&v);
+}
 
 static EVP_PKEY *new_rsa(unsigned bits, unsigned exponent, uint8_t *modulus)
 {
@@ -313,24 +407,24 @@ static void test_rsa_takes_openssl_signatures(void **state)
 		EVP_PKEY *key = new_rsa(sizes[i], 65537, modulus);
 		digest_of(&i, sizeof(i), digest);
 		rsa_signs(key, RSA_PKCS1_PADDING, EVP_sha256(), digest, 32, signature, len);
-		assert_true(pk_rsa_verify(modulus, len, signature, digest));
+		assert_true(rsa_verifies(modulus, len, signature, digest));
 		for (size_t bit = 0; bit < 8 * len; bit += 61) {
 			signature[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			assert_false(pk_rsa_verify(modulus, len, signature, digest));
+			assert_false(rsa_verifies(modulus, len, signature, digest));
 			signature[bit / 8] ^= (uint8_t)(1 << bit % 8);
 			modulus[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			assert_false(pk_rsa_verify(modulus, len, signature, digest));
+			assert_false(rsa_verifies(modulus, len, signature, digest));
 			modulus[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
 		digest[31] ^= 1;
-		assert_false(pk_rsa_verify(modulus, len, signature, digest));
+		assert_false(rsa_verifies(modulus, len, signature, digest));
 		digest[31] ^= 1;
-		assert_false(pk_rsa_verify(modulus, len - 1, signature, digest));
+		assert_false(rsa_verifies(modulus, len - 1, signature, digest));
 		/* Other paddings and hashes of the same key. */
 		rsa_signs(key, RSA_PKCS1_PSS_PADDING, EVP_sha256(), digest, 32, signature, len);
-		assert_false(pk_rsa_verify(modulus, len, signature, digest));
+		assert_false(rsa_verifies(modulus, len, signature, digest));
 		rsa_signs(key, RSA_PKCS1_PADDING, NULL, digest, 32, signature, len); /* no DigestInfo */
-		assert_false(pk_rsa_verify(modulus, len, signature, digest));
+		assert_false(rsa_verifies(modulus, len, signature, digest));
 		EVP_PKEY_free(key);
 	}
 }
@@ -353,7 +447,7 @@ static void test_rsa_padding_is_whole(void **state)
 		memcpy(block + at, info, sizeof(info));
 		memcpy(block + at + sizeof(info), digest, 32);
 		rsa_signs(key, RSA_NO_PADDING, NULL, block, sizeof(block), signature, sizeof(signature));
-		assert_int_equal(pk_rsa_verify(modulus, sizeof(modulus), signature, digest), shift == 0);
+		assert_int_equal(rsa_verifies(modulus, sizeof(modulus), signature, digest), shift == 0);
 	}
 	EVP_PKEY_free(key);
 }
@@ -365,14 +459,8 @@ static void test_rsa_hostile_keys_are_refused(void **state)
 	for (int fill = 0; fill < 256; fill += 51) {
 		memset(modulus, fill, sizeof(modulus));
 		for (size_t len = 0; len <= sizeof(modulus); len += 8)
-			assert_false(pk_rsa_verify(modulus, len, signature, digest));
+			assert_false(rsa_verifies(modulus, len, signature, digest));
 	}
-}
-
-bool random_bytes(uint8_t *ret, size_t len)
-{
-	memset(ret, 0, len);
-	return false;
 }
 
 int main(void)
@@ -386,6 +474,9 @@ int main(void)
 		cmocka_unit_test(test_p256_signatures_out_of_range_are_refused),
 		cmocka_unit_test(test_p256_verification_of_special_keys),
 		cmocka_unit_test(test_p256_takes_an_x_above_the_order),
+		cmocka_unit_test(test_p256_constants),
+		cmocka_unit_test(test_signing_in_steps),
+		cmocka_unit_test(test_sums_of_special_points),
 		cmocka_unit_test(test_rsa_takes_openssl_signatures),
 		cmocka_unit_test(test_rsa_padding_is_whole),
 		cmocka_unit_test(test_rsa_hostile_keys_are_refused),

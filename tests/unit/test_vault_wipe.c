@@ -1,6 +1,8 @@
 /* Orders, the journal, the lease and the wipe, on a disk whose power is cut at every write. */
 #include "fixture_vault.h"
 
+#include "fixture_p256.h"
+
 #include <openssl/ec.h>
 #include <openssl/obj_mac.h>
 
@@ -37,8 +39,8 @@ static void provision(void)
 	label[sizeof(label) - 1] = 0;
 	hmac_sha256(device_secret, sizeof(device_secret), label, sizeof(label), secret);
 	memcpy(id.magic, MVP_IDENTITY_MAGIC, 8);
-	assert_true(pk_p256_public(secret, id.device_public));
-	assert_true(pk_p256_public(order_secret, id.order_public));
+	assert_true(p256_public(secret, id.device_public));
+	assert_true(p256_public(order_secret, id.order_public));
 	mac_of(MVP_LABEL_IDENTITY, &id, offsetof(struct mvp_identity, mac), id.mac);
 	memset(disk_durable, 0, WORK_AT * SECTOR);
 	memcpy(disk_durable + MVP_IDENTITY_AT(0), &id, sizeof(id));
@@ -143,7 +145,7 @@ static size_t make_order(const struct wish *o, const uint8_t secret[32], uint8_t
 		put_string(&out, 10, CBOR_BYTES, o->new_key, MVP_P256_POINT_LEN);
 	assert_false(out.full);
 	cose_digest(MVP_ORDER_TYPE, payload, out.len, digest);
-	assert_true(pk_p256_sign(secret, digest, signature));
+	assert_true(p256_signs(secret, digest, signature));
 	size_t len = cose_emit(MVP_ORDER_TYPE, payload, out.len, signature, ret, MVP_ORDER_MAX);
 	assert_true(len);
 	return len;
@@ -196,9 +198,7 @@ static uint64_t receipt(unsigned *ret_outcome, unsigned *ret_cause)
 	const char *more = strchr(text + 8, ' ') + 1;
 	assert_true(base64_decode(more, strlen(more), message, sizeof(message), &len));
 	assert_true(cose_parse(message, len, MVP_RECEIPT_TYPE, &c));
-	struct p256_verify v;
-	assert_true(pk_p256_verify_begin(&v, identity_record.device_public, c.digest, c.signature));
-	assert_true(pk_p256_verify_step(&v, 256) && pk_p256_verify_end(&v));
+	assert_true(p256_verifies(identity_record.device_public, c.digest, c.signature));
 	struct cbor_in in = cbor_in(c.payload, c.payload_len);
 	uint64_t pairs = cbor_get(&in, CBOR_MAP);
 	for (uint64_t i = 0; i < pairs; i++) {
@@ -267,7 +267,7 @@ static void test_orders_do_what_they_say(void **state)
 			    "order accepted");
 	assert_int_equal(state_get()->lease_lock_after, 10);
 	assert_receipt(3, MVP_OUTCOME_DONE);
-	assert_true(pk_p256_public(other, key));
+	assert_true(p256_public(other, key));
 	assert_string_equal(give_order(&(struct wish){ MVP_ACTION_ROTATE_KEY, .counter = 6, .new_key = key }), "order accepted");
 	assert_receipt(4, MVP_OUTCOME_DONE);
 	/* From now on the other key's. */
@@ -352,6 +352,7 @@ static void test_a_wipe_leaves_nothing_and_comes_once(void **state)
 	assert_null(memchr(&personas[1].crypt.key, 0x5a, sizeof(personas[1].crypt.key)));
 	assert_true(personas[1].halted);
 	assert_int_equal(alerts_forgotten, 1u << 1);
+	assert_int_equal(frames_forgotten, 1u << 1);
 	assert_false(holds_old(0, WORK_LEN));
 	assert_int_equal(receipt(&outcome, &cause), 1);
 	assert_int_equal(outcome, MVP_OUTCOME_DONE);

@@ -1,7 +1,5 @@
 #include "avb.h"
 
-#include "pk.h"
-
 /* Sizes of what an algorithm makes. */
 static const struct {
 	uint32_t key_bits;
@@ -97,9 +95,9 @@ const char *avb_read(const uint8_t *image, size_t len, const uint8_t key_digest[
 	return NULL;
 }
 
-bool avb_is_signed(const struct avb *a)
+bool avb_verify_begin(const struct avb *a, struct rsa_verify *v)
 {
-	return pk_rsa_verify(a->modulus, a->modulus_len, a->signature, a->digest);
+	return rsa_verify_begin(v, a->modulus, a->modulus_len, a->signature, a->digest);
 }
 
 static bool is_text(const uint8_t *field, size_t size, const char *text)

@@ -4,7 +4,7 @@
 #define VAULT_AVB_H
 
 #include "mvp/avb.h"
-#include "sha256.h"
+#include "rsa.h"
 
 #define AVB_SALT_MAX 64
 
@@ -21,8 +21,8 @@ struct avb {
  * must have signed it. NULL, or what is wrong. */
 const char *avb_read(const uint8_t *image, size_t len, const uint8_t key_digest[SHA256_LEN], struct avb *ret_avb);
 
-/* A long computation: pk.h. */
-bool avb_is_signed(const struct avb *a);
+/* Whether it is signed: rsa.h. */
+bool avb_verify_begin(const struct avb *a, struct rsa_verify *v);
 
 /* What is signed of a partition's content: digest = SHA-256(salt, its first image_size bytes). */
 struct avb_hash {

@@ -1,13 +1,13 @@
 #include "identity.h"
 
 #include "drivers/fw_cfg.h"
-#include "pk.h"
+#include "p256.h"
 
 static uint8_t device_key[MVP_DEVICE_KEY_LEN]; /* in memory of the vault's own, where the board's firmware may write it */
 static bool has_device_key;
 static struct mvp_identity identity_record;
 static bool has_record, has_wrong; /* a sound copy; one that is not */
-static uint8_t signing_key[PK_P256_SECRET_LEN];
+static uint8_t signing_key[P256_SECRET_LEN];
 static enum identity identity;
 
 void identity_start(void)
@@ -88,7 +88,7 @@ static bool derive_signing_key(void)
 	for (unsigned c = 0; c < 256; c++) {
 		label[sizeof(label) - 1] = (uint8_t)c;
 		hmac_sha256(device_key, sizeof(device_key), label, sizeof(label), signing_key);
-		if (pk_p256_public(signing_key, point))
+		if (p256_public(signing_key, point))
 			return !memcmp(point, identity_record.device_public, sizeof(point));
 	}
 	return false;
@@ -133,7 +133,12 @@ uint64_t identity_provisioned_at(void)
 	return identity_record.provisioned_at;
 }
 
-bool identity_sign(const uint8_t digest[SHA256_LEN], uint8_t ret_signature[MVP_P256_SIGNATURE_LEN])
+bool identity_sign_begin(struct p256_sign *s, const uint8_t digest[SHA256_LEN])
 {
-	return identity == IDENTITY_SOUND && pk_p256_sign(signing_key, digest, ret_signature);
+	return identity == IDENTITY_SOUND && p256_sign_begin(s, signing_key, digest);
+}
+
+bool identity_sign_end(struct p256_sign *s, uint8_t ret_signature[MVP_P256_SIGNATURE_LEN])
+{
+	return p256_sign_end(s, signing_key, ret_signature);
 }

@@ -4,7 +4,7 @@
 #define VAULT_IDENTITY_H
 
 #include "mvp/identity.h"
-#include "sha256.h"
+#include "p256.h"
 
 enum identity {
 	IDENTITY_NONE,  /* not provisioned */
@@ -18,7 +18,7 @@ void identity_derive(const char *label, uint8_t ret[32]); /* HMAC-SHA256(K, labe
 
 /* A copy of the record, `sector` bytes of it as read; each copy once. */
 void identity_take(const uint8_t sector[SECTOR]);
-/* After the last copy: what it comes to. Derives the signing key of a provisioned device, which takes as long as pk_p256_public(). */
+/* After the last copy: what it comes to. Derives the signing key of a provisioned device, which takes as long as p256_public(). */
 enum identity identity_settle(void);
 enum identity identity_get(void);
 
@@ -28,7 +28,8 @@ const char *identity_fleet(void);
 const uint8_t *identity_order_public(void); /* MVP_P256_POINT_LEN bytes */
 uint64_t identity_provisioned_at(void);     /* 0 if it was not */
 
-/* ECDSA by the device's own key; false unless the device is provisioned. */
-bool identity_sign(const uint8_t digest[SHA256_LEN], uint8_t ret_signature[MVP_P256_SIGNATURE_LEN]);
+/* ECDSA by the device's own key, around p256_sign_step(); false unless the device is provisioned. */
+bool identity_sign_begin(struct p256_sign *s, const uint8_t digest[SHA256_LEN]);
+bool identity_sign_end(struct p256_sign *s, uint8_t ret_signature[MVP_P256_SIGNATURE_LEN]);
 
 #endif

@@ -41,6 +41,7 @@ static const struct {
 	[JOB_LOAD_TABLE] = { WAIT_NOTHING, load_table },
 	[JOB_VBMETA] = { WAIT_READ, verify_vbmeta },
 	[JOB_SIGNATURE] = { WAIT_WORK, verify_signature },
+	[JOB_SIGNATURE_STEP] = { WAIT_WORK, verify_signature_step },
 	[JOB_HEAD] = { WAIT_READ, load_head },
 	[JOB_KERNEL] = { WAIT_READ, load_kernel },
 	[JOB_RAMDISK] = { WAIT_READ, load_ramdisk },

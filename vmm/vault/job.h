@@ -54,6 +54,7 @@ enum job_state {
 	JOB_LOAD_TABLE,
 	JOB_VBMETA,
 	JOB_SIGNATURE,
+	JOB_SIGNATURE_STEP,
 	JOB_HEAD,
 	JOB_KERNEL,
 	JOB_RAMDISK,
@@ -114,7 +115,8 @@ struct job {
 		struct view boot;
 		struct bootplan plan;
 		uint64_t done, frame_done;
-		struct avb avb;       /* of what is in buf */
+		struct avb avb; /* of what is in buf */
+		struct rsa_verify signature;
 		struct avb_hash hash; /* what the boot image has to be; without verification only as long as its content */
 		struct sha256 plain, salted;
 		uint64_t rollback_index;
@@ -207,6 +209,7 @@ enum job_state load_scrub(struct job *j);
 enum job_state load_table(struct job *j);
 enum job_state verify_vbmeta(struct job *j);
 enum job_state verify_signature(struct job *j);
+enum job_state verify_signature_step(struct job *j);
 enum job_state load_head(struct job *j);
 enum job_state load_kernel(struct job *j);
 enum job_state load_ramdisk(struct job *j);

@@ -16,7 +16,7 @@
 #include "job.h"
 #include "lease.h"
 #include "order.h"
-#include "pk.h"
+#include "p256.h"
 #include "receipt.h"
 #include "state.h"
 #include "timer.h"
@@ -27,7 +27,7 @@
 
 #define VERIFY_BITS 4 /* of a signature's verification, between looks at the clock */
 
-enum progress { FREE, ASKED, VERIFYING, COMMITTING, ANSWERED };
+enum progress { FREE, ASKED, VERIFYING, SIGNING, COMMITTING, ANSWERED };
 enum kind { ASK_SERIAL, ASK_ORDER, ASK_RECEIPT, ASK_DROP, ASK_ATTEST, ASK_CONTACT };
 
 struct question {
@@ -50,8 +50,10 @@ struct question {
 static struct question questions[ORDERS_SOURCES];
 static unsigned turn;                   /* whose question is looked at first */
 static struct p256_verify verification; /* of the one question that is VERIFYING */
+static struct message signing;          /* of the one that is SIGNING, or the board's */
+static uint64_t signing_sequence;       /* of the receipt, if it is one */
 static struct {
-	bool waits; /* for the receipt of the board's order */
+	bool waits, signs; /* for the receipt of the board's order; that is being signed */
 	uint8_t digest[SHA256_LEN];
 } board;
 
@@ -203,7 +205,7 @@ static enum mvp_outcome judge(const struct order *o)
 		return MVP_OUTCOME_STALE;
 	if (o->action < MVP_ACTION_WIPE || o->action > MVP_ACTION_ROTATE_KEY)
 		return MVP_OUTCOME_UNKNOWN;
-	if (o->action == MVP_ACTION_ROTATE_KEY && !pk_p256_is_point(o->new_key))
+	if (o->action == MVP_ACTION_ROTATE_KEY && !p256_is_point(o->new_key))
 		return MVP_OUTCOME_MALFORMED;
 	bool about_work = o->action == MVP_ACTION_LOCK || o->action == MVP_ACTION_UNLOCK_ALLOW || o->action == MVP_ACTION_LEASE;
 	return about_work && s->wipe == MVP_WIPE_DONE ? MVP_OUTCOME_WIPED : MVP_OUTCOME_DONE;
@@ -306,8 +308,8 @@ static void take_order(unsigned source)
 	if (!order_parse(q->data, q->len, &q->order)) {
 		q->order.action = 0;
 		decide(source, MVP_OUTCOME_MALFORMED);
-	} else if (!pk_p256_verify_begin(&verification, s->order_rotated ? s->order_public : identity_order_public(), q->order.cose.digest,
-					 q->order.cose.signature)) {
+	} else if (!p256_verify_begin(&verification, s->order_rotated ? s->order_public : identity_order_public(), q->order.cose.digest,
+				      q->order.cose.signature)) {
 		decide(source, MVP_OUTCOME_SIGNATURE);
 	} else {
 		set_progress(q, VERIFYING);
@@ -317,11 +319,11 @@ static void take_order(unsigned source)
 static void verify_order(unsigned source)
 {
 	uint64_t deadline = job_deadline();
-	while (!pk_p256_verify_step(&verification, VERIFY_BITS)) {
+	while (!p256_verify_step(&verification, VERIFY_BITS)) {
 		if (arch_counter() >= deadline)
 			return;
 	}
-	decide(source, pk_p256_verify_end(&verification) ? judge(&questions[source].order) : MVP_OUTCOME_SIGNATURE);
+	decide(source, p256_verify_end(&verification) ? judge(&questions[source].order) : MVP_OUTCOME_SIGNATURE);
 }
 
 /* Nothing is answered, nor done, before it is durable; but nothing is gained by sparing the keys for a journal that cannot be written. */
@@ -344,29 +346,59 @@ static void finish_order(unsigned source)
 	timer_at(q->retry_at);
 }
 
-static void give_receipt(unsigned source)
+static void take_receipt(unsigned source)
+{
+	const struct mvp_state_receipt *r = receipt_oldest();
+	rest(&questions[source]);
+	if (r && receipt_begin(&signing, r)) {
+		signing_sequence = r->sequence;
+		set_progress(&questions[source], SIGNING);
+	} else {
+		say(source, "receipt none");
+	}
+}
+
+static void take_attestation(unsigned source)
+{
+	struct question *q = &questions[source];
+	rest(q);
+	if (attest_begin(&signing, q->data, q->len, handset_work_state()))
+		set_progress(q, SIGNING);
+	else
+		say(source, "attest none");
+}
+
+/* True when the message in `signing` can end. */
+static bool sign(void)
+{
+	uint64_t deadline = job_deadline();
+	while (!message_step(&signing)) {
+		if (arch_counter() >= deadline)
+			return false;
+	}
+	return true;
+}
+
+static void sign_answer(unsigned source)
 {
 	struct question *q = &questions[source];
 	const struct mvp_state_receipt *r = receipt_oldest();
-	uint8_t message[MVP_RECEIPT_MAX];
-	size_t len = r ? receipt_emit(r, message) : 0;
-	rest(q);
-	if (!len)
-		say(source, "receipt none");
-	else
-		say_message(source, text_format(q->answer, ORDERS_ANSWER_MAX, "receipt %lu ", (unsigned long)r->sequence), message, len);
-}
-
-static void give_attestation(unsigned source)
-{
-	struct question *q = &questions[source];
 	uint8_t message[MVP_ATTEST_MAX];
-	size_t len = attest_emit(q->data, q->len, handset_work_state(), message);
-	rest(q);
-	if (!len)
-		say(source, "attest none");
+	if (!sign())
+		return;
+	size_t len = message_end(&signing, message), at;
+	if (q->kind == ASK_RECEIPT && (!r || r->sequence != signing_sequence)) { /* it has arrived, by somebody else: the next one */
+		set_progress(q, ASKED);
+		return;
+	}
+	if (q->kind == ASK_RECEIPT)
+		at = text_format(q->answer, ORDERS_ANSWER_MAX, "receipt %lu ", (unsigned long)signing_sequence);
 	else
-		say_message(source, text_format(q->answer, ORDERS_ANSWER_MAX, "attest "), message, len);
+		at = text_format(q->answer, ORDERS_ANSWER_MAX, "attest ");
+	if (len)
+		say_message(source, at, message, len);
+	else
+		say(source, q->kind == ASK_RECEIPT ? "receipt none" : "attest none");
 }
 
 /* Whether a question takes a public key's work, and so has to wait for a share of CPU time. */
@@ -374,6 +406,14 @@ static bool computes(const struct question *q)
 {
 	bool provisioned = identity_get() == IDENTITY_SOUND;
 	return provisioned && (q->kind == ASK_ORDER || q->kind == ASK_ATTEST || (q->kind == ASK_RECEIPT && receipt_oldest()));
+}
+
+static bool signature_is_under_way(void)
+{
+	bool any = board.signs;
+	for (unsigned i = 0; i < ORDERS_SOURCES; i++)
+		any |= progress(&questions[i]) == SIGNING;
+	return any;
 }
 
 static bool order_is_under_way(void)
@@ -393,11 +433,14 @@ static bool may_go(const struct question *q)
 	enum progress now = progress(q);
 	uint32_t wipe_now = state_get()->wipe;
 	bool wiping = wipe_now == MVP_WIPE_KEYS || wipe_now == MVP_WIPE_DATA;
-	if ((now != ASKED && now != VERIFYING) || (q->kind == ASK_ORDER && wiping))
+	if ((now != ASKED && now != VERIFYING && now != SIGNING) || (q->kind == ASK_ORDER && wiping))
 		return false;
 	if (q->kind == ASK_RECEIPT && !state_is_idle())
 		return false; /* a receipt that leaves must be durable */
-	return now == VERIFYING || (arch_counter() >= q->not_before && !(q->kind == ASK_ORDER && order_is_under_way()));
+	if (now != ASKED)
+		return true;
+	bool other = q->kind == ASK_ORDER ? order_is_under_way() : computes(q) && signature_is_under_way();
+	return arch_counter() >= q->not_before && !other;
 }
 
 static void take(unsigned source)
@@ -407,6 +450,10 @@ static void take(unsigned source)
 	bool provisioned = identity_get() == IDENTITY_SOUND;
 	if (progress(q) == VERIFYING) {
 		verify_order(source);
+		return;
+	}
+	if (progress(q) == SIGNING) {
+		sign_answer(source);
 		return;
 	}
 	switch (q->kind) {
@@ -421,7 +468,7 @@ static void take(unsigned source)
 			say(source, "order refused");
 		return;
 	case ASK_RECEIPT:
-		give_receipt(source);
+		take_receipt(source);
 		return;
 	case ASK_DROP:
 		if (receipt_drop(q->number))
@@ -429,7 +476,7 @@ static void take(unsigned source)
 		say(source, "ok");
 		return;
 	case ASK_ATTEST:
-		give_attestation(source);
+		take_attestation(source);
 		return;
 	case ASK_CONTACT:
 		say(source, "ok");
@@ -440,17 +487,27 @@ static void take(unsigned source)
 /* Whoever brought the order by the board gets its receipt on the console, once. */
 static bool board_receipt_is_there(void)
 {
-	return board.waits && identity_get() == IDENTITY_SOUND && state_is_idle() && receipt_find(board.digest, 0);
+	return board.signs || (board.waits && identity_get() == IDENTITY_SOUND && state_is_idle() && receipt_find(board.digest, 0) &&
+			       !signature_is_under_way());
+}
+
+static void sign_board_receipt(void)
+{
+	const struct mvp_state_receipt *r = receipt_find(board.digest, 0);
+	board.waits = false;
+	board.signs = r && receipt_begin(&signing, r);
+	signing_sequence = r ? r->sequence : 0;
 }
 
 static void show_board_receipt(void)
 {
-	uint8_t message[MVP_RECEIPT_MAX];
+	uint8_t message[MVP_ATTEST_MAX];
 	char line[ORDERS_ANSWER_MAX];
-	const struct mvp_state_receipt *r = receipt_find(board.digest, 0);
-	size_t len = receipt_emit(r, message), at;
-	board.waits = false;
-	at = text_format(line, sizeof(line), "receipt %lu ", (unsigned long)r->sequence);
+	if (!sign())
+		return;
+	board.signs = false;
+	size_t len = message_end(&signing, message), at;
+	at = text_format(line, sizeof(line), "receipt %lu ", (unsigned long)signing_sequence);
 	line[at + base64_encode(message, len, line + at, sizeof(line) - 1 - at)] = 0;
 	console_line(line);
 }
@@ -476,7 +533,10 @@ bool orders_poll(bool work)
 	}
 	if (!work || !board_receipt_is_there())
 		return work;
-	show_board_receipt();
+	if (board.signs)
+		show_board_receipt();
+	else
+		sign_board_receipt();
 	return false;
 }
 

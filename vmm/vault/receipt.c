@@ -7,6 +7,7 @@
 #include "state.h"
 
 #define REFUSALS_MAX (MVP_STATE_RECEIPTS / 2)
+#define SIGN_BITS 4 /* of a signature, between looks at the clock */
 
 bool receipt_has_room(enum receipt_kind kind)
 {
@@ -77,19 +78,31 @@ static void put_string(struct cbor_out *out, unsigned key, enum cbor_type type, 
 	cbor_put_string(out, type, data, len);
 }
 
-static size_t sign(const char *type, const struct cbor_out *payload, uint8_t *ret, size_t size)
+static bool begin(struct message *m, const char *type, const struct cbor_out *payload)
 {
-	uint8_t digest[SHA256_LEN], signature[MVP_P256_SIGNATURE_LEN];
+	uint8_t digest[SHA256_LEN];
 	cose_digest(type, payload->data, payload->len, digest);
-	if (payload->full || !identity_sign(digest, signature))
-		return 0;
-	return cose_emit(type, payload->data, payload->len, signature, ret, size);
+	m->type = type;
+	m->len = payload->len;
+	return !payload->full && identity_sign_begin(&m->sign, digest);
 }
 
-size_t receipt_emit(const struct mvp_state_receipt *r, uint8_t ret[MVP_RECEIPT_MAX])
+bool message_step(struct message *m)
 {
-	uint8_t payload[MVP_RECEIPT_MAX];
-	struct cbor_out out = cbor_out(payload, sizeof(payload));
+	return p256_sign_step(&m->sign, SIGN_BITS);
+}
+
+size_t message_end(struct message *m, uint8_t ret[MVP_ATTEST_MAX])
+{
+	uint8_t signature[MVP_P256_SIGNATURE_LEN];
+	if (!identity_sign_end(&m->sign, signature))
+		return 0;
+	return cose_emit(m->type, m->payload, m->len, signature, ret, MVP_ATTEST_MAX);
+}
+
+bool receipt_begin(struct message *m, const struct mvp_state_receipt *r)
+{
+	struct cbor_out out = cbor_out(m->payload, sizeof(m->payload));
 	bool ordered = r->cause == MVP_CAUSE_ORDER;
 	cbor_put(&out, CBOR_MAP, 8u + ordered + (r->action != 0));
 	put_pair(&out, MVP_RECEIPT_VERSION, MVP_MESSAGE_VERSION);
@@ -104,13 +117,13 @@ size_t receipt_emit(const struct mvp_state_receipt *r, uint8_t ret[MVP_RECEIPT_M
 	put_pair(&out, MVP_RECEIPT_COUNTER, r->counter);
 	put_pair(&out, MVP_RECEIPT_TIME, r->time);
 	put_string(&out, MVP_RECEIPT_MEASUREMENT, CBOR_BYTES, r->measurement, sizeof(r->measurement));
-	return sign(MVP_RECEIPT_TYPE, &out, ret, MVP_RECEIPT_MAX);
+	return begin(m, MVP_RECEIPT_TYPE, &out);
 }
 
-size_t attest_emit(const uint8_t *nonce, size_t nonce_len, enum mvp_work_state work, uint8_t ret[MVP_ATTEST_MAX])
+bool attest_begin(struct message *m, const uint8_t *nonce, size_t nonce_len, enum mvp_work_state work)
 {
-	uint8_t payload[MVP_ATTEST_MAX], measurement[MVP_MEASUREMENT_LEN];
-	struct cbor_out out = cbor_out(payload, sizeof(payload));
+	uint8_t measurement[MVP_MEASUREMENT_LEN];
+	struct cbor_out out = cbor_out(m->payload, sizeof(m->payload));
 	unsigned count = measure_count();
 	measure_get(measurement);
 	cbor_put(&out, CBOR_MAP, 8);
@@ -129,5 +142,5 @@ size_t attest_emit(const uint8_t *nonce, size_t nonce_len, enum mvp_work_state w
 	}
 	put_pair(&out, MVP_ATTEST_STATE, work);
 	put_pair(&out, MVP_ATTEST_COUNTER, state_get()->order_counter);
-	return sign(MVP_ATTEST_TYPE, &out, ret, MVP_ATTEST_MAX);
+	return begin(m, MVP_ATTEST_TYPE, &out);
 }

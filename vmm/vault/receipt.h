@@ -5,7 +5,7 @@
 
 #include "mvp/order.h"
 #include "mvp/state.h"
-#include "sha256.h"
+#include "p256.h"
 
 /* Refusals may not use up the places of what matters, nor orders that of the end of a wipe, which is there once. */
 enum receipt_kind { RECEIPT_REFUSAL, RECEIPT_ORDER, RECEIPT_WIPE };
@@ -19,8 +19,18 @@ const struct mvp_state_receipt *receipt_oldest(void); /* NULL: none is pending *
 /* It arrived: true if it was pending, and then the caller commits. */
 bool receipt_drop(uint64_t sequence);
 
-/* Signed messages; the length, or 0 if the device is not provisioned. As long as a signature takes. */
-size_t receipt_emit(const struct mvp_state_receipt *r, uint8_t ret[MVP_RECEIPT_MAX]);
-size_t attest_emit(const uint8_t *nonce, size_t nonce_len, enum mvp_work_state work, uint8_t ret[MVP_ATTEST_MAX]);
+/* A message that is being signed: begin, steps until it can end, end. */
+struct message {
+	const char *type;
+	uint8_t payload[MVP_ATTEST_MAX];
+	size_t len;
+	struct p256_sign sign;
+};
+
+/* False if the device is not provisioned. */
+bool receipt_begin(struct message *m, const struct mvp_state_receipt *r);
+bool attest_begin(struct message *m, const uint8_t *nonce, size_t nonce_len, enum mvp_work_state work);
+bool message_step(struct message *m);
+size_t message_end(struct message *m, uint8_t ret[MVP_ATTEST_MAX]); /* its length; 0: there is none */
 
 #endif

@@ -29,10 +29,22 @@ enum job_state verify_vbmeta(struct job *j)
 	return wrong ? refuse(j, wrong) : JOB_SIGNATURE;
 }
 
+static const char forged[] = "the signature of its vbmeta is wrong";
+
 enum job_state verify_signature(struct job *j)
 {
-	if (!avb_is_signed(&j->load.avb))
-		return refuse(j, "the signature of its vbmeta is wrong");
+	return avb_verify_begin(&j->load.avb, &j->load.signature) ? JOB_SIGNATURE_STEP : refuse(j, forged);
+}
+
+enum job_state verify_signature_step(struct job *j)
+{
+	uint64_t deadline = job_deadline();
+	while (!rsa_verify_step(&j->load.signature)) {
+		if (arch_counter() >= deadline)
+			return JOB_SIGNATURE_STEP;
+	}
+	if (!rsa_verify_end(&j->load.signature))
+		return refuse(j, forged);
 	const char *wrong = avb_find_hash(&j->load.avb, "boot", &j->load.hash);
 	if (!wrong && j->load.avb.rollback_index < state_get()->persona[j->persona].rollback_index)
 		wrong = "it is older than what has run before";
