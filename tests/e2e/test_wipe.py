@@ -4,6 +4,7 @@ import hashlib
 import json
 import mmap
 import os
+import socket
 import time
 
 from kit import container, env, gpt, mini
@@ -29,6 +30,25 @@ def _fill_work(handset):
         line = hashlib.sha256((line + "\n").encode()).hexdigest()
         lines.append(line.encode())
     return lines[30] + b"\n" + lines[31]
+
+
+def _talk(handset):
+    """Has work send a datagram and get an answer, neither of which any console saw: (what it sent, what it got)."""
+    digest = SEED
+    for _ in range(50):
+        digest = hashlib.sha256((digest + "\n").encode()).hexdigest()
+    sent, got = digest.encode() + b"\n", hashlib.sha256(digest.encode()).hexdigest().encode()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(LONG)
+        handset.lease("work")
+        handset.sh("work", "s=" + SEED + "; n=0; while [ $n -lt 50 ]; do s=$(echo $s | sha256sum); s=${s%% *}; n=$((n + 1)); done; "
+                   f"(echo $s | timeout 20 nc -u {mini.HOST} {peer.getsockname()[1]} >/tmp/answer &)", LONG)
+        data, address = peer.recvfrom(2048)
+        check_equal(data, sent, "what work sent")
+        peer.sendto(got, address)
+        handset.sh("work", f"while [ $(wc -c </tmp/answer) -lt {len(got)} ]; do sleep 0.1; done", LONG)
+    return sent, got
 
 
 def _loop(handset):
@@ -124,12 +144,14 @@ def test_wipe_from_afar():
     recovery = container.recovery_key(fresh, os.path.join(mini.keys_folder(image), "escrow.key"))
     check(container.opens(fresh, recovery), "the recovery key does not open the container")
     bound = container.bound_secret(device_key, fresh, PASSCODE.encode())
-    ram = _regions(image)["work"]
+    regions = _regions(image)
+    ram, vault = regions["work"], regions["vault"]
     server = Server()
     with office.boot_mini("wipe") as handset:
         handset.both_ready(PASSCODE)
         check(handset.said("mvp", "work: bound to this device"), "the passcode was not bound to the device")
         plain = _fill_work(handset)
+        sent, got = _talk(handset)
         handset.lease("personal")
         handset.sh("personal", LOOP)
         url = server.url.replace("127.0.0.1", mini.HOST)
@@ -147,6 +169,8 @@ def test_wipe_from_afar():
         check_equal(len(_in_memory(before, secrets.schedule)), 30, "round keys that the search of memory finds before the wipe")
         check(before.find(plain), "the search of memory does not find work's data before the wipe")
         check(before.used(ram["address"], ram["size"]) > 16 << 20, "work's memory is not where it is expected")
+        check(any(vault["address"] <= at < vault["address"] + vault["size"] for at in before.find(sent)),
+              "the search of memory does not find what work sent in the vault's buffers before the wipe")
         never = {"the passcode": PASSCODE.encode(), "the recovery key": recovery, "the slot's secret": bound,
                  "the slot's secret, as bytes": bytes.fromhex(bound.decode())}
         check_equal(_in_memory(before, never), [], "what no memory should hold once work is open")
@@ -171,7 +195,8 @@ def test_wipe_from_afar():
         check_equal(state(handset), "wiped", "work after the wipe")
 
         after = Memory(handset.qmp)
-        check_equal(_in_memory(after, secrets.schedule | never | {"work's data": plain, "the seed of it": SEED.encode()}), [],
+        check_equal(_in_memory(after, secrets.schedule | never | {"work's data": plain, "the seed of it": SEED.encode(), "what work sent": sent,
+                                                                 "what work got": got}), [],
                     "what is left in memory")
         check_equal(after.used(ram["address"], ram["size"]), 0, "bytes of work's memory that were not scrubbed")
         handset.power_off(LONG)

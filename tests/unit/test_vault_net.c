@@ -302,6 +302,59 @@ static void test_a_device_that_never_sends_is_no_trap(void **state)
 	assert_int_equal(nic_send(1), 1);
 }
 
+static bool is_clean(const uint8_t *at, size_t len)
+{
+	uint8_t any = 0;
+	for (size_t i = 0; i < len; i++)
+		any |= at[i];
+	return !any;
+}
+
+static unsigned dirty_slots(void)
+{
+	unsigned dirty = 0;
+	for (unsigned i = 0; i < NIC_SLOTS; i++)
+		dirty += !is_clean(tx_buffer[i], sizeof(tx_buffer[i]));
+	return dirty;
+}
+
+/* What was received is gone at once; what was sent once the persona is forgotten, or, of what the device has yet, once it has sent that. */
+static void test_nothing_stays_of_a_persona(void **state)
+{
+	(void)state;
+	uint8_t frame[NET_FRAME_MAX];
+	begin_all();
+	memset(tx_buffer, 0, sizeof(tx_buffer)); /* of other tests */
+	memset(rx_buffer, 0, sizeof(rx_buffer));
+	give_buffers(1, 4, BUFFER);
+	for (unsigned i = 0; i < 4; i++) {
+		make(frame, macs[1], outside, 1000, i);
+		assert_true(nic_wire(frame, 1000));
+	}
+	assert_false(is_clean(rx_buffer[0], sizeof(rx_buffer)));
+	nic_interrupt();
+	assert_int_equal(guest_used_count(1, SLOT, RX), 4);
+	assert_true(is_clean(rx_buffer[0], sizeof(rx_buffer)));
+	for (unsigned i = 0; i < 6; i++)
+		send_frame(1, outside, macs[1], 1000, i);
+	send_frame(0, outside, macs[0], 900, 7);
+	assert_int_equal(nic_send(3), 3);
+	assert_int_equal(dirty_slots(), 7);
+	net_forget(1);
+	assert_int_equal(__builtin_popcountll(net.stale), 3);
+	assert_int_equal(dirty_slots(), 4);
+	/* They go out as they were, and leave nothing; that of the other one is its own. */
+	assert_int_equal(nic_send(10), 4);
+	for (unsigned i = 0; i < 6; i++) {
+		make(frame, outside, macs[1], 1000, i);
+		assert_memory_equal(nic.sent[i].frame, frame, 1000);
+	}
+	assert_true(nic_interrupts(QUEUE_TX));
+	nic_interrupt();
+	assert_int_equal(dirty_slots(), 1);
+	assert_int_equal(net.stale, 0);
+}
+
 /* Bytes sent in some seconds by a persona that always has more. */
 static uint64_t sent_in(uint64_t rate, unsigned seconds, size_t len)
 {
@@ -490,6 +543,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_persona_without_buffers_holds_nobody_up, setup),
 		cmocka_unit_test_setup(test_sending_slots_are_shared, setup),
 		cmocka_unit_test_setup(test_a_device_that_never_sends_is_no_trap, setup),
+		cmocka_unit_test_setup(test_nothing_stays_of_a_persona, setup),
 		cmocka_unit_test_setup(test_rates_hold_and_are_reached, setup),
 		cmocka_unit_test_setup(test_a_rate_limits_what_comes_in, setup),
 		cmocka_unit_test_setup(test_a_flood_is_taken_in_batches_with_pauses, setup),

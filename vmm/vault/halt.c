@@ -5,6 +5,7 @@
 #include "console.h"
 #include "devices/devices.h"
 #include "job.h"
+#include "net.h"
 #include "ui/screen.h"
 
 void halt_start(struct job *j)
@@ -36,6 +37,7 @@ enum job_state halt_drain(struct job *j)
 		return JOB_HALT_DRAIN;
 	wipe(&personas[j->persona].crypt.key, sizeof(personas[j->persona].crypt.key));
 	console_forget(j->persona);
+	net_forget(j->persona);
 	j->load.done = 0;
 	j->load.frame_done = 0;
 	return JOB_HALT_SCRUB;

@@ -48,7 +48,7 @@ static struct {
 	bool there, link;
 	struct nic_info info;
 	struct spinlock lock; /* of all about sending */
-	uint64_t used;        /* bit map of slots */
+	uint64_t used, stale; /* bit maps of slots; stale: to be wiped when it is sent */
 	uint8_t owner[NIC_SLOTS];
 	unsigned share;   /* slots of each persona */
 	uint64_t poll_at; /* CPU 0: receives at this counter value instead of by interrupt; 0: by interrupt */
@@ -58,6 +58,12 @@ static struct {
 _Static_assert(NIC_SLOTS <= 64, "bit map");
 
 static uint8_t nowhere[MVP_MAX_PERSONAS][NET_FRAME_MAX]; /* frames of a handset without a network */
+
+static void wipe_slot(unsigned slot)
+{
+	wipe(virtio_net_frame(slot), NET_FRAME_MAX);
+	net.stale &= ~(1ull << slot);
+}
 
 /* Rates */
 
@@ -105,6 +111,8 @@ static void reclaim(void)
 			continue;
 		net.used &= ~(1ull << slot);
 		net.port[net.owner[slot]].slots--;
+		if (net.stale >> slot & 1)
+			wipe_slot(slot);
 	}
 }
 
@@ -203,6 +211,28 @@ void net_flush(void)
 	spin_unlock(&net.lock);
 }
 
+/* What the device still sends is wiped when it says that it has. */
+void net_forget(unsigned persona)
+{
+	wipe(nowhere[persona], NET_FRAME_MAX);
+	if (!net.there)
+		return;
+	spin_lock(&net.lock);
+	reclaim();
+	for (unsigned slot = 0; slot < net.info.slots; slot++) {
+		if (net.owner[slot] != persona)
+			continue;
+		if (net.used >> slot & 1)
+			net.stale |= 1ull << slot;
+		else
+			wipe_slot(slot);
+	}
+	if (net.stale)
+		virtio_net_sent_interrupt(true);
+	reclaim(); /* what it sent before the interrupt was on raises none */
+	spin_unlock(&net.lock);
+}
+
 /* Lets those go on for whom there is a slot again. */
 static void resume(void)
 {
@@ -215,7 +245,7 @@ static void resume(void)
 			net.port[p].waiting = false;
 		none &= !net.port[p].waiting;
 	}
-	if (none)
+	if (none && !net.stale)
 		virtio_net_sent_interrupt(false);
 	spin_unlock(&net.lock);
 	for (unsigned p = 0; p < MVP_MAX_PERSONAS; p++) {

@@ -26,7 +26,8 @@ bool net_begin(unsigned persona, struct net_buffer *ret);
 /* Sends len bytes, whatever they are, if the persona may; the buffer is gone. */
 void net_end(unsigned persona, const struct net_buffer *b, size_t len);
 void net_cancel(unsigned persona, const struct net_buffer *b);
-void net_flush(void); /* after a batch */
+void net_flush(void);              /* after a batch */
+void net_forget(unsigned persona); /* it is gone: nothing of what it sent stays */
 
 /* Supplied by the device that personas see. net_room() any CPU, the others CPU 0; no lock of the network's is held. */
 void net_room(unsigned persona);

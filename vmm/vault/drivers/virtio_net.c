@@ -22,6 +22,7 @@ static uint8_t rx_buffer[NIC_SLOTS][BUFFER_LEN], tx_buffer[NIC_SLOTS][BUFFER_LEN
 static bool rx_given[NIC_SLOTS], tx_given[NIC_SLOTS]; /* to the device */
 static bool has_status, tx_offered, rx_offered;
 static unsigned rx_slot; /* of the last frame, or NIC_NO_SLOT */
+static uint32_t rx_len;  /* of that buffer, that the device wrote */
 
 static void give(unsigned slot)
 {
@@ -132,15 +133,19 @@ bool virtio_net_receive(const uint8_t **ret_frame, size_t *ret_len)
 	rx_given[head] = false;
 	rx_slot = head;
 	*ret_frame = rx_buffer[head] + HEADER_LEN;
+	rx_len = (uint32_t)min_u64(len, BUFFER_LEN);
 	if (len > HEADER_LEN && len <= HEADER_LEN + NIC_FRAME_MAX)
 		*ret_len = len - HEADER_LEN;
 	return true;
 }
 
+/* Nothing of a frame stays: the buffer may lie with the device for long. */
 void virtio_net_received(void)
 {
-	if (rx_slot != NIC_NO_SLOT)
+	if (rx_slot != NIC_NO_SLOT) {
+		wipe(rx_buffer[rx_slot], rx_len);
 		give(rx_slot);
+	}
 	rx_slot = NIC_NO_SLOT;
 }
 
