@@ -159,7 +159,16 @@ def test_one_copy_is_enough():
             handset.expect("mvp", r"work: locked\n", LONG)
             handset.send("mvp", f"unlock {PASSCODE}")
             handset.expect("mvp", "work: started", LONG)
-    return 2
+    # Both gone, and who it was and how often somebody tried with them: what this device opened is bound to that.
+    for name in ("mvp_keys", "mvp_state"):
+        flash.write(flash.parts[name].at, bytes(0x20000))
+    with flash.office.boot_mini("tamper-none") as handset:
+        handset.expect("mvp", "not provisioned: takes no orders", LONG)
+        handset.expect("mvp", r"work: locked\n", LONG)
+        handset.send("mvp", f"unlock {PASSCODE}")
+        handset.expect("mvp", "work: not unlocked: it is bound to a device whose identity is not here", LONG)
+        check_equal(state(handset), "locked", "work of a device whose identity was erased")
+    return 3
 
 
 def test_rollback():

@@ -182,7 +182,16 @@ static bool is_used_up(unsigned persona)
 }
 
 #ifdef MVP_MEASURE
-static uint64_t tried_at;
+/* Counter ticks that CPU 0 computed since the last try or look, and at most without a break. */
+static struct {
+	uint64_t sum, longest;
+} computed;
+
+void handset_say_computed(void)
+{
+	console_log("computed %lu ticks, at most %lu at once", (unsigned long)computed.sum, (unsigned long)computed.longest);
+	memset(&computed, 0, sizeof(computed));
+}
 #endif
 
 static void try_passcodes(unsigned persona, const struct passcodes *codes)
@@ -195,12 +204,15 @@ static void try_passcodes(unsigned persona, const struct passcodes *codes)
 		console_log("%s: wait %lu s", name_of(persona), (unsigned long)((p->not_before - now) / arch_counter_hz() + 1));
 	} else if (is_bound(p) && !identity_has_device_key()) {
 		handset_unlock_refused(persona, "it is bound to a device whose key is not here");
+	} else if (is_bound(p) && identity_get() != IDENTITY_SOUND) {
+		/* Only a provisioned device binds: its identity was erased, and with it the count of wrong passcodes. */
+		handset_unlock_refused(persona, "it is bound to a device whose identity is not here");
 	} else {
 		console_log("%s: unlocking", name_of(persona));
 		p->state = PERSONA_UNLOCKING;
 		p->wrong = NULL;
 #ifdef MVP_MEASURE
-		tried_at = arch_counter();
+		memset(&computed, 0, sizeof(computed));
 #endif
 		p->failures = ++state_edit()->persona[persona].failures;
 		unlock_start(&p->job, codes, state_commit());
@@ -263,7 +275,7 @@ void handset_unlock_result(unsigned persona, bool right)
 	if (is_being_wiped(persona))
 		return;
 #ifdef MVP_MEASURE
-	console_log("unlock %lu ticks", (unsigned long)(arch_counter() - tried_at));
+	handset_say_computed();
 #endif
 	if (right) {
 		forgive(persona);
@@ -450,7 +462,7 @@ static bool step_jobs(bool *work)
 	return moved | slots_poll();
 }
 
-void handset_poll(bool work)
+static void poll(bool work)
 {
 	do {
 		/* A job's end may be another's start. Each turn brings a job on, so there are not many. */
@@ -462,6 +474,20 @@ void handset_poll(bool work)
 	} while (step_jobs(&work));
 	if (power.wanted && (disk_job.state != JOB_FLUSH || arch_counter() >= power.until))
 		power_now();
+}
+
+void handset_poll(bool work)
+{
+#ifdef MVP_MEASURE
+	uint64_t begin = arch_counter();
+#endif
+	poll(work);
+#ifdef MVP_MEASURE
+	uint64_t took = arch_counter() - begin;
+	computed.sum += took;
+	if (took > computed.longest)
+		computed.longest = took;
+#endif
 }
 
 bool handset_has_work(void)

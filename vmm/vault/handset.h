@@ -22,6 +22,9 @@ void handset_status(void);
 void handset_disk_status(void);
 void handset_power_off(void);
 void handset_reset(void);
+#ifdef MVP_MEASURE
+void handset_say_computed(void);
+#endif
 void handset_unlock(unsigned persona, const uint8_t *passcode, size_t len);
 /* The same, and the next one from now on. */
 void handset_change_passcode(unsigned persona, const uint8_t *passcode, size_t len, const uint8_t *next, size_t next_len);

@@ -14,7 +14,8 @@
  *
  * The partition has the record twice, at MVP_IDENTITY_AT(0) and (1). It is written when the device is provisioned, never by the vault. A
  * device without a sound record is not provisioned: it takes no orders. One that has a record but whose MAC is wrong, or whose `mvp_state`
- * is empty, has been tampered with: its encrypted personas stay locked, and the screen says why. */
+ * is empty, has been tampered with: its encrypted personas stay locked, and the screen says why. Without a record no bound slot is tried:
+ * whoever erased both partitions would otherwise begin to count wrong passcodes anew. */
 #ifndef MVP_IDENTITY_H
 #define MVP_IDENTITY_H
 
