@@ -35,7 +35,7 @@ name: sched
 version: 1.0.0
 board: qemu-virt
 oem: [generic]
-keys: {{master: keys/master.key}}
+keys: {{{keys}}}
 hypervisor: {{foreground-share: {share}%, console: prefixed, build: {build}}}
 personas:
   personal:
@@ -53,7 +53,7 @@ personas:
 """
 
 
-def build_disk(name, share, personal, work, *, build="release", cmdline=""):
+def build_disk(name, share, personal, work, *, build="release", cmdline="", keys="master: keys/master.key"):
     """A handset whose personas are these bare-metal kernels."""
     where = sides.folder("handset", name)
     run([env.MVPCTL, "-q", "keys", "init", os.path.join(where, "keys")])
@@ -61,7 +61,7 @@ def build_disk(name, share, personal, work, *, build="release", cmdline=""):
         f.write(PASSCODE)
     path = os.path.join(where, "sched.yaml")
     with open(path, "w", encoding="utf-8") as f:
-        f.write(MANIFEST.format(share=share, personal=personal, work=work, build=build, cmdline=cmdline))
+        f.write(MANIFEST.format(share=share, personal=personal, work=work, build=build, cmdline=cmdline, keys=keys))
     out = os.path.join(where, "out")
     run([env.MVPCTL, "build", "-q", "--format", "disk", "-o", out, path])
     disk, = (os.path.join(out, name) for name in os.listdir(out) if name.endswith(".img"))
@@ -85,10 +85,10 @@ class Got:
 class Rig(sides.Console):
     """The handset with two personas of guest/sched.c. shift: a power of two of ns that an instruction takes."""
 
-    def __init__(self, name, disk, shift, cpus=sides.CPUS):
+    def __init__(self, name, disk, shift, cpus=sides.CPUS, arguments=()):
         counter = ["-icount", f"shift={shift},sleep=off"]
         command = [env.MVPCTL, "run", "--headless", "--disk-snapshot", "--cpu", sides.CPU, "--smp", str(cpus),
-                   *(f"--qemu-arg={word}" for word in counter), disk]
+                   *(f"--qemu-arg={word}" for word in counter), *arguments, disk]
         super().__init__(command, os.path.join(sides.WORK, "log", f"sched-{name}.log"), True)
 
     def start(self, ready="bench: ready"):
