@@ -1,7 +1,9 @@
 """A disk for QEMU whose power can be cut: a server of the network block device protocol (doc/proto.md of the NBD project) over a file.
 
 What was written and not flushed is in the disk's cache: when the power goes, any of it may be lost. A cut comes instead of the n-th
-operation on the watched ranges: a write of which only the first sectors were done, or none of it, or a flush that did not come."""
+operation on the watched ranges: a write of which only the first sectors were done, or none of it, or a flush that did not come.
+
+All that is written is recorded, and can be taken back: from one recording the disk of any cut is made."""
 import os
 import random
 import shutil
@@ -36,6 +38,10 @@ class Disk:
         self.path, self.watched = path, watched  # [(at, length)]
         self.operations, self.cut_at, self.torn = 0, None, 0
         self.cut = threading.Event()
+        self.log = []  # (at, new) of each write, None for a flush, in their order, from the start
+        self.marks = {}  # index in the log of each watched operation since arm(): what `mark` said then
+        self.before = []  # (at, old) of each write, for put_back()
+        self._mark = None
         self._cache = []  # (at, old, new) in the order of writing
         self._file = os.open(path, os.O_RDWR)
         self._folder = env.short_folder()
@@ -51,9 +57,9 @@ class Disk:
         self.wrong = None
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def arm(self, operations, torn=0):
+    def arm(self, operations, torn=0, mark=lambda: None):
         """The power goes instead of the watched operation after so many; torn: sectors of it that are written if it is a write."""
-        self.operations, self.torn = 0, torn
+        self.operations, self.torn, self._mark = 0, torn, mark
         self.cut_at = operations
 
     def settle(self, keeps):
@@ -161,9 +167,53 @@ class Disk:
                 self.cut.set()
                 return False
             self.operations += 1
+            if self._mark:
+                self.marks[len(self.log)] = self._mark()
+        self.log.append(None if kind == FLUSH else (at, data))
         if kind == FLUSH:
             self._cache.clear()
             return True
-        self._cache.append((at, os.pread(self._file, length, at), data))
+        old = os.pread(self._file, length, at)
+        self._cache.append((at, old, data))
+        self.before.append((at, old))
         os.pwrite(self._file, data, at)
         return True
+
+
+def cut(path, log, point, chance):
+    """Makes of the disk as it was before the log one whose power went instead of its operation `point`: what was flushed before is there; of
+    what was not, and of a write at that point, chance (a random.Random) says which sectors, and where in the last of them it was torn.
+    Returns (at, old) of what it wrote, for put_back()."""
+    flushed = max((i for i in range(point) if log[i] is None), default=-1)
+    before = []
+    file = os.open(path, os.O_RDWR)
+
+    def put(at, data):
+        before.append((at, os.pread(file, len(data), at)))
+        os.pwrite(file, data, at)
+
+    for i in range(point + 1):
+        if log[i] is None:
+            continue
+        at, data = log[i]
+        if i <= flushed:
+            put(at, data)
+        elif i == point:
+            put(at, data[:chance.choice((0, chance.randrange(len(data) + 1), chance.randrange(min(len(data), SECTOR) + 1), len(data)))])
+        else:
+            how = chance.randrange(3)
+            for sector in range(0, len(data), SECTOR) if how == 2 else ():
+                if chance.random() < 0.5:
+                    put(at + sector, data[sector:sector + SECTOR])
+            if how == 1:
+                put(at, data)
+    os.close(file)
+    return before
+
+
+def put_back(path, before):
+    """Everything as it was before these writes."""
+    file = os.open(path, os.O_RDWR)
+    for at, old in reversed(before):
+        os.pwrite(file, old, at)
+    os.close(file)
