@@ -1,5 +1,5 @@
-"""What it takes to open the work side with its passcode, at the default cost of guessing it, and to obey an order; and how long the personal
-side stands still for it."""
+"""What it takes to open the work side with its passcode, at the default cost of guessing it, and to obey an order; and how long the
+personal side stands still for it."""
 import base64
 import os
 
@@ -12,9 +12,9 @@ from table import OURS, Row, at_most
 
 TITLE = "Unlocking the work persona, and obeying (hypervisor.build: measure)"
 NOTES = [
-    "An instruction takes 1 ns. Computed: on CPU 0, from the passcode to the volume key: PBKDF2-SHA256 of 200,000 rounds, the key slot read and"
-    " merged, its digest; waiting for the disk is not in it. A wrong passcode tries every slot. The goal is a second of the slowest CPU there"
-    " is, 1 GHz, at one instruction a cycle.",
+    "An instruction takes 1 ns. Computed: on CPU 0, from the passcode to the volume key: PBKDF2-SHA256 of 200,000 rounds, the key slot read"
+    " and merged, its digest; waiting for the disk is not in it. A wrong passcode tries every slot. The goal is a second of the slowest CPU"
+    " there is, 1 GHz, at one instruction a cycle.",
     "At once: the longest time that the vault computed without a break, in steps of 200 us; loading: what comes after the key, until work's"
     " kernel runs (its vbmeta's RSA-4096 signature, its boot image, its memory).",
     "Pause: the longest that the personal side, busy on both CPUs, was without one meanwhile. It may be a slice, 5 ms.",

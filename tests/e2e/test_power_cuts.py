@@ -1,8 +1,9 @@
-"""The power goes in the middle of what the vault writes: after the next start everything is as it was before or as it was to be, never half.
+"""The power goes in the middle of what the vault writes: after the next start everything is as it was before or as it was to be, never
+half.
 
-What is written is recorded once (kit/nbd.py), and the disk of any cut is made from that: what was not flushed is lost, kept, or some of each,
-and the write under way torn. A model of a cut is not a cut: QEMU is killed, too, once for each kind. Here a few places of each; MVP_CUTS=N
-takes every one there is and N random ones more (make soak)."""
+What is written is recorded once (kit/nbd.py), and the disk of any cut is made from that: what was not flushed is lost, kept, or some of
+each, and the write under way torn. A model of a cut is not a cut: QEMU is killed, too, once for each kind. Here a few places of each;
+MVP_CUTS=N takes every one there is and N random ones more (make soak)."""
 import contextlib
 import os
 import random
@@ -21,7 +22,7 @@ JOURNAL, WORK = ("mvp_state",), ("mvp_state", "work")
 
 
 class Bench:
-    """One provisioned device, put back to how it was after each cut. act(handset) begins what is cut; its result says whether that is done."""
+    """One provisioned device, put back to how it was after each cut. act() begins what is cut; its result says whether that is done."""
 
     def __init__(self, name, watched, act, order=()):
         self.office = Office(name, mini.signed())
@@ -77,7 +78,7 @@ class Bench:
             return handset.text["mvp"]
 
     def cuts(self, places):
-        """(what the console had said, which cut) for each cut in turn: places of the watched operations, and in soak all and random ones."""
+        """(what the console had said, which cut), one by one: at these of the watched operations; in soak at all, and at random."""
         points = sorted(self.said)
         chosen = range(len(points)) if CUTS else [place % len(points) for place in places]
         chance = random.Random(self.name)

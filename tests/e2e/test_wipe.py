@@ -195,9 +195,8 @@ def test_wipe_from_afar():
         check_equal(state(handset), "wiped", "work after the wipe")
 
         after = Memory(handset.qmp)
-        check_equal(_in_memory(after, secrets.schedule | never | {"work's data": plain, "the seed of it": SEED.encode(), "what work sent": sent,
-                                                                 "what work got": got}), [],
-                    "what is left in memory")
+        mine = {"work's data": plain, "the seed of it": SEED.encode(), "what work sent": sent, "what work got": got}
+        check_equal(_in_memory(after, secrets.schedule | never | mine), [], "what is left in memory")
         check_equal(after.used(ram["address"], ram["size"]), 0, "bytes of work's memory that were not scrubbed")
         handset.power_off(LONG)
     check_equal(_in_flash(office.disk, secrets.flash | {f"half {i}": key[32 * i:32 * i + 32] for i in range(2)} | {"data": plain}), [],

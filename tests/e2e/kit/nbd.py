@@ -199,7 +199,8 @@ def cut(path, log, point, chance):
         if i <= flushed:
             put(at, data)
         elif i == point:
-            put(at, data[:chance.choice((0, chance.randrange(len(data) + 1), chance.randrange(min(len(data), SECTOR) + 1), len(data)))])
+            torn = chance.choice((0, chance.randrange(len(data) + 1), chance.randrange(min(len(data), SECTOR) + 1), len(data)))
+            put(at, data[:torn])
         else:
             how = chance.randrange(3)
             for sector in range(0, len(data), SECTOR) if how == 2 else ():
