@@ -17,9 +17,37 @@
 
 enum { OUTPUT_MAX = 1 << 20, NOTES_MAX = 30 };
 
+/* Variables by which gcc and binutils take other headers, libraries or programs, or write more files. What they would change is in no
+ * digest: machines that set them (module systems of clusters do) would build other hypervisors. */
+static bool steers_compiler(const char *variable)
+{
+	static const char *const names[] = { "CPATH",           "C_INCLUDE_PATH",    "LIBRARY_PATH",        "COMPILER_PATH",
+					     "GCC_EXEC_PREFIX", "GCC_COMPARE_DEBUG", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES",
+					     "LDEMULATION",     "LD_RUN_PATH" };
+	size_t len = strcspn(variable, "=");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strlen(names[i]) == len && !memcmp(names[i], variable, len))
+			return true;
+	return false;
+}
+
+/* Of our own; the strings are borrowed. */
+static char **environment(void)
+{
+	size_t n = 0, count = 0;
+	while (environ && environ[n])
+		n++;
+	char **kept = mem_array(char *, n + 1);
+	for (size_t i = 0; i < n; i++)
+		if (!steers_compiler(environ[i]))
+			kept[count++] = environ[i];
+	return kept;
+}
+
 static int spawn(const char *const *argv, int out_fd, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
+	char **env CLEANUP_FREE = environment();
 	int rc = posix_spawn_file_actions_init(&actions);
 	if (rc)
 		return -rc;
@@ -29,7 +57,7 @@ static int spawn(const char *const *argv, int out_fd, pid_t *ret_pid)
 	if (!rc)
 		rc = posix_spawn_file_actions_adddup2(&actions, out_fd, STDERR_FILENO);
 	if (!rc)
-		rc = posix_spawnp(ret_pid, argv[0], &actions, NULL, (char *const *)argv, environ);
+		rc = posix_spawnp(ret_pid, argv[0], &actions, NULL, (char *const *)argv, env);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	return -rc;
 }

@@ -5,8 +5,8 @@
 #include "imagegen/base/buf.h"
 
 /* Runs argv (NULL-terminated; argv[0] is looked up in PATH) to its end; stdout and stderr go to ret_output (initialised by the caller),
- * stdin is /dev/null. Returns the exit status, 128 + n when signal n ended it, or -errno when it could not be started. Safe from any
- * thread. */
+ * stdin is /dev/null; variables that steer compilers are left out. Returns the exit status, 128 + n when signal n ended it, or -errno when
+ * it could not be started. Safe from any thread. */
 MUST_USE int tool_run(const char *const *argv, struct buf *ret_output);
 
 /* The program that PATH leads to, malloc'd; NULL if there is none. */

@@ -18,6 +18,7 @@
 #include "imagegen/hyp/config.h"
 #include "imagegen/hyp/elf.h"
 #include "imagegen/hyp/sources.h"
+#include "imagegen/hyp/tool.h"
 #include "tests/unit/fixture_hyp.h"
 
 static struct manifest *manifest(void)
@@ -244,6 +245,20 @@ static void test_configuration_says_what_the_manifest_says(void **state)
 	assert_int_equal(diag_count(d), 0);
 }
 
+static void test_environment_steers_no_compiler(void **state)
+{
+	(void)state;
+	static const char *const argv[] = { "env", NULL };
+	struct buf output CLEANUP(buf_fini) = BUF_INIT;
+	assert_int_equal(setenv("CPATH", "/opt/other/include", 1), 0);
+	assert_int_equal(setenv("CPATH_OF_MINE", "kept", 1), 0);
+	int rc = tool_run(argv, &output);
+	assert_int_equal(unsetenv("CPATH") | unsetenv("CPATH_OF_MINE"), 0);
+	assert_int_equal(rc, 0);
+	assert_null(strstr(buf_str(&output), "CPATH="));
+	assert_non_null(strstr(buf_str(&output), "CPATH_OF_MINE=kept"));
+}
+
 static void test_missing_compiler_names_its_package(void **state)
 {
 	(void)state;
@@ -325,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_same_input_gives_same_image),
 		cmocka_unit_test(test_cache_saves_compiling),
 		cmocka_unit_test(test_configuration_says_what_the_manifest_says),
+		cmocka_unit_test(test_environment_steers_no_compiler),
 		cmocka_unit_test(test_missing_compiler_names_its_package),
 		cmocka_unit_test(test_compiler_messages_are_shown),
 		cmocka_unit_test(test_undefined_symbol_fails_the_link),
