@@ -133,6 +133,28 @@ static bool find_table(const uint8_t *header, size_t descriptor_at, const uint8_
 	return true;
 }
 
+static int by_place(const void *a, const void *b)
+{
+	const struct lp_extent *x = a, *y = b;
+	return (x->from > y->from) - (x->from < y->from);
+}
+
+/* Extents of each other's bytes would let a small file stand for partitions in partitions without end. */
+static int parse_apart(const struct lp *lp, uint64_t at, struct diag *d)
+{
+	struct lp_extent *sorted CLEANUP_FREE = mem_array(struct lp_extent, lp->extents_count);
+	size_t n = 0;
+	for (size_t i = 0; i < lp->extents_count; i++)
+		if (!lp->extents[i].zero && lp->extents[i].len)
+			sorted[n++] = lp->extents[i];
+	if (n)
+		qsort(sorted, n, sizeof(*sorted), by_place);
+	for (size_t i = 1; i < n; i++)
+		if (sorted[i - 1].from + sorted[i - 1].len > sorted[i].from)
+			return damaged(lp->label, at, "extents of super lie on one another", d);
+	return 0;
+}
+
 static int parse_extents(struct lp *lp, const struct table *extents, const struct table *devices, uint64_t at, struct diag *d)
 {
 	lp->extents = mem_array(struct lp_extent, extents->count);
@@ -156,11 +178,12 @@ static int parse_extents(struct lp *lp, const struct table *extents, const struc
 		if (from < first_sector || !num_mul(from, SECTOR, &x->from) || !num_inside(x->from, x->len, image_len(lp->super)))
 			return damaged(lp->label, at, "an extent of super lies outside its data", d);
 	}
-	return 0;
+	return parse_apart(lp, at, d);
 }
 
 static int parse_partitions(struct lp *lp, const struct table *partitions, const struct table *groups, uint64_t at, struct diag *d)
 {
+	uint64_t used = 0;
 	lp->partitions = mem_array(struct lp_partition, partitions->count);
 	for (uint32_t i = 0; i < partitions->count; i++) {
 		const uint8_t *p = partitions->data + (size_t)i * PARTITION_LEN;
@@ -178,6 +201,9 @@ static int parse_partitions(struct lp *lp, const struct table *partitions, const
 		for (uint32_t k = 0; k < count; k++)
 			if (!num_add(x->len, lp->extents[first + k].len, &x->len) || x->len > (uint64_t)1 << 50)
 				return damaged(lp->label, at, "a partition of super is of an impossible length", d);
+		used += count;
+		if (used > lp->extents_count)
+			return damaged(lp->label, at, "partitions of super share extents", d);
 		lp->partitions_count++;
 	}
 	return 0;
