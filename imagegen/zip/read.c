@@ -175,6 +175,7 @@ int zip_read(const struct image *img, const char *label, struct zip_dir *ret, st
 	if (image_read(img, at, dir, (size_t)len, d) < 0)
 		return -1;
 	size_t done = 0;
+	uint64_t packed = 0;
 	for (uint64_t i = 0; i < count; i++) {
 		const uint8_t *p = dir + done;
 		size_t left = (size_t)len - done, n = ENTRY_LEN;
@@ -184,6 +185,9 @@ int zip_read(const struct image *img, const char *label, struct zip_dir *ret, st
 			return damaged(label, at + done, "its directory is not whole", d);
 		if (add(img, label, p, &z, d) < 0)
 			return -1;
+		packed += z.v[z.count - 1].packed_len;
+		if (packed > image_len(img)) /* a few bytes would unpack to any number of them */
+			return damaged(label, at + done, "its members lie on one another", d);
 		done += n;
 	}
 	*ret = z;

@@ -11,6 +11,7 @@
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/io.h"
 #include "imagegen/base/tmpfile.h"
+#include "imagegen/zip/read.h"
 #include "imagegen/zip/zip.h"
 
 static int new_file(void)
@@ -163,6 +164,32 @@ static void test_joined_crcs_are_those_of_the_whole(void **state)
 	}
 }
 
+static void test_members_on_one_another_are_refused(void **state)
+{
+	(void)state;
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	int fd CLEANUP(fd_closep) = new_file();
+	struct zip *z CLEANUP(zip_freep) = zip_new(fd, 0, 1700000001, "x.zip");
+	struct zip_dir dir CLEANUP(zip_dir_fini) = { 0 };
+	const uint8_t zeros[4096] = { 0 };
+	uint64_t len;
+	assert_int_equal(zip_add(z, "a", 0644, ZIP_STORED, zeros, sizeof(zeros), d), 0);
+	assert_int_equal(zip_add(z, "b", 0644, ZIP_STORED, zeros, sizeof(zeros), d), 0);
+	assert_int_equal(zip_end(z, &len, d), 0);
+	uint8_t *bytes = mem_zeroed(1, len);
+	assert_int_equal(pread(fd, bytes, len, 0), len);
+	struct image *img CLEANUP(image_freep) = image_mem(bytes, len);
+	assert_int_equal(zip_read(img, "x.zip", &dir, d), 0);
+	assert_int_equal(dir.count, 2);
+	zip_dir_fini(&dir);
+	/* The first member reaches over the second, to the end. */
+	uint32_t at = get_le32(bytes + len - 22 + 16), most = (uint32_t)len - (uint32_t)(30 + 1);
+	put_le32(bytes + at + 20, most);
+	put_le32(bytes + at + 24, most);
+	assert_int_equal(zip_read(img, "x.zip", &dir, d), -1);
+	expect_only(&d, MVP0570);
+}
+
 static void test_mistakes_are_errors(void **state)
 {
 	(void)state;
@@ -202,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_zip64_fields_are_read_back),
 		cmocka_unit_test(test_times_are_those_zip_knows),
 		cmocka_unit_test(test_joined_crcs_are_those_of_the_whole),
+		cmocka_unit_test(test_members_on_one_another_are_refused),
 		cmocka_unit_test(test_mistakes_are_errors),
 		cmocka_unit_test(test_a_full_disk_is_reported),
 	};
