@@ -20,6 +20,8 @@
 #include "imagegen/verify/set.h"
 #include "imagegen/zip/read.h"
 
+#define FLAG_HASHTREE_DISABLED 1u /* AVB_VBMETA_IMAGE_FLAGS_* of libavb */
+#define FLAG_VERIFICATION_DISABLED 2u
 #define DEPTH_MAX 4 /* handset, super or persona, and what is in it */
 
 struct job {
@@ -133,13 +135,39 @@ static int check_tree(const struct job *j, const struct avb_descriptor *x, struc
 	return 0;
 }
 
+enum { CHAIN_NAME_LEN = 20, CHAIN_FIXED = 92 };
+
+/* The partition's own vbmeta image, which may be in a footer, is to be signed by this key. */
+static void found_chain(const struct job *j, const struct avb_descriptor *x, const char *name)
+{
+	uint64_t name_len = get_be32(x->data + CHAIN_NAME_LEN), key_len = get_be32(x->data + CHAIN_NAME_LEN + 4);
+	uint8_t sha256[32];
+	char hex[65];
+	if (key_len > x->len - CHAIN_FIXED - name_len)
+		key_len = 0;
+	if (EVP_Digest(x->data + CHAIN_FIXED + name_len, (size_t)key_len, sha256, NULL, EVP_sha256(), NULL) != 1)
+		abort();
+	verify_found(j->r, name, true, "its own vbmeta, by the key %s, vouches for it", text_hex(sha256, sizeof(sha256), hex));
+}
+
+/* The maker's word that the device may do without, which libavb heeds. */
+static void found_flags(const struct job *j, const struct avb_info *i, const char *name)
+{
+	if (i->flags & FLAG_VERIFICATION_DISABLED)
+		verify_found(j->r, name, true, "its flags disable verification: whoever boots it checks nothing that follows");
+	else if (i->flags & FLAG_HASHTREE_DISABLED)
+		verify_found(j->r, name, true, "its flags disable hash trees: whoever boots it does not check them");
+}
+
 /* What a vbmeta image vouches for, as far as it is at hand. */
 static int check_descriptor(const struct job *j, const struct set *s, const struct avb_descriptor *x, const char *prefix,
 			    const char *suffix)
 {
+	char *name CLEANUP_FREE = mem_printf("%s%s%s", prefix, x->partition, suffix);
+	if (x->tag == AVB_TAG_CHAIN)
+		found_chain(j, x, name);
 	if (x->tag != AVB_TAG_HASH && x->tag != AVB_TAG_HASHTREE)
 		return 0;
-	char *name CLEANUP_FREE = mem_printf("%s%s%s", prefix, x->partition, suffix);
 	struct image *part = set_find(s, x->partition, suffix);
 	if (!part)
 		part = set_find(s, x->partition, "");
@@ -163,6 +191,7 @@ static int check_vbmeta(const struct job *j, const struct set *s, const struct s
 	if (image_read(of->img, 0, data, len, j->d) < 0 || avb_read(data, len, name, &i, j->d) < 0)
 		return -1;
 	int rc = check_signature(j, data, len, &i, name), next;
+	found_flags(j, &i, name);
 	while (!(next = avb_next(data + i.descriptors_at, (size_t)i.descriptors_len, &at, &x, name, j->d)))
 		rc |= check_descriptor(j, s, &x, prefix, suffix);
 	return next < 0 || rc ? -1 : 0;

@@ -96,6 +96,37 @@ static void test_a_sound_disk_is_found_so(void **state)
 	}
 }
 
+static int verify_vbmeta(const struct avb *a, uint32_t flags, struct verify *r)
+{
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	const struct avb_opts o = { .signer = signer, .name = "vbmeta", .flags = flags };
+	uint8_t *bytes;
+	size_t len;
+	assert_int_equal(avb_emit(a, &o, &bytes, &len, d), 0);
+	struct handset s CLEANUP(handset_fini) = { .disk = image_mem(bytes, len) };
+	return verify(&s, UINT64_MAX, signer_public(signer), r, d);
+}
+
+/* What nobody looks at is not passed over in silence. */
+static void test_what_is_left_open_is_said(void **state)
+{
+	(void)state;
+	struct avb a CLEANUP(avb_fini) = AVB_INIT;
+	static const char *const flags[] = { NULL, "hash trees", "verification", "verification" };
+	avb_add_chain(&a, "vbmeta_system", 2, (const uint8_t *)"key", 3);
+	for (uint32_t i = 0; i < ARRAY_LEN(flags); i++) {
+		struct verify r CLEANUP(verify_fini) = { 0 };
+		assert_int_equal(verify_vbmeta(&a, i, &r), 0);
+		const size_t last = r.count - 1;
+		assert_int_equal(r.count, flags[i] ? 3 : 2);
+		assert_string_equal(r.v[last].name, "vbmeta_system");
+		assert_true(r.v[last].open);
+		/* SHA-256 of "key" */
+		assert_non_null(strstr(r.v[last].finding, "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"));
+		assert_true(!flags[i] || (r.v[1].open && strstr(r.v[1].finding, flags[i])));
+	}
+}
+
 static void test_each_damage_is_found(void **state)
 {
 	(void)state;
@@ -129,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_sound_disk_is_found_so),
+		cmocka_unit_test(test_what_is_left_open_is_said),
 		cmocka_unit_test(test_each_damage_is_found),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
