@@ -91,12 +91,14 @@ static int read_identity(struct image *img, const char *label, struct inspect *r
 
 static int read_kind(struct image *img, const char *label, unsigned depth, struct inspect *ret, struct diag *d);
 
-/* What is inside a partition is not the disk's fault: its errors become warnings. */
+/* What is inside a partition is not the disk's fault: its errors become warnings, as what it warns of is one. */
 static void look_inside(struct image *img, const char *label, unsigned depth, struct inspect *ret, struct diag *d)
 {
 	struct diag *inner CLEANUP(diag_freep) = diag_new();
-	if (read_kind(img, label, depth, ret, inner) == 0)
+	if (read_kind(img, label, depth, ret, inner) == 0) {
+		diag_merge(d, TAKE(inner));
 		return;
+	}
 	uint64_t len = ret->len, data_len = ret->data_len;
 	inspect_fini(ret);
 	*ret = (struct inspect){ .kind = INSPECT_DATA, .len = len, .data_len = data_len };
