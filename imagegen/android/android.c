@@ -17,6 +17,7 @@
 #define IN_SUPER "super:"
 #define BLOCK 4096u
 #define PIECE ((size_t)1 << 20)
+#define HOLE_LEN (16 * (uint64_t)BLOCK) /* of zeros, at least; as in what is built from layers */
 
 struct load {
 	const struct manifest *m;
@@ -41,9 +42,7 @@ void android_fini(struct android *a)
 	free(a->kernel);
 	free(a->ramdisk);
 	free(a->cmdline);
-	for (size_t i = 0; i < a->inputs_count; i++)
-		free(a->inputs[i]);
-	free(a->inputs);
+	stamps_fini(&a->inputs);
 	*a = (struct android){ 0 };
 }
 
@@ -52,30 +51,89 @@ static int digest_failed(struct load *w)
 	return diag_fail(w->d, MVP0001, NULL, "libcrypto failed at SHA-256");
 }
 
-/* Name, length, and each run of data with its place: as many zeros as there are holes need not be hashed. */
-static int digest_image(struct load *w, const char *name, const struct image *img)
+/* Runs of data as pieces of the image. */
+struct runs {
+	struct image *img;
+	struct image_piece *v;
+	size_t count, cap;
+	uint64_t at, end; /* the last one, which may grow */
+};
+
+static void runs_fini(struct runs *r)
 {
+	for (size_t i = 0; i < r->count; i++)
+		image_free(r->v[i].img);
+	free(r->v);
+}
+
+static void end_run(struct runs *r)
+{
+	if (r->at == r->end)
+		return;
+	struct image *slice CLEANUP(image_freep) = image_slice(r->img, r->at, r->end - r->at);
+	mem_grow((void **)&r->v, r->count, &r->cap, sizeof(*r->v));
+	r->v[r->count++] = (struct image_piece){ image_solid(slice), r->at };
+}
+
+static void add_run(struct runs *r, uint64_t at, uint64_t end)
+{
+	if (r->at == r->end || at - r->end >= HOLE_LEN) {
+		end_run(r);
+		r->at = at;
+	}
+	r->end = end;
+}
+
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	return !p[0] && !memcmp(p, p + 1, len - 1);
+}
+
+/* The blocks of a piece that are not all zeros: they are hashed, each with its place, and added to runs. */
+static int digest_piece(struct load *w, uint64_t at, size_t len, struct runs *r)
+{
+	uint8_t place[8];
+	for (size_t i = 0; i < len; i += BLOCK) {
+		size_t n = (size_t)num_min(BLOCK, len - i);
+		if (is_zero(w->piece + i, n))
+			continue;
+		put_le64(place, at + i);
+		if (EVP_DigestUpdate(w->md, place, sizeof(place)) != 1 || EVP_DigestUpdate(w->md, w->piece + i, n) != 1)
+			return digest_failed(w);
+		add_run(r, at + i, at + i + n);
+	}
+	return 0;
+}
+
+/* Name, length, and the content, into the digest. The same bytes make the same digest and an image with the same holes, whether the file
+ * system stores their zeros (after a copy, a download) or not: keys, and so all that is encrypted, come from the digest, and outputs have
+ * holes where inputs do. */
+static int digest_image(struct load *w, const char *name, struct image **img)
+{
+	struct runs r CLEANUP(runs_fini) = { .img = *img };
 	uint8_t head[16];
-	put_le64(head, image_len(img));
+	uint64_t len = image_len(*img);
+	put_le64(head, len);
 	put_le64(head + 8, strlen(name));
 	if (EVP_DigestUpdate(w->md, head, sizeof(head)) != 1 || EVP_DigestUpdate(w->md, name, strlen(name)) != 1)
 		return digest_failed(w);
-	for (uint64_t at = 0; at < image_len(img);) {
-		struct extent e = image_extent(img, at);
-		uint64_t end = e.at + e.len;
-		put_le64(head, at);
-		put_le64(head + 8, end - at);
-		if (e.data && EVP_DigestUpdate(w->md, head, sizeof(head)) != 1)
-			return digest_failed(w);
-		for (uint64_t n; e.data && at < end; at += n) {
-			n = num_min(PIECE, end - at);
-			if (diag_stopped(w->d) || image_read(img, at, w->piece, (size_t)n, w->d) < 0)
-				return -1;
-			if (EVP_DigestUpdate(w->md, w->piece, (size_t)n) != 1)
-				return digest_failed(w);
+	for (uint64_t at = 0, n; at < len; at += n) {
+		struct extent e = image_extent(*img, at);
+		n = num_min(PIECE, len - at);
+		if (!e.data && e.at + e.len >= at + n) {
+			n = e.at + e.len == len ? len - at : align_down(e.at + e.len - at, PIECE);
+			continue;
 		}
-		at = end;
+		if (diag_stopped(w->d) || image_read(*img, at, w->piece, (size_t)n, w->d) < 0 || digest_piece(w, at, (size_t)n, &r) < 0)
+			return -1;
 	}
+	end_run(&r);
+	memset(head, 0xff, sizeof(head)); /* no place of a block */
+	if (EVP_DigestUpdate(w->md, head, sizeof(head)) != 1)
+		return digest_failed(w);
+	struct image *same = image_compose(len, r.v, r.count);
+	image_free(*img);
+	*img = same;
 	return 0;
 }
 
@@ -121,13 +179,11 @@ static int open_image(struct load *w, const char *name, const struct mstr *s, st
 {
 	char *path CLEANUP_FREE = manifest_path(w->m, s->s);
 	struct image *img CLEANUP(image_freep) = NULL;
-	size_t cap = w->a->inputs_count;
-	if (sparse_open(path, &s->loc, &img, w->d) < 0 || digest_image(w, name, img) < 0)
+	stamps_add(&w->a->inputs, path, true);
+	if (sparse_open(path, &s->loc, &img, w->d) < 0 || digest_image(w, name, &img) < 0)
 		return -1;
 	if (image_len(img) == 0)
 		return diag_fail(w->d, MVP0333, &s->loc, "the image '%s' is empty", s->s);
-	mem_grow(&w->a->inputs, w->a->inputs_count, &cap, sizeof(*w->a->inputs));
-	w->a->inputs[w->a->inputs_count++] = TAKE(path);
 	*ret = whole_blocks(TAKE(img));
 	return 0;
 }

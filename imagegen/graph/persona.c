@@ -365,8 +365,7 @@ static void take_inputs(struct work *w)
 {
 	if (w->tree)
 		stamps_join(w->inputs, tree_inputs(w->tree));
-	for (size_t i = 0; i < w->android.inputs_count; i++)
-		stamps_add(w->inputs, w->android.inputs[i], true);
+	stamps_join(w->inputs, &w->android.inputs);
 }
 
 /* The guest tools are a layer below the persona's own, which may replace any of their files. When mvpctl was compiled or installed is no

@@ -1,4 +1,5 @@
 /* Images from outside: sparse images, super, vendor_boot and dtbo, and what a persona makes of them. */
+#include "tests/unit/fixture_layer.h"
 #include "tests/unit/formats.h"
 
 #include <openssl/sha.h>
@@ -253,6 +254,10 @@ static void test_hostile_super_is_refused(void **state)
 		{ E + 12, SUPER_LEN / 512 - 7 },
 		{ E + 16, UINT32_MAX },
 		{ E + 20, 1 },
+		{ E + 60, (DATA_AT + 4096) / 512 }, /* the third extent lies on the first */
+		{ E + 60, DATA_AT / 512 + 1 },      /* and in part */
+		{ E + 84, DATA_AT / 512 },
+		{ T + 44, 4 }, /* both partitions have the last extent */
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct diag *d CLEANUP(diag_freep) = diag_new();
@@ -267,6 +272,61 @@ static void test_hostile_super_is_refused(void **state)
 		assert_null(lp);
 		expect_only(&d, MVP0331);
 	}
+}
+
+/* The same bytes in a file, as pieces with holes between or all written: the beginning of an ext4, and data with a small gap in it. */
+static void put_layer(struct fixture *f, const char *name, bool holes)
+{
+	enum { SIZE = 1 << 20, GAP = 32 << 10, AT = 300 << 10 };
+	uint8_t *all CLEANUP_FREE = mem_zeroed(1, SIZE);
+	char *path CLEANUP_FREE = fixture_path(f, name);
+	int fd CLEANUP(fd_closep) = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	put_le32(all + 1024 + 4, 512);
+	put_le16(all + 1024 + 56, 0xef53);
+	memset(all + AT, 'x', 5000);
+	memset(all + AT + GAP, 'y', 5000);
+	assert_true(fd >= 0);
+	if (!holes)
+		assert_int_equal(pwrite(fd, all, SIZE, 0), SIZE);
+	assert_int_equal(ftruncate(fd, SIZE), 0);
+	assert_int_equal(pwrite(fd, all, 4096, 0), 4096);
+	assert_int_equal(pwrite(fd, all + AT, 5000, AT), 5000);
+	assert_int_equal(pwrite(fd, all + AT + GAP, 5000, AT + GAP), 5000);
+	fixture_layer(f, LAYER_IMAGE, name);
+}
+
+static void test_an_image_is_its_bytes(void **state)
+{
+	(void)state;
+	struct fixture f CLEANUP(fixture_fini), g CLEANUP(fixture_fini);
+	struct android a CLEANUP(android_fini) = { 0 }, b CLEANUP(android_fini) = { 0 };
+	fixture_init(&f);
+	fixture_init(&g);
+	put_layer(&f, "written.img", false);
+	put_layer(&g, "holes.img", true);
+	assert_int_equal(android_load(&f.m, &f.p, &a, f.d), 0);
+	assert_int_equal(android_load(&g.m, &g.p, &b, g.d), 0);
+	assert_memory_equal(a.digest, b.digest, sizeof(a.digest));
+	assert_int_equal(a.inputs.count, 1);
+	struct image *x = a.images[ANDROID_SYSTEM], *y = b.images[ANDROID_SYSTEM];
+	uint8_t *p CLEANUP_FREE = whole(x), *q CLEANUP_FREE = whole(y);
+	assert_int_equal(image_len(x), image_len(y));
+	assert_memory_equal(p, q, image_len(x));
+	expect_sound_extents(x);
+	size_t count = 0;
+	for (uint64_t at = 0; at < image_len(x); count++) {
+		struct extent e = image_extent(x, at), same = image_extent(y, at);
+		assert_int_equal(e.len, same.len);
+		assert_int_equal(e.data, same.data);
+		at += e.len;
+	}
+	assert_int_equal(count, 4);
+	/* Other bytes, or the same ones elsewhere, are another image. */
+	struct android c CLEANUP(android_fini) = { 0 };
+	char *path CLEANUP_FREE = fixture_path(&f, "written.img");
+	assert_int_equal(truncate(path, 2 << 20), 0);
+	assert_int_equal(android_load(&f.m, &f.p, &c, f.d), 0);
+	assert_memory_not_equal(a.digest, c.digest, sizeof(a.digest));
 }
 
 /* Header, 2 pages of 2048; fragments "one", "recovery", "mods"; device tree "dtb"; table; boot configuration "a=b\n". */
@@ -426,6 +486,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_vendor_boot_is_refused),
 		cmocka_unit_test(test_ramdisks_are_joined_as_bootloaders_do),
 		cmocka_unit_test(test_boot_images_that_do_not_belong_together),
+		cmocka_unit_test(test_an_image_is_its_bytes),
 		cmocka_unit_test(test_tables_of_device_trees),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
