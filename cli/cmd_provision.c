@@ -88,7 +88,7 @@ static const struct opt opts_table[] = {
 	OPT_STRING(0, "device-key", struct provision_args, device_key, "FILE", "its unique key; made if missing"),
 	OPT_FLAG(0, "again", struct provision_args, again, "also if it is provisioned already"),
 };
-static const enum exit_status exits[] = { EXIT_INPUT, EXIT_KEY, EXIT_OUTPUT };
+static const enum exit_status exits[] = { EXIT_INPUT, EXIT_KEY, EXIT_OUTPUT, EXIT_INTERRUPTED };
 static const struct example examples[] = {
 	{ "mvpctl provision a1.img --serial A1 --orders-key orders.pub --ledger a.db", "Make the device A1 of an image." },
 	{ "mvpctl provision a2.img --serial A2 --orders-key o.pub --ledger a.db --again", "Let a repaired one begin anew." },

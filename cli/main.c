@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <locale.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,21 +13,21 @@
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted;
 
 bool cli_interrupted(void)
 {
-	return interrupted != 0;
+	return atomic_load_explicit(&interrupted, memory_order_relaxed);
 }
 
 static void on_signal(int sig)
 {
 	(void)sig;
-	interrupted = 1;
+	atomic_store_explicit(&interrupted, true, memory_order_relaxed);
 }
 
-/* The first signal asks for an orderly end; SA_RESETHAND lets the second one kill. Writing into a pipe without a reader is an error to
- * report, not a reason to die in the middle of a build. */
+/* The first signal asks for an orderly end, which all that reads images heeds; SA_RESETHAND lets the second one kill. Writing into a pipe
+ * without a reader is an error to report, not a reason to die in the middle of a build. */
 static void catch_signals(void)
 {
 	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
@@ -129,6 +130,7 @@ int main(int argc, char **argv)
 	struct command_line line = { 0 };
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	catch_signals();
+	diag_watch(d, &interrupted);
 	int result = opts_parse(&cli, argv + 1, argc > 0 ? (size_t)argc - 1 : 0, &line, d);
 	if (result < 0)
 		setup_terminal(&cli);

@@ -27,7 +27,9 @@ uint64_t image_len(const struct image *img)
 int image_read(const struct image *img, uint64_t at, void *buf, size_t len, struct diag *d)
 {
 	assert(num_inside(at, len, img->len));
-	return len ? img->ops->read(img->ctx, at, buf, len, d) : 0;
+	if (!len)
+		return 0;
+	return diag_stopped(d) ? -1 : img->ops->read(img->ctx, at, buf, len, d);
 }
 
 struct extent image_extent(const struct image *img, uint64_t at)

@@ -18,7 +18,7 @@ struct image_ops {
 };
 
 uint64_t image_len(const struct image *img);
-/* Reads len bytes at byte at; -1 and a diagnostic on an I/O error. at + len must lie inside the image. */
+/* Reads len bytes at byte at, which lie inside; -1 and a diagnostic on an I/O error, or if d says that nobody waits any more. */
 MUST_USE int image_read(const struct image *img, uint64_t at, void *buf, size_t len, struct diag *d);
 /* The extent that holds byte at (at < image_len). */
 struct extent image_extent(const struct image *img, uint64_t at);
