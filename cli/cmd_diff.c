@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/render.h"
 #include "imagegen/base/image.h"
+#include "imagegen/base/mem.h"
 #include "imagegen/base/text.h"
 #include "imagegen/diff/facts.h"
 
@@ -33,7 +35,9 @@ static void each_attribute(const struct report *r, const struct fact *was, const
 
 static void print_attribute(const struct report *r, const char *name, int name_len, const char *was, const char *is)
 {
-	cli_print(r->cli, "  %.*s: %s -> %s\n", name_len, name, was ? was : "(none)", is ? is : "(none)");
+	char *what CLEANUP_FREE = mem_strndup(name, (size_t)name_len), *clean CLEANUP_FREE = render_clean(what);
+	char *a CLEANUP_FREE = render_clean(was ? was : "(none)"), *b CLEANUP_FREE = render_clean(is ? is : "(none)");
+	cli_print(r->cli, "  %s: %s -> %s\n", clean, a, b);
 }
 
 static void json_attribute(const struct report *r, const char *name, int name_len, const char *was, const char *is)
@@ -49,10 +53,12 @@ static void report_one(void *ctx, const struct fact *was, const struct fact *is)
 {
 	const struct report *r = ctx;
 	const char *where = is ? is->where : "", *change = "added";
+	char *clean CLEANUP_FREE = NULL;
 	if (was) {
 		where = was->where;
 		change = is ? "changed" : "removed";
 	}
+	clean = render_clean(where);
 	if (r->j) {
 		jsonw_object(r->j, NULL);
 		jsonw_string(r->j, "where", where);
@@ -62,10 +68,10 @@ static void report_one(void *ctx, const struct fact *was, const struct fact *is)
 		jsonw_end(r->j);
 		jsonw_end(r->j);
 	} else if (was && is) {
-		cli_print(r->cli, "%s\n", where);
+		cli_print(r->cli, "%s\n", clean);
 		each_attribute(r, was, is, print_attribute);
 	} else {
-		cli_print(r->cli, "Only in %s: %s\n", r->cli->operands[is ? 1 : 0], where);
+		cli_print(r->cli, "Only in %s: %s\n", r->cli->operands[is ? 1 : 0], clean);
 	}
 }
 
@@ -95,7 +101,7 @@ static int run(struct cli *cli, const void *args)
 	return 0;
 }
 
-static const enum exit_status exits[] = { EXIT_INPUT, EXIT_VERIFY, EXIT_OUTPUT };
+static const enum exit_status exits[] = { EXIT_INPUT, EXIT_VERIFY, EXIT_OUTPUT, EXIT_INTERRUPTED };
 static const struct example examples[] = {
 	{ "mvpctl diff old/phone-1.0.img out/phone-1.1.img", "What has changed from one release to the next." },
 	{ "mvpctl diff --json a/AP_phone_1.0.tar.md5 b/AP_phone_1.0.tar.md5", "The same of two packages, for a program." },

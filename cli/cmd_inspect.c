@@ -8,7 +8,9 @@
 #include "cli/inspect_html.h"
 #include "cli/message.h"
 #include "cli/plan.h"
+#include "cli/render.h"
 #include "imagegen/base/image.h"
+#include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
 #include "imagegen/bundle/look.h"
@@ -99,16 +101,19 @@ static void indent(struct cli *cli, unsigned depth)
 
 static void print_luks2(struct cli *cli, const struct luks2_info *l, unsigned depth)
 {
+	char *uuid CLEANUP_FREE = render_clean(l->uuid), *label CLEANUP_FREE = render_clean(l->label),
+		   *cipher CLEANUP_FREE = render_clean(l->cipher);
 	indent(cli, depth);
-	cli_print(cli, "uuid %s, label '%s', %s, %u-byte sectors, payload at %" PRIu64 "\n", l->uuid, l->label, l->cipher, l->sector_size,
+	cli_print(cli, "uuid %s, label '%s', %s, %u-byte sectors, payload at %" PRIu64 "\n", uuid, label, cipher, l->sector_size,
 		  l->data_at);
 	if (!l->copy_ok[0] || !l->copy_ok[1]) {
 		indent(cli, depth);
 		cli_print(cli, "the %s header is damaged\n", l->copy_ok[0] ? "secondary" : "primary");
 	}
 	for (size_t i = 0; i < l->slots_count; i++) {
+		char *id CLEANUP_FREE = render_clean(l->slots[i].id), *kdf CLEANUP_FREE = render_clean(l->slots[i].kdf);
 		indent(cli, depth);
-		cli_print(cli, "key slot %s: %s, cost %" PRIu64, l->slots[i].id, l->slots[i].kdf, l->slots[i].cost);
+		cli_print(cli, "key slot %s: %s, cost %" PRIu64, id, kdf, l->slots[i].cost);
 		if (l->slots[i].memory_kib)
 			cli_print(cli, ", %" PRIu64 " KiB of memory", l->slots[i].memory_kib);
 		cli_print(cli, ", %u-bit key\n", l->slots[i].key_len * 8);
@@ -118,10 +123,11 @@ static void print_luks2(struct cli *cli, const struct luks2_info *l, unsigned de
 static void print_identity(struct cli *cli, const struct mvp_identity *id, unsigned depth)
 {
 	char when[TIME_TEXT_LEN], hex[2 * MVP_P256_POINT_LEN + 1];
+	char *serial CLEANUP_FREE = render_clean((const char *)id->serial), *fleet CLEANUP_FREE = render_clean((const char *)id->fleet);
 	indent(cli, depth);
-	cli_print(cli, "serial %s", (const char *)id->serial);
+	cli_print(cli, "serial %s", serial);
 	if (id->fleet[0])
-		cli_print(cli, ", fleet %s", (const char *)id->fleet);
+		cli_print(cli, ", fleet %s", fleet);
 	cli_print(cli, ", provisioned %s\n", time_text(le64toh(id->provisioned_at), when));
 	if (!cli->verbose)
 		return;
@@ -137,9 +143,9 @@ static void print_gpt(struct cli *cli, const struct inspect *i, unsigned depth)
 {
 	for (size_t p = 0; p < i->parts_count; p++) {
 		const struct gpt_entry *e = &i->parts[p].entry;
-		char len[TEXT_SIZE_LEN], data[TEXT_SIZE_LEN], uuid[TEXT_UUID_LEN];
+		char len[TEXT_SIZE_LEN], data[TEXT_SIZE_LEN], uuid[TEXT_UUID_LEN], *name CLEANUP_FREE = render_clean(e->name);
 		indent(cli, depth);
-		cli_print(cli, "%-16s at %" PRIu64 ", %s, %s of data: %s\n", e->name, e->at, text_size(e->len, len),
+		cli_print(cli, "%-16s at %" PRIu64 ", %s, %s of data: %s\n", name, e->at, text_size(e->len, len),
 			  text_size(i->parts[p].content.data_len, data), inspect_kind_name(i->parts[p].content.kind));
 		if (cli->verbose) {
 			indent(cli, depth + 1);
@@ -156,6 +162,7 @@ static void print_gpt(struct cli *cli, const struct inspect *i, unsigned depth)
 static void print_content(struct cli *cli, const struct inspect *i, unsigned depth)
 {
 	char a[TEXT_SIZE_LEN], b[TEXT_SIZE_LEN], uuid[TEXT_UUID_LEN];
+	char *label CLEANUP_FREE = render_clean(i->ext4.label), *cmdline CLEANUP_FREE = render_clean(i->boot.cmdline);
 	switch (i->kind) {
 	case INSPECT_GPT:
 	case INSPECT_SUPER:
@@ -176,7 +183,7 @@ static void print_content(struct cli *cli, const struct inspect *i, unsigned dep
 			  text_size(i->boot.ramdisk_len, b));
 		if (i->boot.cmdline[0]) {
 			indent(cli, depth);
-			cli_print(cli, "command line '%s'\n", i->boot.cmdline);
+			cli_print(cli, "command line '%s'\n", cmdline);
 		}
 		break;
 	case INSPECT_LUKS2:
@@ -184,7 +191,7 @@ static void print_content(struct cli *cli, const struct inspect *i, unsigned dep
 		break;
 	case INSPECT_EXT4:
 		indent(cli, depth);
-		cli_print(cli, "label '%s', uuid %s, %s, %s free\n", i->ext4.label, text_uuid(i->ext4.uuid, uuid),
+		cli_print(cli, "label '%s', uuid %s, %s, %s free\n", label, text_uuid(i->ext4.uuid, uuid),
 			  text_size(i->ext4.blocks * i->ext4.block_len, a), text_size(i->ext4.free_blocks * i->ext4.block_len, b));
 		break;
 	case INSPECT_IDENTITY:
@@ -317,11 +324,14 @@ static void print_look(struct cli *cli, const char *path, const struct look *l)
 	char len[TEXT_SIZE_LEN];
 	struct jsonw j = JSONW_INIT(&cli->out, true);
 	if (!cli->json) {
-		cli_print(cli, "%s: %s, %s\n", path, l->kind, l->title);
-		for (size_t i = 0; i < l->count; i++)
-			cli_print(cli, "  %-24s at %" PRIu64 ", %s%s%s\n", l->items[i].name, l->items[i].at,
-				  text_size(l->items[i].len, len), l->items[i].detail ? ", " : "",
-				  l->items[i].detail ? l->items[i].detail : "");
+		char *title CLEANUP_FREE = render_clean(l->title);
+		cli_print(cli, "%s: %s, %s\n", path, l->kind, title);
+		for (size_t i = 0; i < l->count; i++) {
+			const struct look_item *it = &l->items[i];
+			char *name CLEANUP_FREE = render_clean(it->name), *detail CLEANUP_FREE = render_clean(it->detail ? it->detail : "");
+			cli_print(cli, "  %-24s at %" PRIu64 ", %s%s%s\n", name, it->at, text_size(it->len, len), it->detail ? ", " : "",
+				  detail);
+		}
 		return;
 	}
 	jsonw_document(&j, "mvp.inspect", 1);
@@ -394,7 +404,7 @@ static int run(struct cli *cli, const void *args)
 static const struct opt opts[] = {
 	OPT_FLAG(0, "html", struct inspect_args, html, "print a page for a browser: what lies where, and who vouches for what"),
 };
-static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT, EXIT_NO_FIT, EXIT_VERIFY };
+static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT, EXIT_NO_FIT, EXIT_VERIFY, EXIT_INTERRUPTED };
 static const struct example examples[] = {
 	{ "mvpctl inspect phone.yaml", "Show the personas and how memory is laid out." },
 	{ "mvpctl inspect out/phone-1.0.img", "Show partitions, containers and boot images of a disk image." },

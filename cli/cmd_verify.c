@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
+#include "cli/render.h"
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/sign/sign.h"
@@ -41,8 +42,10 @@ static void print(struct cli *cli, const char *path, const struct verify *r)
 {
 	struct jsonw j = JSONW_INIT(&cli->out, true);
 	if (!cli->json) {
-		for (size_t i = 0; i < r->count; i++)
-			cli_print(cli, "%-4s %-24s %s\n", r->v[i].open ? "open" : "ok", r->v[i].name, r->v[i].finding);
+		for (size_t i = 0; i < r->count; i++) {
+			char *name CLEANUP_FREE = render_clean(r->v[i].name), *finding CLEANUP_FREE = render_clean(r->v[i].finding);
+			cli_print(cli, "%-4s %-24s %s\n", r->v[i].open ? "open" : "ok", name, finding);
+		}
 		return;
 	}
 	jsonw_document(&j, "mvp.verify", 1);
@@ -79,7 +82,7 @@ static int run(struct cli *cli, const void *args)
 static const struct opt opts[] = {
 	OPT_LIST(0, "key", struct verify_args, keys, "FILE", "a public key or certificate (PEM) that may have signed; may be repeated"),
 };
-static const enum exit_status exits[] = { EXIT_INPUT, EXIT_VERIFY, EXIT_KEY, EXIT_OUTPUT };
+static const enum exit_status exits[] = { EXIT_INPUT, EXIT_VERIFY, EXIT_KEY, EXIT_OUTPUT, EXIT_INTERRUPTED };
 static const struct example examples[] = {
 	{ "mvpctl verify --key oem.pub out/phone-1.0.img", "Is the disk image whole, and signed by the maker?" },
 	{ "mvpctl verify --json out/phone-ota-1.0.zip", "For a pipeline." },

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/render.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/text.h"
 #include "imagegen/manifest/value.h"
@@ -53,20 +54,6 @@ bool hex_parse(const char *text, size_t max, uint8_t *ret, size_t *ret_len)
 	return true;
 }
 
-/* A stranger wrote it: what a terminal would take for a command is not shown. */
-static char *harmless(const char *text)
-{
-	char *copy = mem_strdup(text);
-	for (size_t i = 0; copy[i]; i++) {
-		bool c1 = (uint8_t)copy[i] == 0xc2 && (uint8_t)copy[i + 1] >= 0x80 && (uint8_t)copy[i + 1] < 0xa0;
-		if ((uint8_t)copy[i] < 0x20 || copy[i] == 0x7f || c1)
-			copy[i] = '?';
-		if (c1)
-			copy[i + 1] = '?';
-	}
-	return copy;
-}
-
 static void print_hex(struct cli *cli, const char *what, const uint8_t *data, size_t len)
 {
 	char hex[2 * MVP_P256_POINT_LEN + 1];
@@ -100,7 +87,7 @@ static void print_text(struct cli *cli, const char *what, const char *text)
 static void print_order(struct cli *cli, const struct message *m)
 {
 	const struct order *o = &m->order;
-	char *reason CLEANUP_FREE = harmless(o->reason);
+	char *reason CLEANUP_FREE = render_clean(o->reason);
 	print_word(cli, "action", o->action, order_action_name(o->action));
 	if (message_has(m, MVP_ORDER_SERIAL))
 		print_text(cli, "device", o->serial);
@@ -143,7 +130,7 @@ static void print_attest(struct cli *cli, const struct attest *a)
 	print_number(cli, "counter", a->counter);
 	print_hex(cli, "measurement", a->measurement, sizeof(a->measurement));
 	for (size_t i = 0; i < a->log_count; i++) {
-		char *name CLEANUP_FREE = harmless(a->log[i].name);
+		char *name CLEANUP_FREE = render_clean(a->log[i].name);
 		char *what CLEANUP_FREE = mem_printf("  %s", name);
 		print_hex(cli, what, a->log[i].digest, sizeof(a->log[i].digest));
 	}

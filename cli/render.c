@@ -45,6 +45,13 @@ static void put_clean(struct buf *b, const char *s, size_t len)
 	}
 }
 
+char *render_clean(const char *text)
+{
+	struct buf b CLEANUP(buf_fini) = BUF_INIT;
+	put_clean(&b, text, strlen(text));
+	return mem_strdup(buf_str(&b));
+}
+
 static void put_text(struct buf *b, const char *s)
 {
 	put_clean(b, s, strlen(s));

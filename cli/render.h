@@ -8,5 +8,8 @@
 void render_text(const struct diag *d, bool color, bool errors_only, struct buf *out);
 /* The members of one item: severity, code, title, message, file, line, column, offset, hint, notes. */
 void render_json_item(const struct diag_item *it, struct jsonw *j);
+/* What a stranger wrote, with '?' for all that a terminal would take for a command and for line ends, which would forge lines of ours;
+ * malloc'd. */
+char *render_clean(const char *text);
 
 #endif
