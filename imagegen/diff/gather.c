@@ -18,13 +18,13 @@
 #include "imagegen/diff/facts.h"
 #include "imagegen/fs/ext4_list.h"
 #include "imagegen/inspect/inspect.h"
+#include "imagegen/lp/lp.h"
 #include "imagegen/sparse/reader.h"
 
 #define PIECE (256 * KIB)
 #define DEPTH_MAX 3 /* a zip in a zip, an image in that */
 #define SHA_HEX 65
 #define MEMBERS_MAX 65536u
-#define VBMETA_MAX ((uint64_t)1 << 20)
 
 struct gather {
 	struct facts *out;
@@ -64,15 +64,19 @@ static const char *join(const char *where, const char *name, char **ret)
 struct file_ctx {
 	struct gather *g;
 	const char *where;
+	bool stopped; /* nobody waits for the facts any more */
 };
 
 static int add_file(void *ctx, const struct ext4_file *f, struct diag *d)
 {
-	const struct file_ctx *c = ctx;
+	struct file_ctx *c = ctx;
 	struct buf b CLEANUP(buf_fini) = BUF_INIT;
 	char *where CLEANUP_FREE = mem_printf("%s:%s", c->where, f->path), hex[SHA_HEX];
 	const char *type = S_ISDIR(f->mode) ? "folder" : S_ISLNK(f->mode) ? "link" : S_ISREG(f->mode) ? "file" : "device";
 	(void)d;
+	c->stopped = diag_stopped(c->g->d);
+	if (c->stopped)
+		return -1;
 	facts_put(&b, "type", "%s", type);
 	facts_put(&b, "mode", "%04o", f->mode & 07777);
 	facts_put(&b, "owner", "%u:%u", f->uid, f->gid);
@@ -94,13 +98,15 @@ static int add_file(void *ctx, const struct ext4_file *f, struct diag *d)
 }
 
 /* A file system that cannot be read is compared as bytes; why is a warning. */
-static void put_files(struct gather *g, struct image *img, const char *where)
+static int put_files(struct gather *g, struct image *img, const char *where)
 {
 	struct diag *inner CLEANUP(diag_freep) = diag_new();
-	struct file_ctx ctx = { g, where };
+	struct file_ctx ctx = { .g = g, .where = where };
 	size_t before = g->out->count;
 	if (ext4_list(img, where, add_file, &ctx, inner) == 0)
-		return;
+		return 0;
+	if (ctx.stopped)
+		return -1;
 	while (g->out->count > before) {
 		struct fact *last = &g->out->v[--g->out->count];
 		free(last->where);
@@ -108,6 +114,7 @@ static void put_files(struct gather *g, struct image *img, const char *where)
 	}
 	for (size_t i = 0; i < diag_count(inner); i++)
 		diag_warn(g->d, diag_get(inner, i)->code, &diag_get(inner, i)->loc, "%s", diag_get(inner, i)->message);
+	return 0;
 }
 
 static void put_ext4(const struct inspect *in, struct buf *b)
@@ -150,32 +157,23 @@ static void put_identity(const struct mvp_identity *id, struct buf *b)
 	facts_put(b, "order key", "%s", text_hex(id->order_public, sizeof(id->order_public), hex));
 }
 
-/* A vbmeta image says who signed what. 0 also if it is none. */
-static int put_vbmeta(struct gather *g, const struct image *img, const char *where, struct buf *b)
+/* A vbmeta image says who signed what. */
+static int put_vbmeta(struct gather *g, const struct image *img, const char *where, const struct avb_info *info, struct buf *b)
 {
-	uint8_t magic[4] = { 0 }, digest[32], *data CLEANUP_FREE = NULL;
+	uint8_t digest[32];
 	struct diag *inner CLEANUP(diag_freep) = diag_new();
-	struct avb_info info;
 	struct avb_descriptor one;
 	char hex[SHA_HEX];
-	size_t at = 0, len = (size_t)num_min(image_len(img), VBMETA_MAX);
-	if (len < sizeof(magic))
-		return 0;
-	if (image_read(img, 0, magic, sizeof(magic), g->d) < 0)
-		return -1;
-	if (memcmp(magic, "AVB0", 4) != 0)
-		return 0;
-	data = mem_zeroed(1, len);
+	size_t at = 0, len = (size_t)num_min(image_len(img), AVB_VBMETA_MAX);
+	uint8_t *data CLEANUP_FREE = mem_zeroed(1, len);
 	if (image_read(img, 0, data, len, g->d) < 0)
 		return -1;
-	if (avb_read(data, len, where, &info, inner) < 0)
-		return 0; /* damaged: its bytes are compared */
-	facts_put(b, "kind", "vbmeta");
-	facts_put(b, "algorithm", "%u", info.algorithm);
-	facts_put(b, "rollback index", "%" PRIu64, info.rollback_index);
-	if (info.key_len && EVP_Digest(data + info.key_at, info.key_len, digest, NULL, EVP_sha256(), NULL) == 1)
+	facts_put(b, "algorithm", "%u", info->algorithm);
+	facts_put(b, "flags", "0x%x", info->flags);
+	facts_put(b, "rollback index", "%" PRIu64, info->rollback_index);
+	if (info->key_len && EVP_Digest(data + info->key_at, info->key_len, digest, NULL, EVP_sha256(), NULL) == 1)
 		facts_put(b, "key sha256", "%s", text_hex(digest, sizeof(digest), hex));
-	while (avb_next(data + info.descriptors_at, info.descriptors_len, &at, &one, where, inner) == 0) {
+	while (avb_next(data + info->descriptors_at, info->descriptors_len, &at, &one, where, inner) == 0) {
 		char *name CLEANUP_FREE = mem_printf("descriptor %" PRIu64 " %s", one.tag, one.partition);
 		if (EVP_Digest(one.data, one.len, digest, NULL, EVP_sha256(), NULL) == 1)
 			facts_put(b, name, "%s", text_hex(digest, sizeof(digest), hex));
@@ -202,8 +200,8 @@ static int put_content(struct gather *g, const struct image *img, const char *wh
 	case INSPECT_IDENTITY:
 		put_identity(&in->identity, b);
 		break;
-	case INSPECT_DATA:
-		if (put_vbmeta(g, img, where, b) < 0)
+	case INSPECT_VBMETA:
+		if (put_vbmeta(g, img, where, &in->vbmeta, b) < 0)
 			return -1;
 		break;
 	default:
@@ -212,16 +210,10 @@ static int put_content(struct gather *g, const struct image *img, const char *wh
 	return in->kind == INSPECT_GPT ? 0 : put_sha256(g, img, 0, in->len, "sha256", b);
 }
 
-/* Bounded by inspect's depth. own: what is said of the place that the image is in. */
-static int add_image(struct gather *g, struct image *img, const char *where, const struct inspect *in, struct buf *own TAKES)
+static int add_image(struct gather *g, struct image *img, const char *where, const struct inspect *in, struct buf *own TAKES);
+
+static int add_partitions(struct gather *g, struct image *img, const char *where, const struct inspect *in)
 {
-	struct buf b CLEANUP(buf_fini) = *own;
-	*own = BUF_INIT;
-	if (put_content(g, img, *where ? where : ".", in, &b) < 0)
-		return -1;
-	facts_add(g->out, *where ? where : ".", &b);
-	if (in->kind == INSPECT_EXT4)
-		put_files(g, img, where);
 	for (size_t i = 0; i < in->parts_count; i++) {
 		const struct gpt_entry *e = &in->parts[i].entry;
 		struct image *slice CLEANUP(image_freep) = image_slice(img, e->at, e->len);
@@ -235,6 +227,41 @@ static int add_image(struct gather *g, struct image *img, const char *where, con
 			return -1;
 	}
 	return 0;
+}
+
+/* The parts of in are those of the metadata, one by one; inspect has told what is wrong with it. */
+static int add_logical(struct gather *g, struct image *img, const char *where, const struct inspect *in)
+{
+	struct diag *told CLEANUP(diag_freep) = diag_new();
+	struct lp *lp CLEANUP(lp_freep) = NULL;
+	size_t count = 0;
+	if (lp_read(img, where, &lp, told) < 0)
+		return diag_fail(g->d, MVP0331, &LOC_FILE(where), "the metadata of super cannot be read any more");
+	const struct lp_partition *v = lp_partitions(lp, &count);
+	for (size_t i = 0; i < num_min(count, in->parts_count); i++) {
+		struct image *content CLEANUP(image_freep) = NULL;
+		struct buf place = BUF_INIT;
+		char *path CLEANUP_FREE = NULL;
+		if (lp_image(lp, &v[i], &content, g->d) < 0)
+			return -1;
+		facts_put(&place, "partition attributes", "0x%x", v[i].attributes);
+		if (add_image(g, content, join(where, v[i].name, &path), &in->parts[i].content, &place) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Bounded by inspect's depth. own: what is said of the place that the image is in. */
+static int add_image(struct gather *g, struct image *img, const char *where, const struct inspect *in, struct buf *own TAKES)
+{
+	struct buf b CLEANUP(buf_fini) = *own;
+	*own = BUF_INIT;
+	if (put_content(g, img, *where ? where : ".", in, &b) < 0)
+		return -1;
+	facts_add(g->out, *where ? where : ".", &b);
+	if (in->kind == INSPECT_EXT4 && put_files(g, img, where) < 0)
+		return -1;
+	return in->kind == INSPECT_SUPER ? add_logical(g, img, where, in) : add_partitions(g, img, where, in);
 }
 
 /* Archives, read from an image. */

@@ -1,15 +1,19 @@
 /* Two images, taken apart and compared: what differs is named, and nothing else. */
 #include "tests/unit/fixture_layer.h"
 
+#include <openssl/sha.h>
 #include <unistd.h>
 
+#include "imagegen/avb/avb.h"
 #include "imagegen/base/buf.h"
+#include "imagegen/base/bytes.h"
 #include "imagegen/base/num.h"
 #include "imagegen/diff/facts.h"
 #include "imagegen/fs/ext4.h"
 #include "imagegen/fs/ext4_list.h"
 #include "imagegen/gpt/gpt.h"
 #include "imagegen/graph/repro.h"
+#include "imagegen/lp/lp_write.h"
 
 /* The differences as text, one a line. */
 static void collect(void *ctx, const struct fact *was, const struct fact *is)
@@ -296,6 +300,101 @@ static void test_a_tar_is_taken_apart(void **state)
 	has(find(&a, "two"), "size", "0");
 }
 
+enum { LP_METADATA = 4096, LP_METADATA_AT = 12288, LP_HEADER = 128 };
+
+/* A super partition with "odm", empty, "system" of a file system, and "zeros"; malloc'd. */
+static uint8_t *make_super(struct fixture *f, size_t *ret_len)
+{
+	struct image *fs CLEANUP(image_freep) = NULL, *super CLEANUP(image_freep) = NULL, *zeros CLEANUP(image_freep) = image_hole(MIB);
+	struct buf empty CLEANUP(buf_fini) = BUF_INIT;
+	make_fs(f, &plain, &fs);
+	const struct lp_new parts[] = { { "odm", 0, 0, NULL }, { "system", LP_READONLY, 0, fs }, { "zeros", 0, 0, zeros } };
+	const struct lp_opts o = { .device = "super", .metadata_len = LP_METADATA, .slots = 1, .parts = parts, .parts_count = 3 };
+	assert_int_equal(lp_compose(&o, &super, &empty, f->d), 0);
+	*ret_len = (size_t)image_len(super);
+	uint8_t *all = mem_zeroed(1, *ret_len);
+	assert_int_equal(image_read(super, 0, all, *ret_len, f->d), 0);
+	return all;
+}
+
+static void gather_bytes(struct fixture *f, uint8_t *bytes TAKES, size_t len, struct facts *ret)
+{
+	struct image *img CLEANUP(image_freep) = image_mem(bytes, len);
+	char *path CLEANUP_FREE = fixture_path(f, "bytes.img");
+	write_image(path, img, f->d);
+	gather(path, ret);
+}
+
+static void test_logical_partitions_are_taken_apart(void **state)
+{
+	(void)state;
+	struct fixture f CLEANUP(fixture_fini);
+	struct facts a CLEANUP(facts_fini) = { 0 };
+	size_t len;
+	fixture_init(&f);
+	uint8_t *bytes = make_super(&f, &len);
+	gather_bytes(&f, bytes, len, &a);
+	has(find(&a, "."), "kind", "super partition");
+	has(find(&a, "system"), "kind", "ext4 file system");
+	has(find(&a, "system"), "label", "system");
+	has(find(&a, "system"), "partition attributes", "0x1");
+	has(find(&a, "system:/etc/hosts"), "size", "9");
+	has(find(&a, "odm"), "size", "0");
+	has(find(&a, "zeros"), "size", "1048576");
+}
+
+/* Zeros take no room in super: a partition of them may be longer than all of it. */
+static void test_a_logical_partition_is_longer_than_super(void **state)
+{
+	(void)state;
+	struct fixture f CLEANUP(fixture_fini);
+	struct facts a CLEANUP(facts_fini) = { 0 };
+	size_t len;
+	fixture_init(&f);
+	uint8_t *bytes = make_super(&f, &len), *m = bytes + LP_METADATA_AT, *zeros = m + LP_HEADER + get_le32(m + 92) + 24;
+	put_le64(zeros, 2 * len / 512);
+	put_le32(zeros + 8, 1);
+	SHA256(m + LP_HEADER, get_le32(m + 44), m + 48);
+	memset(m + 12, 0, 32);
+	uint8_t sum[32];
+	memcpy(m + 12, SHA256(m, LP_HEADER, sum), 32);
+	gather_bytes(&f, bytes, len, &a);
+	char want[24];
+	(void)snprintf(want, sizeof(want), "%zu", 2 * len);
+	has(find(&a, "zeros"), "size", want);
+	has(find(&a, "system:/etc/hosts"), "size", "9");
+}
+
+static void gather_vbmeta(struct fixture *f, uint64_t rollback_index, uint32_t flags, uint8_t digest, struct facts *ret)
+{
+	struct avb a CLEANUP(avb_fini) = AVB_INIT;
+	const struct avb_digest h = { .digest = { digest } };
+	const struct avb_opts o = { .rollback_index = rollback_index, .flags = flags };
+	uint8_t *vbmeta = NULL;
+	size_t len;
+	avb_add_hash(&a, "boot", 4096, &h);
+	assert_int_equal(avb_emit(&a, &o, &vbmeta, &len, f->d), 0);
+	gather_bytes(f, vbmeta, len, ret);
+}
+
+static void test_facts_of_a_vbmeta_image(void **state)
+{
+	(void)state;
+	struct fixture f CLEANUP(fixture_fini);
+	struct facts a CLEANUP(facts_fini) = { 0 }, b CLEANUP(facts_fini) = { 0 };
+	fixture_init(&f);
+	gather_vbmeta(&f, 7, 0, 1, &a);
+	gather_vbmeta(&f, 8, 2, 2, &b);
+	const struct fact *was = find(&a, "."), *is = find(&b, ".");
+	has(was, "kind", "vbmeta image");
+	has(was, "rollback index", "7");
+	has(is, "rollback index", "8");
+	has(was, "flags", "0x0");
+	has(is, "flags", "0x2");
+	static const char name[] = "descriptor 2 boot";
+	assert_string_not_equal(fact_value(was, name, strlen(name)), fact_value(is, name, strlen(name)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +404,9 @@ int main(void)
 		cmocka_unit_test(test_a_block_has_an_owner),
 		cmocka_unit_test(test_a_damaged_file_system_is_survived),
 		cmocka_unit_test(test_a_tar_is_taken_apart),
+		cmocka_unit_test(test_logical_partitions_are_taken_apart),
+		cmocka_unit_test(test_a_logical_partition_is_longer_than_super),
+		cmocka_unit_test(test_facts_of_a_vbmeta_image),
 		cmocka_unit_test(test_another_build_is_told_by_extent_and_file),
 	};
 	return cmocka_run_group_tests_name("diff", tests, NULL, NULL);
