@@ -181,7 +181,7 @@ class Disk:
 
 
 def cut(path, log, point, chance):
-    """Makes of the disk as it was before the log one whose power went instead of its operation `point`: what was flushed before is there; of
+    """Makes of the disk before the log one whose power went instead of its operation `point`: what was flushed before is there; of
     what was not, and of a write at that point, chance (a random.Random) says which sectors, and where in the last of them it was torn.
     Returns (at, old) of what it wrote, for put_back()."""
     flushed = max((i for i in range(point) if log[i] is None), default=-1)
