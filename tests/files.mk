@@ -101,7 +101,7 @@ STORM_ALERTS ?= 5000
 SOAK_EXITS ?= 100000000
 # Both personas under load: ten minutes, and an hour.
 LOAD_SECONDS ?= 600 3600
-# Random power cuts of each kind, besides those at every write of a wipe.
+# Random power cuts of each kind, besides one at each write and flush.
 SOAK_CUTS ?= 1000
 soak: $(O)/deps/test
 	+@for s in $(LOAD_SECONDS); do MVP_LOAD_S=$$s $(MAKE) --no-print-directory e2e T=load.load || exit 1; done

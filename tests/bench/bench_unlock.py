@@ -25,7 +25,7 @@ SECOND = 1000000000
 STEP = 400000  # 200 us, and what is begun in them is ended
 SLICE = bench_sched.SLICE_MS * 1000000
 SERIAL = "B1"
-BUSY_MS = {"unlock": 3000, "order": 400, "receipt": 400}  # the vault has its share of a CPU only
+BUSY_MS = {"unlock": 2000, "order": 400, "receipt": 400}  # the vault has its share of a CPU only
 WRONG, RIGHT = "1111", bench_sched.PASSCODE
 
 

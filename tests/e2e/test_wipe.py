@@ -33,20 +33,20 @@ def _fill_work(handset):
 
 
 def _talk(handset):
-    """Has work send a datagram and get an answer, neither of which any console saw: (what it sent, what it got)."""
+    """Has work send something and get an answer, neither of which any console saw: (what it sent, what it got)."""
     digest = SEED
     for _ in range(50):
         digest = hashlib.sha256((digest + "\n").encode()).hexdigest()
     sent, got = digest.encode() + b"\n", hashlib.sha256(digest.encode()).hexdigest().encode()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-        peer.bind(("127.0.0.1", 0))
-        peer.settimeout(LONG)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(LONG)
         handset.lease("work")
         handset.sh("work", "s=" + SEED + "; n=0; while [ $n -lt 50 ]; do s=$(echo $s | sha256sum); s=${s%% *}; n=$((n + 1)); done; "
-                   f"(echo $s | timeout 20 nc -u {mini.HOST} {peer.getsockname()[1]} >/tmp/answer &)", LONG)
-        data, address = peer.recvfrom(2048)
-        check_equal(data, sent, "what work sent")
-        peer.sendto(got, address)
+                   f"(echo $s | nc {mini.HOST} {server.getsockname()[1]} >/tmp/answer &)", LONG)
+        with server.accept()[0] as peer, peer.makefile("rb") as lines:
+            peer.settimeout(LONG)
+            check_equal(lines.readline(), sent, "what work sent")
+            peer.sendall(got)
         handset.sh("work", f"while [ $(wc -c </tmp/answer) -lt {len(got)} ]; do sleep 0.1; done", LONG)
     return sent, got
 
