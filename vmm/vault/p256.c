@@ -123,7 +123,9 @@ bool p256_is_point(const uint8_t point[MVP_P256_POINT_LEN])
 static bool get_scalar(uint64_t *ret, const uint8_t bytes[LEN])
 {
 	limbs_get(ret, bytes, LIMBS);
-	return limbs_are_below(ret, curve_n, LIMBS) & !limbs_are_zero(ret, LIMBS);
+	bool wrong = limbs_are_zero(ret, LIMBS);
+	wrong |= !limbs_are_below(ret, curve_n, LIMBS); /* no branch, unlike || */
+	return !wrong;
 }
 
 /* Of the generator and a point, maybe the curve's zero; u is the caller's. */
@@ -301,9 +303,10 @@ bool p256_sign_end(struct p256_sign *s, const uint8_t secret[P256_SECRET_LEN], u
 	mod_multiply(&scalars, a, a, s->nonce);
 	limbs_put(ret_signature, s->r, LIMBS);
 	limbs_put(ret_signature + LEN, a, LIMBS);
-	bool right = !limbs_are_zero(s->r, LIMBS) & !limbs_are_zero(a, LIMBS);
+	bool wrong = limbs_are_zero(s->r, LIMBS);
+	wrong |= limbs_are_zero(a, LIMBS);
 	wipe(s, sizeof(*s));
-	return right;
+	return !wrong;
 }
 
 bool p256_public(const uint8_t secret[P256_SECRET_LEN], uint8_t ret_point[MVP_P256_POINT_LEN])
