@@ -140,7 +140,8 @@ static int find_data(const struct image *img, const char *label, struct zip_entr
 	return num_inside(e->at, e->packed_len, len) ? 0 : damaged(label, e->at, "a member lies outside", d);
 }
 
-static int add(const struct image *img, const char *label, const uint8_t *p, struct zip_dir *z, struct diag *d)
+/* packed: how many bytes the members so far have together. */
+static int add(const struct image *img, const char *label, const uint8_t *p, struct zip_dir *z, uint64_t *packed, struct diag *d)
 {
 	size_t name_len = get_le16(p + 28);
 	struct zip_entry e = { .method = get_le16(p + 10), .crc = get_le32(p + 16) };
@@ -155,6 +156,9 @@ static int add(const struct image *img, const char *label, const uint8_t *p, str
 			return damaged(label, z->end_at, "the name of a member is not printable", d);
 	if (find_data(img, label, &e, d) < 0)
 		return -1;
+	*packed += e.packed_len;
+	if (*packed > image_len(img)) /* a few bytes would unpack to any number of them */
+		return damaged(label, e.at, "its members lie on one another", d);
 	e.name = mem_strndup((const char *)p + ENTRY_LEN, name_len);
 	mem_grow(&z->v, z->count, &z->cap, sizeof(*z->v));
 	z->v[z->count++] = e;
@@ -183,11 +187,8 @@ int zip_read(const struct image *img, const char *label, struct zip_dir *ret, st
 			n += (size_t)get_le16(p + 28) + get_le16(p + 30) + get_le16(p + 32);
 		if (n > left || get_le32(p) != ENTRY_MAGIC)
 			return damaged(label, at + done, "its directory is not whole", d);
-		if (add(img, label, p, &z, d) < 0)
+		if (add(img, label, p, &z, &packed, d) < 0)
 			return -1;
-		packed += z.v[z.count - 1].packed_len;
-		if (packed > image_len(img)) /* a few bytes would unpack to any number of them */
-			return damaged(label, at + done, "its members lie on one another", d);
 		done += n;
 	}
 	*ret = z;
