@@ -42,44 +42,16 @@ static void axis_fini(struct axis *a)
 		profile_names_free(a->owned, a->owned_count);
 }
 
-static void add(struct axis *a, const char *name)
+static int add(struct axis *a, const char *name, struct diag *d)
 {
 	for (size_t i = 0; i < a->count; i++)
 		if (!strcmp(a->names[i], name))
-			return;
-	if (a->count < NAMES_MAX)
-		a->names[a->count++] = name;
-}
-
-static int plan_axes(const struct manifest *m, const struct variants_args *v, struct axis *oems, struct axis *carriers, struct diag *d)
-{
-	int rc = 0;
-	for (size_t i = 0; i < v->oems.count; i++)
-		add(oems, v->oems.v[i]);
-	for (size_t i = 0; !v->oems.count && i < m->oem.count; i++)
-		add(oems, m->oem.v[i].s);
-	if (!oems->count)
-		add(oems, "generic");
-	for (size_t i = 0; i < v->carriers.count; i++)
-		add(carriers, v->carriers.v[i]);
-	if (!carriers->count && m->carrier.s)
-		add(carriers, m->carrier.s);
-	if (!carriers->count) {
-		carriers->owned_count = profile_names("carriers", &carriers->owned);
-		for (size_t i = 0; i < carriers->owned_count; i++)
-			add(carriers, carriers->owned[i]);
-	}
-	for (size_t i = 0; i < oems->count; i++) {
-		struct mstr s = { .s = (char *)(uintptr_t)oems->names[i] };
-		struct oem *o CLEANUP(oem_freep) = NULL;
-		rc |= oem_load(m, &s, &o, d);
-	}
-	for (size_t i = 0; i < carriers->count; i++) {
-		struct mstr s = { .s = (char *)(uintptr_t)carriers->names[i] };
-		struct carrier *c CLEANUP(carrier_freep) = NULL;
-		rc |= carrier_load(m, &s, &c, d);
-	}
-	return rc;
+			return 0;
+	if (a->count == NAMES_MAX)
+		return diag_fail(d, MVP0003, NULL, "'%s' is one too many: there are at most %d profiles and as many carriers", name,
+				 NAMES_MAX);
+	a->names[a->count++] = name;
+	return 0;
 }
 
 /* One's own profiles are named by a path: its last part without .yaml. */
@@ -91,6 +63,58 @@ static char *short_name(const char *name)
 	if (len > 5 && !strcmp(start + len - 5, ".yaml"))
 		len -= 5;
 	return mem_strndup(start, len);
+}
+
+/* Short names make the folder of a variant, and stand in files for the shell and for Ninja. */
+static int check_names(const struct axis *a, const char *what, struct diag *d)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";
+	int rc = 0;
+	for (size_t i = 0; i < a->count; i++) {
+		char *name CLEANUP_FREE = short_name(a->names[i]);
+		if (!*name || name[strspn(name, allowed)])
+			rc = diag_fail(d, MVP0003, NULL, "the %s '%s' cannot name a folder: letters, digits, '.', '_', '+' and '-' can",
+				       what, a->names[i]);
+		for (size_t k = 0; k < i; k++) {
+			char *other CLEANUP_FREE = short_name(a->names[k]);
+			if (!strcmp(name, other))
+				rc = diag_fail(d, MVP0003, NULL, "the %ss '%s' and '%s' would be built in the same folders", what,
+					       a->names[k], a->names[i]);
+		}
+	}
+	return rc;
+}
+
+static int plan_axes(const struct manifest *m, const struct variants_args *v, struct axis *oems, struct axis *carriers, struct diag *d)
+{
+	int rc = 0;
+	for (size_t i = 0; i < v->oems.count; i++)
+		rc |= add(oems, v->oems.v[i], d);
+	for (size_t i = 0; !v->oems.count && i < m->oem.count; i++)
+		rc |= add(oems, m->oem.v[i].s, d);
+	if (!oems->count)
+		rc |= add(oems, "generic", d);
+	for (size_t i = 0; i < v->carriers.count; i++)
+		rc |= add(carriers, v->carriers.v[i], d);
+	if (!carriers->count && m->carrier.s)
+		rc |= add(carriers, m->carrier.s, d);
+	if (!carriers->count) {
+		carriers->owned_count = profile_names("carriers", &carriers->owned);
+		for (size_t i = 0; i < carriers->owned_count; i++)
+			rc |= add(carriers, carriers->owned[i], d);
+	}
+	for (size_t i = 0; i < oems->count; i++) {
+		struct mstr s = { .s = (char *)(uintptr_t)oems->names[i] };
+		struct oem *o CLEANUP(oem_freep) = NULL;
+		rc |= oem_load(m, &s, &o, d);
+	}
+	for (size_t i = 0; i < carriers->count; i++) {
+		struct mstr s = { .s = (char *)(uintptr_t)carriers->names[i] };
+		struct carrier *c CLEANUP(carrier_freep) = NULL;
+		rc |= carrier_load(m, &s, &c, d);
+	}
+	rc |= check_names(oems, "profile", d) | check_names(carriers, "carrier", d);
+	return rc;
 }
 
 /* As one word of a shell; in Ninja's files a $ is written twice. */
