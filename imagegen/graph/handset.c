@@ -19,41 +19,6 @@
 
 enum { COPY_LEN = 1 << 20 };
 
-/* A part of another image, as an image. */
-struct slice {
-	struct image *of;
-	uint64_t at, len;
-};
-
-static int slice_read(void *ctx, uint64_t at, void *buf, size_t len, struct diag *d)
-{
-	const struct slice *s = ctx;
-	return image_read(s->of, s->at + at, buf, len, d);
-}
-
-static struct extent slice_extent(void *ctx, uint64_t at)
-{
-	const struct slice *s = ctx;
-	struct extent e = image_extent(s->of, s->at + at);
-	uint64_t start = num_max(e.at, s->at), end = num_min(e.at + e.len, s->at + s->len);
-	return (struct extent){ .at = start - s->at, .len = end - start, .data = e.data };
-}
-
-static void slice_free(void *ctx)
-{
-	struct slice *s = ctx;
-	image_free(s->of);
-	free(s);
-}
-
-static struct image *slice_new(struct image *of, uint64_t at, uint64_t len)
-{
-	static const struct image_ops ops = { .read = slice_read, .extent = slice_extent, .free = slice_free };
-	struct slice *s = mem_new(struct slice);
-	*s = (struct slice){ .of = image_ref(of), .at = at, .len = len };
-	return image_new(&ops, s, len);
-}
-
 static int open_disk(const char *path, struct image **ret, struct diag *d)
 {
 	struct loc loc = LOC_FILE(path);
@@ -80,7 +45,7 @@ static int find_boot(struct image *disk, const char *path, struct image **ret, s
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		if (!strcmp(entries[i].name, "boot") || !strcmp(entries[i].name, "boot_a")) {
-			*ret = slice_new(disk, entries[i].at, entries[i].len);
+			*ret = image_slice(disk, entries[i].at, entries[i].len);
 			return 0;
 		}
 	}
