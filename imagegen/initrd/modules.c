@@ -12,6 +12,7 @@
 
 #define FILE_MAX ((size_t)64 << 20) /* of a module or a list of them */
 #define NAME_MAX_LEN 128
+#define NEEDS_MAX 1024u /* of a module; real ones have a dozen */
 #define MACHINE_AARCH64 183
 
 enum state { UNSEEN, PENDING, LOADED };
@@ -366,6 +367,9 @@ static int settle(struct modules *m, struct module *stack, struct diag *d)
 			return -1;
 		char *name CLEANUP_FREE = need(mod, mod->step, &soft);
 		if (name) {
+			if (mod->step >= NEEDS_MAX)
+				return diag_fail(d, MVP0411, NULL, "module '%s' of the layers claims to need more than %u others",
+						 mod->name, NEEDS_MAX);
 			if (push_named(m, &stack, name, &found, &pushed, d) < 0)
 				return -1;
 			mod->step += pushed ? 0 : 1;

@@ -9,6 +9,7 @@
 #include "imagegen/base/num.h"
 #include "imagegen/layer/state.h"
 
+#define MATCHES_MAX 4096u
 #define FILE_MAX ((size_t)1 << 30) /* a kernel or initrd larger than that is a mistake */
 
 int node_read(const struct tree *t, const struct node *n, size_t max, uint8_t **ret_data, size_t *ret_len, struct diag *d)
@@ -40,8 +41,11 @@ static void matches_fini(struct matches *m)
 	free(m->v);
 }
 
+/* No more than one too many, which is one too many already. */
 static void matches_add(struct matches *m, const struct node *n)
 {
+	if (m->count > MATCHES_MAX)
+		return;
 	for (size_t i = 0; i < m->count; i++)
 		if (m->v[i]->inode == n->inode)
 			return;
@@ -53,7 +57,7 @@ static void matches_add(struct matches *m, const struct node *n)
 static void match_in(const struct tree *t, const struct node *folder, const char *pattern, struct matches *ret)
 {
 	struct spot s;
-	for (size_t i = 0; i < folder->inode->children_count; i++) {
+	for (size_t i = 0; i < folder->inode->children_count && ret->count <= MATCHES_MAX; i++) {
 		struct node *child = folder->inode->children[i];
 		if (fnmatch(pattern, child->name, FNM_PERIOD) == 0 &&
 		    tree_walk(t, (struct node *)folder, child->name, true, NULL, NULL, &s) == WALK_FOUND)
@@ -61,15 +65,16 @@ static void match_in(const struct tree *t, const struct node *folder, const char
 	}
 }
 
-static void match_all(const struct tree *t, const char *path, struct matches *ret)
+/* False: there are more than can be told apart in reasonable time. */
+static bool match_all(const struct tree *t, const char *path, struct matches *ret)
 {
 	matches_add(ret, t->root);
-	while (ret->count > 0) {
+	while (ret->count > 0 && ret->count <= MATCHES_MAX) {
 		path += strspn(path, "/");
 		size_t len = strcspn(path, "/");
 		struct matches next CLEANUP(matches_fini) = { 0 };
 		if (len == 0)
-			return;
+			break;
 		char *part CLEANUP_FREE = mem_strndup(path, len);
 		path += len;
 		for (size_t i = 0; i < ret->count; i++) {
@@ -85,14 +90,16 @@ static void match_all(const struct tree *t, const char *path, struct matches *re
 		*ret = next;
 		next = old;
 	}
+	return ret->count <= MATCHES_MAX;
 }
 
 int tree_read_file(const struct tree *t, const char *path, const struct loc *loc, uint8_t **ret_data, size_t *ret_len, char **ret_path,
 		   struct diag *d)
 {
 	struct matches found CLEANUP(matches_fini) = { 0 };
-	match_all(t, path, &found);
 	size_t files = 0;
+	if (!match_all(t, path, &found))
+		return diag_fail(d, MVP0312, loc, "'%s' fits more than %u files or folders in the layers", path, MATCHES_MAX);
 	for (size_t i = 0; i < found.count; i++)
 		if (S_ISREG(found.v[i]->inode->mode))
 			found.v[files++] = found.v[i];

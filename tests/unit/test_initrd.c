@@ -113,13 +113,18 @@ static void put_damaged(struct archive *a)
 	struct buf b CLEANUP(buf_fini) = BUF_INIT;
 	module_make(&b, "depends=", 9);
 	b.data[18] = 62; /* x86-64 */
+	char greedy[4096] = "depends=";
+	for (size_t at = 8; at < 4000; at += 2)
+		memcpy(greedy + at, "a,", 2);
+	put_module(a, MODULES "kernel/greedy.ko", greedy, strlen(greedy) + 1);
+	MODULE(a, "kernel/a.ko", "depends=");
 	tar_put(a, tar_entry(MODULES "kernel/foreign.ko", S_IFREG | 0644), b.data, b.len);
 }
 
 static void test_damaged_modules_are_reported(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "noise", "packed", "foreign" };
+	static const char *const names[] = { "noise", "packed", "foreign", "greedy" };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct fixture f CLEANUP(fixture_fini);
 		load(&f, put_damaged);
