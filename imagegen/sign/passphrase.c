@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,8 @@ static int read_fd(int fd, struct secret *ret)
 	struct secret s CLEANUP(secret_fini) = SECRET_INIT;
 	size_t len = 0;
 	secret_alloc(&s, PASSPHRASE_MAX);
+	/* What more there is to read is not for the programs that we start. */
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	for (;;) {
 		ssize_t n = read(fd, s.data + len, 1);
 		if (n < 0 && errno == EINTR)

@@ -151,7 +151,14 @@ static void test_passphrases_come_from_files_variables_and_descriptors(void **st
 	k.passphrase = by_number;
 	struct signer *by_fd CLEANUP(signer_freep) = open_key(&k);
 	expect_signs(by_fd, SIGN_SHA256, "rsa.pub");
+	int inherited = dup(fd); /* as from whoever started us; not for whom we start */
+	assert_true(inherited >= 0);
+	char *by_inherited CLEANUP_FREE = mem_printf("fd:%d", inherited);
+	k.passphrase = by_inherited;
 	expect_refused(&k, MVP0631); /* "wrong" */
+	assert_true(fcntl(inherited, F_GETFD) & FD_CLOEXEC);
+	(void)close(inherited);
+	k.passphrase = by_number;
 	expect_refused(&k, MVP0631); /* nothing left */
 	static const char *const bad[] = { NULL,  "open sesame", "pass:open sesame",        "file:/nowhere", "env:MVP_TEST_NO_SUCH",
 					   "fd:", "fd:x",        "fd:99999999999999999999", "fd:60000" };
