@@ -196,6 +196,8 @@ static int make_digest(struct work *w)
 	uint8_t key[32];
 	struct digest *g CLEANUP(digest_freep) = digest_new("mvp persona disk 1");
 	uint8_t tree[32] = { 0 };
+	/* Another mvpctl may lay the same content out otherwise: it is encrypted with another key. */
+	digest_str(g, "program", MVP_VERSION);
 	if (w->tree)
 		tree_digest(w->tree, tree);
 	digest_str(g, "name", w->p->name);
