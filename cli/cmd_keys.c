@@ -56,8 +56,9 @@ static int run_show(struct cli *cli, const void *args)
 	struct keys_info info CLEANUP(keys_info_fini) = { 0 };
 	if (keys_inspect(cli->operands[0], &info, cli->diag) < 0)
 		return -1;
-	char hex[2 * sizeof(info.fingerprint) + 1], from[32], to[32];
+	char hex[2 * sizeof(info.fingerprint) + 1], vbmeta[2 * sizeof(info.vbmeta_digest) + 1], from[32], to[32];
 	text_hex(info.fingerprint, sizeof(info.fingerprint), hex);
+	text_hex(info.vbmeta_digest, sizeof(info.vbmeta_digest), vbmeta);
 	date(info.not_before, from);
 	date(info.not_after, to);
 	if (cli->json) {
@@ -69,6 +70,7 @@ static int run_show(struct cli *cli, const void *args)
 		jsonw_string(&j, "group", info.group[0] ? info.group : NULL);
 		jsonw_uint(&j, "bits", info.bits);
 		jsonw_string(&j, "fingerprint", hex);
+		jsonw_string(&j, "vbmeta-digest", info.in_vbmeta ? vbmeta : NULL);
 		if (info.kind == KEYS_CERTIFICATE) {
 			jsonw_string(&j, "subject", info.subject);
 			jsonw_string(&j, "not-before", from);
@@ -85,6 +87,8 @@ static int run_show(struct cli *cli, const void *args)
 	if (info.kind == KEYS_CERTIFICATE)
 		cli_print(cli, "  subject      %s\n  valid        %s to %s\n", info.subject, from, to);
 	cli_print(cli, "  fingerprint  %s\n", hex);
+	if (info.in_vbmeta)
+		cli_print(cli, "  in vbmeta    %s\n", vbmeta);
 	return 0;
 }
 
@@ -108,9 +112,11 @@ static const struct cmd keys_init_cmd = {
 	.description = "Makes the keys that a manifest names, in DIR (made if missing):\n"
 		       "\n"
 		       "  oem.pem, enterprise.pem    signing keys, RSA-4096\n"
-		       "  orders.pem, orders.pub     key pair of orders, EC P-256\n"
+		       "  orders.pem                 signing key of orders, EC P-256\n"
 		       "  escrow.key, escrow.crt     escrow key, RSA-4096, and its certificate\n"
 		       "  master.key                 32 random bytes; volume keys derive from it\n"
+		       "  oem.pub, enterprise.pub, orders.pub\n"
+		       "                             the public halves\n"
 		       "\n"
 		       "Secret files can be read by their owner only; with a passphrase, private keys\n"
 		       "are encrypted as well (not the master key). Nothing is ever overwritten: if one\n"
@@ -133,7 +139,8 @@ static const struct cmd keys_show_cmd = {
 	.operands_max = 1,
 	.summary = "say what a key file is",
 	.description = "Prints kind, algorithm and SHA-256 fingerprint of a key or certificate; nothing\n"
-		       "secret. Warns when a secret file can be read by others.",
+		       "secret. Of an RSA key also the digest by which verify and inspect name a key in\n"
+		       "vbmeta images. Warns when a secret file can be read by others.",
 	.json = CMD_JSON_DOCUMENT,
 	.exits = show_exits,
 	.exits_count = ARRAY_LEN(show_exits),

@@ -16,6 +16,9 @@ enum {
 /* The public key as vbmeta images hold it: bits, -1/n mod 2^32, n, 2^(2*bits) mod n. RSA with exponent 65537 only. */
 MUST_USE int avb_key_blob(EVP_PKEY *key, const struct loc *loc, uint8_t ret_blob[AVB_KEY_BLOB_MAX], size_t *ret_len, struct diag *d);
 
+/* The SHA-256 of that, by which a key is named to people; false for a key that verified boot cannot use. */
+bool avb_key_digest(EVP_PKEY *key, uint8_t ret[32]);
+
 struct avb_digest {
 	enum sign_hash hash;
 	uint8_t salt[AVB_DIGEST_MAX], digest[AVB_DIGEST_MAX];

@@ -29,24 +29,41 @@ static bool make_blob(BIGNUM *n, int bits, uint8_t *blob)
 	return true;
 }
 
-int avb_key_blob(EVP_PKEY *key, const struct loc *loc, uint8_t ret_blob[AVB_KEY_BLOB_MAX], size_t *ret_len, struct diag *d)
+enum { KEY_USABLE, KEY_NOT_RSA, KEY_NOT_FIT, KEY_BROKEN };
+
+static int encode(EVP_PKEY *key, uint8_t *blob, size_t *ret_len)
 {
 	BIGNUM *n = NULL, *e = NULL;
 	int bits = EVP_PKEY_get_bits(key);
 	bool rsa = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
 		   EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1;
 	bool fits = rsa && (bits == 2048 || bits == 4096 || bits == 8192) && BN_is_word(e, 65537);
-	bool done = fits && make_blob(n, bits, ret_blob);
+	bool done = fits && make_blob(n, bits, blob);
 	BN_free(n);
 	BN_free(e);
-	if (!rsa)
+	*ret_len = 8 + (size_t)bits / 4;
+	return done ? KEY_USABLE : fits ? KEY_BROKEN : rsa ? KEY_NOT_FIT : KEY_NOT_RSA;
+}
+
+int avb_key_blob(EVP_PKEY *key, const struct loc *loc, uint8_t ret_blob[AVB_KEY_BLOB_MAX], size_t *ret_len, struct diag *d)
+{
+	switch (encode(key, ret_blob, ret_len)) {
+	case KEY_USABLE:
+		return 0;
+	case KEY_NOT_RSA:
 		return diag_fail(d, MVP0640, loc, "verified boot knows RSA keys only, this one is %s", EVP_PKEY_get0_type_name(key));
-	if (!fits)
+	case KEY_NOT_FIT:
 		return diag_fail(d, MVP0640, loc,
 				 "verified boot knows RSA keys of 2048, 4096 and 8192 bits with exponent 65537, not this one of %d bits",
-				 bits);
-	if (!done)
+				 EVP_PKEY_get_bits(key));
+	default:
 		return diag_fail(d, MVP0001, NULL, "arithmetic on an RSA key failed");
-	*ret_len = 8 + (size_t)bits / 4;
-	return 0;
+	}
+}
+
+bool avb_key_digest(EVP_PKEY *key, uint8_t ret[32])
+{
+	uint8_t blob[AVB_KEY_BLOB_MAX];
+	size_t len;
+	return encode(key, blob, &len) == KEY_USABLE && EVP_Digest(blob, len, ret, NULL, EVP_sha256(), NULL) == 1;
 }

@@ -26,7 +26,9 @@ struct keys_info {
 	char group[32];     /* curve of an EC key */
 	unsigned bits;
 	uint8_t fingerprint[32]; /* SHA-256 of the SubjectPublicKeyInfo (DER); of a master key: of its HKDF, which reveals nothing of it */
-	char *subject;           /* of a certificate; malloc'd */
+	bool in_vbmeta;          /* an RSA key that verified boot can use */
+	uint8_t vbmeta_digest[32];     /* SHA-256 of such a key in the form that vbmeta images hold: how verify and inspect name it */
+	char *subject;                 /* of a certificate; malloc'd */
 	int64_t not_before, not_after; /* of a certificate */
 };
 /* Says what a file is; warns in d if it is secret but others may read it. */

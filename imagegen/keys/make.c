@@ -23,13 +23,26 @@
 #define PASSPHRASE_ITERATIONS 600000 /* a tenth of a second for each guess */
 #define ESCROW_DAYS (20 * 365)       /* handsets outlive short-lived certificates, and escrow must still open then */
 
-enum { FILE_OEM, FILE_ENTERPRISE, FILE_ORDERS, FILE_ORDERS_PUB, FILE_ESCROW, FILE_ESCROW_CRT, FILE_MASTER, FILE_COUNT };
+enum {
+	FILE_OEM,
+	FILE_OEM_PUB,
+	FILE_ENTERPRISE,
+	FILE_ENTERPRISE_PUB,
+	FILE_ORDERS,
+	FILE_ORDERS_PUB,
+	FILE_ESCROW,
+	FILE_ESCROW_CRT,
+	FILE_MASTER,
+	FILE_COUNT
+};
 
 static const struct keys_file files[FILE_COUNT] = {
 	[FILE_OEM] = { "oem.pem", "OEM signing key (RSA-4096)", true },
+	[FILE_OEM_PUB] = { "oem.pub", "its public half", false },
 	[FILE_ENTERPRISE] = { "enterprise.pem", "enterprise signing key (RSA-4096)", true },
+	[FILE_ENTERPRISE_PUB] = { "enterprise.pub", "its public half", false },
 	[FILE_ORDERS] = { "orders.pem", "order signing key (EC P-256)", true },
-	[FILE_ORDERS_PUB] = { "orders.pub", "public order key", false },
+	[FILE_ORDERS_PUB] = { "orders.pub", "its public half", false },
 	[FILE_ESCROW] = { "escrow.key", "escrow key (RSA-4096)", true },
 	[FILE_ESCROW_CRT] = { "escrow.crt", "escrow certificate", false },
 	[FILE_MASTER] = { "master.key", "master key (32 random bytes)", true },
@@ -53,7 +66,7 @@ struct maker {
 	keys_step_fn step;
 	void *step_ctx;
 	struct diag *d;
-	EVP_PKEY *orders, *escrow;
+	EVP_PKEY *last;           /* the private key that was made last: its public half or its certificate comes next */
 	struct secret passphrase; /* empty: none */
 	struct tmpfile *made[FILE_COUNT];
 };
@@ -95,7 +108,7 @@ static bool put_private(BIO *bio, EVP_PKEY *key, const struct secret *passphrase
 			       : PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1;
 }
 
-static int make_private(struct maker *k, size_t i, EVP_PKEY **ret_key)
+static int make_private(struct maker *k, size_t i)
 {
 	/* BIO_s_secmem wipes what it held. */
 	BIO *bio CLEANUP(BIO_free_allp) = BIO_new(BIO_s_secmem());
@@ -104,17 +117,17 @@ static int make_private(struct maker *k, size_t i, EVP_PKEY **ret_key)
 		return crypto_fail(k->d, files[i].what);
 	if (write_bio(k, i, bio) < 0)
 		return -1;
-	if (ret_key)
-		*ret_key = TAKE(key);
+	EVP_PKEY_free(k->last);
+	k->last = TAKE(key);
 	return 0;
 }
 
-static int make_orders_public(struct maker *k)
+static int make_public(struct maker *k, size_t i)
 {
 	BIO *bio CLEANUP(BIO_free_allp) = BIO_new(BIO_s_mem());
-	if (!bio || PEM_write_bio_PUBKEY(bio, k->orders) != 1)
-		return crypto_fail(k->d, files[FILE_ORDERS_PUB].what);
-	return write_bio(k, FILE_ORDERS_PUB, bio);
+	if (!bio || PEM_write_bio_PUBKEY(bio, k->last) != 1)
+		return crypto_fail(k->d, files[i].name);
+	return write_bio(k, i, bio);
 }
 
 static bool add_extension(X509 *cert, int nid, const char *value)
@@ -145,10 +158,10 @@ static int make_escrow_certificate(struct maker *k)
 	bool ok = X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) &&
 		  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mvp escrow", -1, -1, 0) == 1 &&
 		  X509_set_issuer_name(cert, name) == 1 && X509_gmtime_adj(X509_getm_notBefore(cert), 0) &&
-		  X509_time_adj_ex(X509_getm_notAfter(cert), ESCROW_DAYS, 0, NULL) && X509_set_pubkey(cert, k->escrow) == 1 &&
+		  X509_time_adj_ex(X509_getm_notAfter(cert), ESCROW_DAYS, 0, NULL) && X509_set_pubkey(cert, k->last) == 1 &&
 		  add_extension(cert, NID_basic_constraints, "critical,CA:FALSE") &&
 		  add_extension(cert, NID_key_usage, "critical,keyEncipherment") &&
-		  add_extension(cert, NID_subject_key_identifier, "hash") && X509_sign(cert, k->escrow, EVP_sha256()) > 0 &&
+		  add_extension(cert, NID_subject_key_identifier, "hash") && X509_sign(cert, k->last, EVP_sha256()) > 0 &&
 		  PEM_write_bio_X509(bio, cert) == 1;
 	return ok ? write_bio(k, FILE_ESCROW_CRT, bio) : crypto_fail(k->d, what);
 }
@@ -164,18 +177,16 @@ static int make_master(struct maker *k)
 static int make(struct maker *k, size_t i)
 {
 	switch (i) {
-	case FILE_ORDERS:
-		return make_private(k, i, &k->orders);
-	case FILE_ESCROW:
-		return make_private(k, i, &k->escrow);
+	case FILE_OEM_PUB:
+	case FILE_ENTERPRISE_PUB:
 	case FILE_ORDERS_PUB:
-		return make_orders_public(k);
+		return make_public(k, i);
 	case FILE_ESCROW_CRT:
 		return make_escrow_certificate(k);
 	case FILE_MASTER:
 		return make_master(k);
 	default:
-		return make_private(k, i, NULL);
+		return make_private(k, i);
 	}
 }
 
@@ -188,7 +199,7 @@ static int refuse_existing(const char *dir, struct diag *d)
 		if (lstat(path, &st) < 0)
 			continue;
 		struct loc loc = LOC_FILE(path);
-		result = diag_fail(d, MVP0601, &loc, "the %s exists already; keys are never overwritten", files[i].what);
+		result = diag_fail(d, MVP0601, &loc, "this file exists already; keys are never overwritten");
 	}
 	return result;
 }
@@ -236,8 +247,7 @@ int keys_init(const char *dir, const char *passphrase, keys_step_fn step, void *
 	int result = make_all(&k);
 	for (size_t i = 0; i < FILE_COUNT; i++)
 		tmpfile_free(k.made[i]);
-	EVP_PKEY_free(k.orders);
-	EVP_PKEY_free(k.escrow);
+	EVP_PKEY_free(k.last);
 	if (result < 0 && made_dir)
 		(void)rmdir(dir); /* stays if somebody put something in */
 	return result;

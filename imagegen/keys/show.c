@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "imagegen/avb/avb.h"
 #include "imagegen/base/diag.h"
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/secret.h"
@@ -38,6 +39,7 @@ static bool describe_key(EVP_PKEY *key, struct keys_info *info)
 	unsigned digest_len = 0;
 	bool ok = len > 0 && EVP_Digest(der, (size_t)len, info->fingerprint, &digest_len, EVP_sha256(), NULL) == 1;
 	OPENSSL_free(der);
+	info->in_vbmeta = avb_key_digest(key, info->vbmeta_digest);
 	const char *type = EVP_PKEY_get0_type_name(key);
 	snprintf(info->algorithm, sizeof(info->algorithm), "%s", type ? type : "unknown");
 	info->bits = (unsigned)EVP_PKEY_get_bits(key);

@@ -116,7 +116,11 @@ static int load(const struct sign_key *k, const char *uri, const char *module, c
 	if (*ret_key)
 		return 0;
 	(void)diag_fail(d, MVP0632, &k->loc, "the token has no private key '%s', or does not give it: %s", uri, sign_reason(reason));
-	diag_hint(d, "`p11tool --list-all` or `pkcs11-tool -O` shows its keys; the PIN comes from 'passphrase'");
+	if (!pin->len)
+		diag_hint(d, "no PIN was given: 'passphrase' beside 'file' in the manifest, or --passphrase, says where it is: file:PATH, "
+			     "env:NAME or fd:N");
+	else
+		diag_hint(d, "is the PIN right? `p11tool --list-all` or `pkcs11-tool --login -O` shows the token's keys");
 	return -1;
 }
 

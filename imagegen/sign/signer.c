@@ -66,6 +66,10 @@ static int load_file(const struct sign_key *k, const struct secret *passphrase, 
 		ERR_clear_error();
 		return 0;
 	}
+	if (!a.asked && memmem(s.data, s.len, "BEGIN PUBLIC KEY", 16)) {
+		(void)sign_reason(reason);
+		return diag_fail(d, MVP0630, &k->loc, "'%s' holds a public key; signing takes its private half", k->key);
+	}
 	if (!a.asked) {
 		(void)diag_fail(d, MVP0630, &k->loc, "'%s' holds no private key that can be read: %s", k->key, sign_reason(reason));
 		return -1;
@@ -74,7 +78,7 @@ static int load_file(const struct sign_key *k, const struct secret *passphrase, 
 	if (passphrase->len)
 		return diag_fail(d, MVP0631, &k->loc, "the passphrase does not open the key '%s'", k->key);
 	(void)diag_fail(d, MVP0631, &k->loc, "the key '%s' is encrypted and has no passphrase", k->key);
-	diag_hint(d, "write {file: %s, passphrase: file:PATH}; env:NAME and fd:N are sources, too", k->key);
+	diag_hint(d, "'passphrase' beside 'file' in the manifest, or --passphrase, says where it is: file:PATH, env:NAME or fd:N");
 	return -1;
 }
 
@@ -93,8 +97,16 @@ int sign_read_public(const char *path, const struct loc *loc, EVP_PKEY **ret_key
 	} else {
 		*ret_key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
 	}
+	if (!*ret_key && memmem(data, len, "PRIVATE KEY-----", 16)) {
+		(void)sign_reason(reason);
+		(void)diag_fail(d, MVP0630, loc, "'%s' holds a private key; its public half is wanted", path);
+		diag_hint(d, "`openssl pkey -in %s -pubout -out FILE` writes that", path);
+	} else if (!*ret_key) {
+		(void)diag_fail(d, MVP0630, loc, "'%s' holds no public key: %s", path, sign_reason(reason));
+	}
+	OPENSSL_cleanse(data, len); /* by mistake it may be a secret */
 	if (!*ret_key)
-		return diag_fail(d, MVP0630, loc, "'%s' holds no public key: %s", path, sign_reason(reason));
+		return -1;
 	ERR_clear_error();
 	return 0;
 }

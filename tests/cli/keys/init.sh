@@ -4,7 +4,7 @@ stat -c '%a %n' mine mine/*
 wc -c <mine/master.key
 openssl pkey -in mine/oem.pem -noout -text 2>&1 | head -n 1
 openssl pkey -in mine/orders.pem -noout -text 2>&1 | head -n 1
-openssl pkey -in mine/orders.pem -pubout | cmp - mine/orders.pub
+for k in oem enterprise orders; do openssl pkey -in mine/$k.pem -pubout | cmp - mine/$k.pub; done
 openssl verify -CAfile mine/escrow.crt mine/escrow.crt
 openssl x509 -in mine/escrow.crt -noout -subject -ext keyUsage,basicConstraints
 openssl x509 -in mine/escrow.crt -noout -pubkey >a
