@@ -9,7 +9,7 @@
 #include "imagegen/provision/provision.h"
 
 struct provision_args {
-	const char *serial, *fleet, *orders_key, *ledger, *device_key;
+	const char *serial, *fleet, *orders_key, *ledger, *device_key, *output;
 	bool again;
 };
 
@@ -44,6 +44,7 @@ static int run(struct cli *cli, const void *args)
 	char *made_up CLEANUP_FREE = default_key(a);
 	const struct provision_opts opts = {
 		.image = cli->operands[0],
+		.output = a->output,
 		.serial = a->serial,
 		.fleet = a->fleet,
 		.orders_key = a->orders_key,
@@ -60,6 +61,7 @@ static int run(struct cli *cli, const void *args)
 		struct jsonw j = JSONW_INIT(&cli->out, true);
 		jsonw_document(&j, "mvp.provision", 1);
 		jsonw_string(&j, "image", cli->operands[0]);
+		jsonw_string(&j, "output", a->output);
 		jsonw_string(&j, "serial", r.device.serial);
 		jsonw_string(&j, "fleet", r.device.fleet[0] ? r.device.fleet : NULL);
 		jsonw_hex(&j, "device-public", r.device.device_public, sizeof(r.device.device_public));
@@ -73,8 +75,9 @@ static int run(struct cli *cli, const void *args)
 		jsonw_end(&j);
 		return 0;
 	}
-	cli_say(cli, "%s: %s the device '%s'%s%s, since %s\n", cli->operands[0], r.was_complete ? "is already" : "is now", r.device.serial,
-		r.device.fleet[0] ? " of the fleet " : "", r.device.fleet, time_text(r.device.provisioned_at, when));
+	cli_say(cli, "%s: %s the device '%s'%s%s, since %s\n", a->output ? a->output : cli->operands[0],
+		r.was_complete ? "is already" : "is now", r.device.serial, r.device.fleet[0] ? " of the fleet " : "", r.device.fleet,
+		time_text(r.device.provisioned_at, when));
 	cli_say(cli, "  image sha256  %s\n", text_hex(r.device.image_sha256, sizeof(r.device.image_sha256), hex));
 	cli_say(cli, "  device key    %s%s\n", opts.device_key, r.key_made ? " (new; keep it: the device is nothing without it)" : "");
 	return 0;
@@ -86,11 +89,13 @@ static const struct opt opts_table[] = {
 	OPT_STRING(0, "orders-key", struct provision_args, orders_key, "FILE", "public key whose orders it will take (PEM)"),
 	OPT_STRING(0, "ledger", struct provision_args, ledger, "FILE", "enter it in this ledger, made if missing"),
 	OPT_STRING(0, "device-key", struct provision_args, device_key, "FILE", "its unique key; made if missing"),
+	OPT_STRING('o', "output", struct provision_args, output, "DIR", "write the partitions to DIR, not into the image"),
 	OPT_FLAG(0, "again", struct provision_args, again, "also if it is provisioned already"),
 };
 static const enum exit_status exits[] = { EXIT_INPUT, EXIT_KEY, EXIT_OUTPUT, EXIT_INTERRUPTED };
 static const struct example examples[] = {
 	{ "mvpctl provision a1.img --serial A1 --orders-key orders.pub --ledger a.db", "Make the device A1 of an image." },
+	{ "mvpctl provision phone.img --serial A3 --orders-key o.pub --ledger a.db -o a3", "For a handset that is flashed already." },
 	{ "mvpctl provision a2.img --serial A2 --orders-key o.pub --ledger a.db --again", "Let a repaired one begin anew." },
 };
 
@@ -105,7 +110,10 @@ const struct cmd cmd_provision = {
 		       "in place, and enters it in the ledger, without which no receipt can be verified.\n"
 		       "The device key is what the board has in its fuses: 32 bytes, never printed; by\n"
 		       "default the file SERIAL.device-key beside the ledger. An interrupted run is\n"
-		       "completed by giving the same command again.",
+		       "completed by giving the same command again.\n"
+		       "\n"
+		       "With -o the image, of which all devices are flashed, stays as it is; the device's\n"
+		       "own partitions are the files mvp_keys.img and mvp_state.img in DIR.",
 	.opts = opts_table,
 	.opts_count = ARRAY_LEN(opts_table),
 	.args_size = sizeof(struct provision_args),

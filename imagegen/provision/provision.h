@@ -1,4 +1,5 @@
-/* Makes one particular device of a disk image: writes its identity and the first record of its journal, and enters it in the ledger. */
+/* Makes one particular device of a disk image: writes its identity and the first record of its journal, into the image or as files of their
+ * own for a handset that is flashed already, and enters it in the ledger. */
 #ifndef IMAGEGEN_PROVISION_H
 #define IMAGEGEN_PROVISION_H
 
@@ -6,7 +7,8 @@
 #include "imagegen/ledger/ledger.h"
 
 struct provision_opts {
-	const char *image;          /* a file or a block device; written in place */
+	const char *image;          /* a file or a block device; written in place, but for output */
+	const char *output;         /* a folder, made if missing, for the two partitions as files; NULL: in place */
 	const char *serial, *fleet; /* fleet: NULL for none */
 	const char *orders_key;     /* PEM: the public key whose orders the device will take */
 	const char *ledger;         /* made if missing */
