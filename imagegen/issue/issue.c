@@ -129,6 +129,19 @@ static int put_output(struct issue *i)
 	return put(i, dir, slash ? slash + 1 : i->opts->output);
 }
 
+/* Before a counter is taken. The root is the server's: one that is missing is a typing mistake, or a share that is not mounted. */
+static int check_root(const char *dir, struct diag *d)
+{
+	struct loc loc = LOC_FILE(dir);
+	struct stat st;
+	int why = stat(dir, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+	if (!why)
+		return 0;
+	(void)diag_fail(d, MVP1007, &loc, "cannot publish there: %s", strerror(why));
+	diag_hint(d, "--publish takes the root folder of the web server, which has to be there");
+	return -1;
+}
+
 static int put_published(struct issue *i, const char *serial)
 {
 	uint8_t digest[32];
@@ -166,6 +179,8 @@ int issue_order(const struct issue_opts *opts, struct message *m, struct issue_r
 	struct issue_result r = { 0 };
 	if (opts->publish && !opts->ledger && !m->order.serial[0])
 		return diag_fail(d, MVP1003, NULL, "an order for a fleet is published for each device of the ledger: which one?");
+	if (opts->publish && check_root(opts->publish, d) < 0)
+		return -1;
 	if (signer_open(opts->key, &i.signer, d) < 0)
 		return -1;
 	/* Held until the counter is taken: two orders must not get the same one. */

@@ -1,9 +1,11 @@
 #include "imagegen/ledger/ledger.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "imagegen/base/diag.h"
 #include "imagegen/base/mem.h"
@@ -112,7 +114,14 @@ int ledger_open(const char *path, bool create, struct ledger **ret_l, struct dia
 {
 	struct ledger *l CLEANUP(ledger_freep) = mem_new(struct ledger);
 	int flags = create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+	struct loc loc = LOC_FILE(path);
 	l->path = mem_strdup(path);
+	if (!create && access(path, F_OK) < 0) {
+		(void)diag_fail(d, MVP1004, &loc, "cannot open the ledger: %s", strerror(errno));
+		if (errno == ENOENT)
+			diag_hint(d, "`mvpctl provision --ledger` makes it, with the first device");
+		return -1;
+	}
 	if (sqlite3_open_v2(path, &l->db, flags, NULL) != SQLITE_OK)
 		return fail(l, d);
 	(void)sqlite3_busy_timeout(l->db, BUSY_MS);

@@ -24,3 +24,12 @@ try rotate-key --device A1 --key orders.pem --new-key keys/master.key
 try lock --fleet sales --key orders.pem --publish .
 echo 'an error page' >page.order
 mvpctl order show page.order 2>&1 | grep 'error\['
+# The wrong half of a key; a root to publish below that is not there. No counter is spent on it.
+mvpctl -q keys init k
+try lock --device A1 --key k/orders.pub
+truncate -s 8M disk.img
+sgdisk -n 1:2048:+1M -c 1:mvp_keys -n 2:0:+1M -c 2:mvp_state disk.img >/dev/null
+mvpctl -q provision disk.img --serial A1 --orders-key k/orders.pub --ledger l.db
+mvpctl order lock --device A1 --key k/orders.pem --ledger l.db --publish web || echo "status $?" >&2
+mvpctl order lock --device A1 --key k/orders.pem --ledger l.db --publish good.yaml || echo "status $?" >&2
+mvpctl ledger show l.db A1 | grep counter
