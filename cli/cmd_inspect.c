@@ -307,6 +307,32 @@ static void json_content(struct jsonw *j, const struct inspect *i)
 	}
 }
 
+/* What another command looks at: says so. */
+static int refuse_others(const struct image *img, const char *path, struct diag *d)
+{
+	static const struct {
+		const char *magic, *what, *command;
+	} others[] = {
+		{ "-----BEGIN ", "a key or certificate", "keys show" },
+		{ "SQLite format 3", "a ledger, if it is one of mvpctl", "ledger ls" },
+		{ "\xd2\x84", "an order, a receipt or an attestation", "order show" }, /* CBOR: tag 18, an array of four */
+	};
+	char head[16];
+	size_t len = (size_t)num_min(image_len(img), sizeof(head));
+	struct loc loc = LOC_FILE(path);
+	if (image_read(img, 0, head, len, d) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		size_t n = strlen(others[i].magic);
+		if (len < n || memcmp(head, others[i].magic, n) != 0)
+			continue;
+		(void)diag_fail(d, MVP0009, &loc, "this is %s", others[i].what);
+		diag_hint(d, "`mvpctl %s %s` shows it", others[i].command, path);
+		return -1;
+	}
+	return 0;
+}
+
 /* Text holds no NUL; every image this program knows has one near its beginning. */
 static int is_text(const struct image *img, bool *ret_text, struct diag *d)
 {
@@ -364,7 +390,7 @@ static int run(struct cli *cli, const void *args)
 	struct image *img CLEANUP(image_freep) = NULL;
 	struct inspect i CLEANUP(inspect_fini) = { 0 };
 	bool text = false;
-	if (inspect_open(path, &img, cli->diag) < 0 || is_text(img, &text, cli->diag) < 0)
+	if (inspect_open(path, &img, cli->diag) < 0 || refuse_others(img, path, cli->diag) < 0 || is_text(img, &text, cli->diag) < 0)
 		return -1;
 	if (text)
 		return inspect_manifest(cli, a->html);

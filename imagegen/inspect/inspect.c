@@ -43,8 +43,11 @@ const char *inspect_kind_name(enum inspect_kind kind)
 int inspect_open(const char *path, struct image **ret_img, struct diag *d)
 {
 	int r = image_open(path, ret_img);
-	if (r == -ENOTBLK)
-		return diag_fail(d, MVP0009, &LOC_FILE(path), "neither a file nor a disk");
+	if (r == -ENOTBLK) {
+		(void)diag_fail(d, MVP0009, &LOC_FILE(path), "neither a file nor a disk");
+		diag_hint(d, "of a folder, name the file in it: an image, a bundle or a manifest");
+		return -1;
+	}
 	return r < 0 ? diag_fail(d, MVP0009, &LOC_FILE(path), "cannot read the file: %s", strerror(-r)) : 0;
 }
 

@@ -387,6 +387,26 @@ static bool version_ok(struct reader *r, const struct ynode *root)
 	return false;
 }
 
+/* The files beside manifests say what they are in their first key, too: one error, not one for each key that a manifest lacks. */
+static bool is_profile(struct reader *r, const struct ynode *root)
+{
+	static const struct {
+		const char *key, *title;
+	} kinds[] = { { "board", "a board" }, { "oem", "an OEM profile" }, { "carrier", "a carrier profile" } };
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const struct ynode *n = ynode_find(root, kinds[i].key);
+		if (!n || n->kind != YNODE_SCALAR || strcmp(n->text, "1") != 0 || ynode_find(root, "mvp"))
+			continue;
+		(void)diag_fail(r->d, MVP0206, &n->key_loc, "this is %s, not a manifest", kinds[i].title);
+		if (strcmp(kinds[i].key, "oem") == 0)
+			diag_hint(r->d, "`mvpctl oem check %s` checks it", r->path);
+		else
+			diag_hint(r->d, "validate a manifest that names it: '%s: %s'", kinds[i].key, r->path);
+		return true;
+	}
+	return false;
+}
+
 static int read_manifest(struct reader *r, const uint8_t *data, size_t len, bool look_at_files)
 {
 	struct ynode *root CLEANUP(ynode_freep) = NULL;
@@ -394,6 +414,8 @@ static int read_manifest(struct reader *r, const uint8_t *data, size_t len, bool
 		return -1;
 	if (root->kind != YNODE_MAP)
 		return diag_fail(r->d, MVP0206, &root->loc, "the manifest is %s; a mapping of keys is expected", ynode_kind_name(root));
+	if (is_profile(r, root))
+		return -1;
 	if (!version_ok(r, root))
 		return -1; /* its other keys may mean something else */
 	schema_read(r, &top_keys, root, r->m);
