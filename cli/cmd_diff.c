@@ -11,7 +11,17 @@
 struct report {
 	struct cli *cli;
 	struct jsonw *j; /* NULL: text */
+	/* The last thing that only one has, and which: what is in it is told with it, unless -v asks. */
+	const char *whole;
+	bool whole_is;
 };
+
+/* a/b and a:/b are in a. */
+static bool is_within(const char *where, const char *whole)
+{
+	size_t len = strlen(whole);
+	return strncmp(where, whole, len) == 0 && (where[len] == '/' || where[len] == ':' || (len && whole[len - 1] == '/'));
+}
 
 typedef void (*attribute_fn)(const struct report *r, const char *name, int name_len, const char *was, const char *is);
 
@@ -51,7 +61,7 @@ static void json_attribute(const struct report *r, const char *name, int name_le
 
 static void report_one(void *ctx, const struct fact *was, const struct fact *is)
 {
-	const struct report *r = ctx;
+	struct report *r = ctx;
 	const char *where = is ? is->where : "", *change = "added";
 	char *clean CLEANUP_FREE = NULL;
 	if (was) {
@@ -70,7 +80,9 @@ static void report_one(void *ctx, const struct fact *was, const struct fact *is)
 	} else if (was && is) {
 		cli_print(r->cli, "%s\n", clean);
 		each_attribute(r, was, is, print_attribute);
-	} else {
+	} else if (!r->whole || r->whole_is != (is != NULL) || !is_within(where, r->whole) || r->cli->verbose) {
+		r->whole = where;
+		r->whole_is = is != NULL;
 		cli_print(r->cli, "Only in %s: %s\n", r->cli->operands[is ? 1 : 0], clean);
 	}
 }
@@ -80,7 +92,7 @@ static int run(struct cli *cli, const void *args)
 	const char *tmp = getenv("TMPDIR");
 	struct facts a CLEANUP(facts_fini) = { 0 }, b CLEANUP(facts_fini) = { 0 };
 	struct jsonw j = JSONW_INIT(&cli->out, true);
-	struct report r = { cli, cli->json ? &j : NULL };
+	struct report r = { .cli = cli, .j = cli->json ? &j : NULL };
 	(void)args;
 	tmp = tmp && *tmp ? tmp : "/tmp";
 	if (facts_gather(cli->operands[0], tmp, &a, cli->diag) < 0 || facts_gather(cli->operands[1], tmp, &b, cli->diag) < 0)
