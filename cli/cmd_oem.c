@@ -83,9 +83,9 @@ static void print_oem(struct cli *cli, const struct oem *o)
 {
 	char bundles[256], size[TEXT_SIZE_LEN];
 	names_of(&o->bundles, bundles, sizeof(bundles));
-	cli_print(cli, "%s: %s\n  bundles   %s\n  storage   %s, %u-byte sectors\n  slots     %llu\n  signing   %s\n", o->name.s,
-		  o->summary.s ? o->summary.s : "", bundles, o->storage.type.s ? o->storage.type.s : "emmc", oem_sector_size(o),
-		  (unsigned long long)o->slots.v, o->signing.s ? o->signing.s : "none");
+	cli_print(cli, "%s%s%s\n  bundles   %s\n  storage   %s, %u-byte sectors\n  slots     %llu\n  signing   %s\n", o->name.s,
+		  o->summary.s ? ": " : "", o->summary.s ? o->summary.s : "", bundles, o->storage.type.s ? o->storage.type.s : "emmc",
+		  oem_sector_size(o), (unsigned long long)o->slots.v, o->signing.s ? o->signing.s : "none");
 	if (o->max_download.v)
 		cli_print(cli, "  download  at most %s at once\n", text_size(o->max_download.v, size));
 	cli_print(cli, "Partitions:\n");

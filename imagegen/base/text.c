@@ -43,7 +43,8 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
 	if (len == 0 || len > WORD_MAX)
 		return NULL;
 	const char *best = NULL;
-	unsigned best_distance = len <= 2 ? 2 : (unsigned)(len + 2) / 3 + 1; /* exclusive */
+	unsigned best_distance =
+		len <= 2 ? 2 : (unsigned)(len + 1) / 3 + 1; /* exclusive; one letter in four is a slip, two are another word */
 	for (size_t i = 0; i < candidates_count; i++) {
 		size_t n = strlen(candidates[i]);
 		if (n > WORD_MAX)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "imagegen/base/buf.h"
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
@@ -70,6 +71,8 @@ static int read_num(struct reader *r, const struct profile_field *f, const struc
 	if (!profile_parse_size(s, &v))
 		return diag_fail(r->d, MVP0709, &n->loc, "'%s' is no %s for '%s'", s,
 				 f->type == PROFILE_SIZE ? "size (a number with KiB, MiB or GiB)" : "number", f->key);
+	if (f->max && f->min == f->max && v != f->min)
+		return diag_fail(r->d, MVP0709, &n->loc, "'%s' is %s, expected %" PRIu64, f->key, s, f->min);
 	if (v < f->min || (f->max && v > f->max))
 		return diag_fail(r->d, MVP0709, &n->loc, "'%s' is %s, expected %" PRIu64 " to %" PRIu64, f->key, s, f->min,
 				 f->max ? f->max : UINT64_MAX);
@@ -375,6 +378,14 @@ void profile_names_free(char **names, size_t count)
 	free(names);
 }
 
+static void note_names(char **names, size_t count, struct diag *d)
+{
+	struct buf all CLEANUP(buf_fini) = BUF_INIT;
+	for (size_t i = 0; i < count; i++)
+		(void)buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+	diag_note(d, "there are %s; a file of your own is given by its path, with a '/' or ending in .yaml", buf_str(&all));
+}
+
 int profile_find(const struct manifest *m, const char *kind, const struct mstr *name, enum diag_code code, char **ret_path, struct diag *d)
 {
 	bool own = strchr(name->s, '/') || !fnmatch("*.yaml", name->s, 0);
@@ -392,8 +403,11 @@ int profile_find(const struct manifest *m, const char *kind, const struct mstr *
 		return diag_fail(d, code, &name->loc, "cannot read '%s': %s", path, strerror(errno));
 	count = profile_names(kind, &names);
 	(void)diag_fail(d, code, &name->loc, "there is no '%s' in %s", name->s, folder);
-	diag_hint_nearest(d, name->s, (const char *const *)names, count);
-	if (!count)
+	if (text_nearest(name->s, (const char *const *)names, count))
+		diag_hint_nearest(d, name->s, (const char *const *)names, count);
+	else if (count)
+		note_names(names, count, d);
+	else
 		diag_note(d, "no description at all was found there; MVP_DATADIR can name the folder that has templates/");
 	profile_names_free(names, count);
 	return -1;
