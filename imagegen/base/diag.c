@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "imagegen/base/mem.h"
 #include "imagegen/base/text.h"
@@ -19,19 +20,22 @@ struct diag *diag_new(void)
 	return mem_new(struct diag);
 }
 
+static void item_fini(struct diag_item *it)
+{
+	free((char *)it->loc.file);
+	free(it->message);
+	free(it->hint);
+	for (size_t n = 0; n < it->notes_count; n++)
+		free(it->notes[n]);
+	free(it->notes);
+}
+
 void diag_free(struct diag *d)
 {
 	if (!d)
 		return;
-	for (size_t i = 0; i < d->count; i++) {
-		struct diag_item *it = &d->items[i];
-		free((char *)it->loc.file);
-		free(it->message);
-		free(it->hint);
-		for (size_t n = 0; n < it->notes_count; n++)
-			free(it->notes[n]);
-		free(it->notes);
-	}
+	for (size_t i = 0; i < d->count; i++)
+		item_fini(&d->items[i]);
 	free(d->items);
 	free(d);
 }
@@ -141,15 +145,31 @@ enum exit_status diag_exit_status(const struct diag *d)
 	return EXIT_OK;
 }
 
+/* Errors of no place, such as a full disk: several workers that meet one say it once. */
+static bool said_already(const struct diag *d, const struct diag_item *it)
+{
+	for (size_t i = 0; i < d->count && it->severity == DIAG_ERROR && !it->loc.file; i++) {
+		const struct diag_item *is = &d->items[i];
+		if (is->code == it->code && is->severity == it->severity && !is->loc.file && strcmp(is->message, it->message) == 0)
+			return true;
+	}
+	return false;
+}
+
 void diag_merge(struct diag *d, struct diag *from TAKES)
 {
 	if (!from)
 		return;
 	for (size_t i = 0; i < from->count; i++) {
+		struct diag_item *it = &from->items[i];
+		if (said_already(d, it)) {
+			item_fini(it);
+			continue;
+		}
 		mem_grow(&d->items, d->count, &d->cap, sizeof(*d->items));
-		d->items[d->count++] = from->items[i];
+		d->items[d->count++] = *it;
+		d->errors += it->severity == DIAG_ERROR;
 	}
-	d->errors += from->errors;
 	from->count = 0;
 	diag_free(from);
 }

@@ -20,6 +20,7 @@ static const uint8_t zero_block[SPOOL_BLOCK];
 
 struct spool {
 	int fd;
+	char *dir;    /* where the file, which has no name, takes its room */
 	uint64_t len; /* bytes handed over, written or still in out */
 	uint8_t *out;
 	size_t out_len;
@@ -47,6 +48,7 @@ void spool_free(struct spool *s)
 	fd_closep(&s->fd);
 	EVP_MD_CTX_free(s->md);
 	EVP_MD_free(s->sha256);
+	free(s->dir);
 	free(s->out);
 	free(s->runs);
 	free(s);
@@ -55,6 +57,7 @@ void spool_free(struct spool *s)
 int spool_new(const char *tmp_dir, struct spool **ret_s, struct diag *d)
 {
 	struct spool *s CLEANUP(spool_freep) = mem_new(struct spool);
+	s->dir = mem_strdup(tmp_dir);
 	s->fd = tmpfile_unlinked(tmp_dir);
 	if (s->fd < 0)
 		return diag_fail(d, MVP0313, NULL, "cannot make a work file in '%s': %s", tmp_dir, strerror(-s->fd));
@@ -81,7 +84,7 @@ static int flush(struct spool *s, struct diag *d)
 {
 	int r = io_write_all(s->fd, s->out, s->out_len);
 	if (r < 0)
-		return diag_fail(d, MVP0313, NULL, "cannot write to the work file of the layers: %s", strerror(-r));
+		return diag_fail(d, MVP0313, NULL, "cannot write to the work file of the layers in '%s': %s", s->dir, strerror(-r));
 	s->out_len = 0;
 	return 0;
 }
