@@ -48,12 +48,13 @@ static void list(struct cli *cli)
 	}
 }
 
-/* "MVP0203", "mvp0203" or "0203"; NULL for anything else. */
+/* "MVP0203", "mvp0203", "0203" or "203"; NULL for anything else. */
 static const struct diag_info *find(const char *text)
 {
 	if (strncasecmp(text, "MVP", 3) == 0)
 		text += 3;
-	if (strlen(text) != 4 || strspn(text, "0123456789") != 4)
+	size_t digits = strspn(text, "0123456789");
+	if (!digits || digits > 4 || text[digits])
 		return NULL;
 	return diag_info_find((unsigned)strtoul(text, NULL, 10));
 }
