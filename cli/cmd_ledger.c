@@ -1,4 +1,4 @@
-/* mvpctl ledger: which devices there are. */
+/* mvpctl ledger: which devices there are, and what became of their orders. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/text.h"
 #include "imagegen/ledger/ledger.h"
+#include "imagegen/order/message.h"
 
 struct ls_args {
 	const char *fleet;
@@ -88,6 +89,67 @@ static int run_show(struct cli *cli, const void *args)
 	return 0;
 }
 
+struct orders_args {
+	const char *device, *fleet;
+	bool open;
+};
+
+static void json_sent(struct jsonw *j, const struct ledger_sent *s)
+{
+	jsonw_object(j, NULL);
+	jsonw_string(j, "device", s->serial);
+	jsonw_uint(j, "counter", s->counter);
+	jsonw_string(j, "action", order_action_name(s->action));
+	jsonw_uint(j, "issued", s->issued);
+	jsonw_string(j, "outcome", s->outcome ? receipt_outcome_name(s->outcome) : NULL);
+	jsonw_bool(j, "passed", s->passed);
+	if (s->outcome)
+		jsonw_uint(j, "time", s->time);
+	jsonw_end(j);
+}
+
+static void print_sent(struct cli *cli, const struct ledger_sent *s)
+{
+	char issued[TIME_TEXT_LEN], when[TIME_TEXT_LEN];
+	cli_print(cli, "%-24s %10" PRIu64 "  %-12s %s  ", s->serial, s->counter, order_action_name(s->action),
+		  time_text(s->issued, issued));
+	if (s->outcome)
+		cli_print(cli, "%s, %s\n", receipt_outcome_name(s->outcome), time_text(s->time, when));
+	else
+		cli_print(cli, "%s\n", s->passed ? "not taken; a later one was" : "no receipt");
+}
+
+static int run_orders(struct cli *cli, const void *args)
+{
+	const struct orders_args *a = args;
+	struct ledger *l CLEANUP(ledger_freep) = NULL;
+	struct ledger_sent *sent CLEANUP_FREE = NULL;
+	struct ledger_device dev;
+	size_t count = 0;
+	if (ledger_open(cli->operands[0], false, &l, cli->diag) < 0 || (a->device && ledger_get(l, a->device, &dev, cli->diag) < 0) ||
+	    ledger_sent(l, a->device, a->fleet, &sent, &count, cli->diag) < 0)
+		return -1;
+	struct jsonw j = JSONW_INIT(&cli->out, true);
+	if (cli->json) {
+		jsonw_document(&j, "mvp.orders", 1);
+		jsonw_array(&j, "orders");
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (a->open && (sent[i].outcome || sent[i].passed))
+			continue;
+		if (cli->json)
+			json_sent(&j, &sent[i]);
+		else
+			print_sent(cli, &sent[i]);
+	}
+	if (cli->json) {
+		jsonw_end(&j);
+		cli_json_diagnostics(cli, &j);
+		jsonw_end(&j);
+	}
+	return 0;
+}
+
 static const struct opt ls_opts[] = {
 	OPT_STRING(0, "fleet", struct ls_args, fleet, "NAME", "only the devices of this fleet"),
 };
@@ -129,7 +191,38 @@ static const struct cmd show_cmd = {
 	.run = run_show,
 };
 
-static const struct cmd *const subs[] = { &ls_cmd, &show_cmd };
+static const struct opt orders_opts[] = {
+	OPT_STRING(0, "device", struct orders_args, device, "SERIAL", "only the orders of this device"),
+	OPT_STRING(0, "fleet", struct orders_args, fleet, "NAME", "only those of the devices of this fleet"),
+	OPT_FLAG(0, "open", struct orders_args, open, "only those that a device has yet to answer"),
+};
+static const struct example orders_examples[] = {
+	{ "mvpctl ledger orders factory.db", "List the orders, and what became of them." },
+	{ "mvpctl ledger orders factory.db --fleet sales --open", "Whose answer is still missing?" },
+};
+
+static const struct cmd orders_cmd = {
+	.name = "orders",
+	.operands = "LEDGER",
+	.operands_min = 1,
+	.operands_max = 1,
+	.summary = "list orders and what became of them",
+	.description = "Lists for each device the orders that it was given by this ledger: counter,\n"
+		       "action, time of issue, and the outcome by the receipt that `mvpctl order verify\n"
+		       "--record` kept. One that has no receipt, while the device has taken a later one,\n"
+		       "will have none.",
+	.opts = orders_opts,
+	.opts_count = ARRAY_LEN(orders_opts),
+	.args_size = sizeof(struct orders_args),
+	.json = CMD_JSON_DOCUMENT,
+	.exits = exits,
+	.exits_count = ARRAY_LEN(exits),
+	.examples = orders_examples,
+	.examples_count = ARRAY_LEN(orders_examples),
+	.run = run_orders,
+};
+
+static const struct cmd *const subs[] = { &ls_cmd, &show_cmd, &orders_cmd };
 
 const struct cmd cmd_ledger = {
 	.name = "ledger",

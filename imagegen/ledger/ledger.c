@@ -351,3 +351,37 @@ int ledger_receipts(struct ledger *l, const char *serial, uint64_t *ret_count, u
 	*ret_last = (uint64_t)sqlite3_column_int64(s, 1);
 	return 0;
 }
+
+int ledger_sent(struct ledger *l, const char *serial, const char *fleet, struct ledger_sent **ret, size_t *ret_count, struct diag *d)
+{
+	static const char sql[] =
+		"SELECT d.serial, o.counter, o.issued, o.action, coalesce(r.outcome, 0), coalesce(r.time, 0), r.outcome IS NULL AND "
+		"o.counter <="
+		"  (SELECT coalesce(max(counter), 0) FROM receipt WHERE serial = d.serial AND device_public = d.device_public)"
+		" FROM device d JOIN orders o ON (o.serial <> '' AND o.serial = d.serial) OR (o.fleet <> '' AND o.fleet = d.fleet)"
+		" LEFT JOIN receipt r ON r.serial = d.serial AND r.device_public = d.device_public AND r.order_digest = o.digest"
+		" WHERE d.retired = 0 AND (?1 = '' OR d.serial = ?1) AND (?2 = '' OR d.fleet = ?2) ORDER BY d.serial, o.counter, "
+		"r.sequence";
+	sqlite3_stmt *s CLEANUP(stmt_freep) = NULL;
+	struct ledger_sent *v CLEANUP_FREE = NULL;
+	size_t count = 0, cap = 0;
+	int rc = prepare(l, &s, d, sql, "tt", serial ? serial : "", fleet ? fleet : "");
+	while (!rc && (rc = step(l, s, d)) == 0) {
+		mem_grow(&v, count, &cap, sizeof(*v));
+		struct ledger_sent *one = &v[count++];
+		*one = (struct ledger_sent){
+			.counter = (uint64_t)sqlite3_column_int64(s, 1),
+			.issued = (uint64_t)sqlite3_column_int64(s, 2),
+			.action = (unsigned)sqlite3_column_int(s, 3),
+			.outcome = (unsigned)sqlite3_column_int(s, 4),
+			.time = (uint64_t)sqlite3_column_int64(s, 5),
+			.passed = sqlite3_column_int(s, 6) != 0,
+		};
+		column_name(s, 0, one->serial);
+	}
+	if (rc < 0)
+		return -1;
+	*ret = TAKE(v);
+	*ret_count = count;
+	return 0;
+}

@@ -42,6 +42,18 @@ MUST_USE int ledger_add_order(struct ledger *l, const struct message *m, const u
 MUST_USE int ledger_find_order(struct ledger *l, const uint8_t digest[32], uint8_t **ret_bytes, struct message *ret_m, struct diag *d);
 /* 1 if this very receipt is there already; -1 and MVP1002 if another one has its number. */
 MUST_USE int ledger_add_receipt(struct ledger *l, const struct message *m, const uint8_t *bytes, size_t len, struct diag *d);
+/* An order, once for each device that it is for, and what became of it there. */
+struct ledger_sent {
+	char serial[MVP_SERIAL_MAX + 1];
+	uint64_t counter, issued;
+	unsigned action;
+	unsigned outcome; /* of the device's receipt; 0: it has not answered */
+	uint64_t time;    /* of that receipt */
+	bool passed;      /* not answered, but the device has taken a later one: this one would be stale */
+};
+/* By device and counter; serial and fleet: NULL for all. malloc'd. */
+MUST_USE int ledger_sent(struct ledger *l, const char *serial, const char *fleet, struct ledger_sent **ret, size_t *ret_count,
+			 struct diag *d);
 /* How many receipts there are of a device, and the highest number among them. */
 MUST_USE int ledger_receipts(struct ledger *l, const char *serial, uint64_t *ret_count, uint64_t *ret_last, struct diag *d);
 

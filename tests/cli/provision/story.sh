@@ -42,6 +42,15 @@ mvpctl order verify 1.receipt --ledger l.db --order 4.order 2>&1 | grep MVP1002 
 sign receipt 3 4.order stale >3.receipt
 mvpctl order verify 3.receipt --ledger l.db --record | tail -n 1
 mvpctl order verify 3.receipt --ledger l.db --done 2>&1 | grep MVP1002 || true
+mvpctl ledger orders l.db
+mvpctl ledger orders --open --fleet sales l.db
+mvpctl order lock --fleet sales --key orders.pem --ledger l.db --issued 1795939200 -o 5.order | head -n 1
+mvpctl ledger orders --open --device A1 l.db
+mvpctl ledger orders --json --device A1 l.db | python3 -c '
+import json, sys
+print([(o["counter"], o["outcome"], o["passed"]) for o in json.load(sys.stdin)["orders"]])'
+mvpctl ledger orders --device B1 l.db 2>&1 | grep MVP1005
+mvpctl ledger orders --open --fleet none l.db
 sign receipt 3 3.order done >3b.receipt
 mvpctl order verify 3b.receipt --ledger l.db --record 2>&1 | grep MVP1002 || true
 for at in 5 60 200; do
