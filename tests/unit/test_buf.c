@@ -101,6 +101,9 @@ static void test_nearest_word(void **state)
 	assert_string_equal(text_nearest("user-data", words, n), "userdata");
 	assert_string_equal(text_nearest("secu", words, n), "security-version");
 	assert_null(text_nearest("banana", words, n));
+	static const char *const carriers[] = { "cricket", "open", "verizon" };
+	assert_null(text_nearest("nope", carriers, ARRAY_LEN(carriers))); /* half of it is another word */
+	assert_string_equal(text_nearest("opne", carriers, ARRAY_LEN(carriers)), "open");
 	assert_null(text_nearest("", words, n));
 	char huge[200];
 	memset(huge, 'm', sizeof(huge) - 1);

@@ -48,6 +48,24 @@ static void test_exit_status_is_that_of_the_first_error(void **state)
 	assert_null(diag_get(d, 1)->loc.file);
 }
 
+static void test_what_several_workers_met_is_said_once(void **state)
+{
+	(void)state;
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct loc at = { .file = "phone.yaml", .line = 3 };
+	for (int i = 0; i < 3; i++) {
+		struct diag *from = diag_new();
+		(void)diag_fail(from, MVP0313, NULL, "cannot write: %s", i < 2 ? "no space" : "too large");
+		diag_hint(from, "make room");
+		(void)diag_fail(from, MVP0203, &at, "unknown key");
+		diag_warn(from, MVP0623, NULL, "read by all");
+		diag_merge(d, from);
+	}
+	assert_int_equal(diag_count(d), 2 + 3 + 3); /* the same error of no place; those of a place and warnings stay */
+	assert_int_equal(diag_errors(d), 2 + 3);
+	assert_string_equal(diag_get(d, 0)->hint, "make room");
+}
+
 static void test_merge_appends_in_order_and_takes(void **state)
 {
 	(void)state;
@@ -98,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fail_returns_minus_one_and_keeps_everything),
 		cmocka_unit_test(test_exit_status_is_that_of_the_first_error),
+		cmocka_unit_test(test_what_several_workers_met_is_said_once),
 		cmocka_unit_test(test_merge_appends_in_order_and_takes),
 		cmocka_unit_test(test_nearest_hints_only_when_near),
 		cmocka_unit_test(test_codes_are_decimal_and_found),
