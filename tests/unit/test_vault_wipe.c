@@ -341,6 +341,50 @@ static void test_the_queue_of_receipts_is_bounded(void **state)
 	assert_int_equal(state_get()->receipts[MVP_STATE_RECEIPTS - 1].sequence, MVP_STATE_RECEIPTS);
 }
 
+static bool is_all_zero(const void *p, size_t len)
+{
+	uint8_t any = 0;
+	for (size_t i = 0; i < len; i++)
+		any |= ((const uint8_t *)p)[i];
+	return !any;
+}
+
+/* A signature takes several shares of time, in which others ask, too. */
+static void test_receipts_are_signed_between_other_questions(void **state)
+{
+	(void)state;
+	char text[ORDERS_ANSWER_MAX];
+	assert_string_equal(give_order(&(struct wish){ MVP_ACTION_LOCK, .counter = 1 }), "order accepted");
+	host_time += 1000000;
+	assert_true(orders_ask(ORDERS_CONSOLE, "receipt", 7));
+	turn_once();
+	assert_int_equal(progress(&questions[ORDERS_CONSOLE]), SIGNING);
+	assert_true(orders_has_work());
+	/* One signature after the other. */
+	assert_true(orders_ask(1, "attest 0011223344556677", 23));
+	assert_false(may_go(&questions[1]));
+	/* It arrives by somebody else: it is not given once more. */
+	assert_true(orders_ask(0, "receipt-done 1", 14));
+	settle_all();
+	assert_int_equal(orders_answer(0, text), 3);
+	host_time += 1000000;
+	settle_all();
+	assert_string_equal(answered(), "receipt none");
+	assert_true(orders_answer(1, text) > 100);
+	assert_memory_equal(text, "attest ", 7);
+	assert_true(is_all_zero(&signing.sign, sizeof(signing.sign)));
+	/* The power goes in the middle of one. */
+	host_time += 1000000;
+	assert_true(orders_ask(1, "attest 0011223344556677", 23));
+	turn_once();
+	assert_int_equal(progress(&questions[1]), SIGNING);
+	assert_false(is_all_zero(&signing.sign, sizeof(signing.sign)));
+	orders_end();
+	identity_end();
+	assert_true(is_all_zero(&signing, sizeof(signing)));
+	assert_true(is_all_zero(signing_key, sizeof(signing_key)) && is_all_zero(device_key, sizeof(device_key)));
+}
+
 static void test_a_wipe_leaves_nothing_and_comes_once(void **state)
 {
 	(void)state;
@@ -614,6 +658,7 @@ int main(void)
 		cmocka_unit_test_setup(test_orders_do_what_they_say, setup),
 		cmocka_unit_test_setup(test_refusals_change_nothing_and_are_signed, setup),
 		cmocka_unit_test_setup(test_the_queue_of_receipts_is_bounded, setup),
+		cmocka_unit_test_setup(test_receipts_are_signed_between_other_questions, setup),
 		cmocka_unit_test_setup(test_a_wipe_leaves_nothing_and_comes_once, setup),
 		cmocka_unit_test_setup(test_the_journal_outlives_torn_writes, setup),
 		cmocka_unit_test_setup(test_a_counted_attempt_stays_counted, setup),

@@ -48,8 +48,11 @@ static const char *name_of(unsigned persona)
 
 /* Power */
 
+/* Memory may outlive a reset. The volume keys stay: other CPUs may be writing by them yet. */
 static _Noreturn void power_now(void)
 {
+	orders_end();
+	identity_end();
 	hc(MVP_HC_POWER, power.reset, 0, 0);
 	vault_panic(VAULT_PANIC_INTERNAL, MVP_HC_POWER);
 }

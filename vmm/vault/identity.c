@@ -108,6 +108,14 @@ enum identity identity_settle(void)
 	return identity;
 }
 
+void identity_end(void)
+{
+	identity = IDENTITY_NONE;
+	has_device_key = false;
+	wipe(device_key, sizeof(device_key));
+	wipe(signing_key, sizeof(signing_key));
+}
+
 enum identity identity_get(void)
 {
 	return identity;

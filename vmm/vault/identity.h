@@ -21,6 +21,7 @@ void identity_take(const uint8_t sector[SECTOR]);
 /* After the last copy: what it comes to. Derives the signing key of a provisioned device, which takes as long as p256_public(). */
 enum identity identity_settle(void);
 enum identity identity_get(void);
+void identity_end(void); /* the power goes: what is secret is forgotten */
 
 /* Of a provisioned device; "" of another. */
 const char *identity_serial(void);

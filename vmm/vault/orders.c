@@ -550,6 +550,11 @@ bool orders_has_work(void)
 	return board_receipt_is_there();
 }
 
+void orders_end(void)
+{
+	wipe(&signing, sizeof(signing));
+}
+
 void orders_start(void)
 {
 	struct question *q = &questions[ORDERS_BOARD];

@@ -28,6 +28,7 @@ void orders_answered(unsigned source);
 
 /* CPU 0. */
 void orders_start(void);     /* takes what the board brings: the state is open */
+void orders_end(void);       /* the power goes: a signature that is being made is forgotten */
 bool orders_poll(bool work); /* work: a share of CPU time is there; returns whether it still is */
 bool orders_has_work(void);
 
