@@ -91,6 +91,8 @@ static struct {
 	uint64_t writes; /* that there were */
 	bool discards, refuses;
 } power;
+/* Not 0: it decides which sectors of what was not flushed are there after a cut, and where the write under way was torn. */
+static uint64_t power_chance;
 static struct {
 	struct io *io;
 } under_way[8];
@@ -107,6 +109,25 @@ static inline void disk_reset(void)
 	}
 	assert_non_null(disk_now);
 	assert_non_null(disk_durable);
+}
+
+/* Below n (G. Marsaglia, Xorshift RNGs, 2003). */
+static inline uint64_t power_draw(uint64_t n)
+{
+	power_chance ^= power_chance << 13;
+	power_chance ^= power_chance >> 7;
+	power_chance ^= power_chance << 17;
+	return power_chance % n;
+}
+
+static void lose_some(const struct io *io, uint64_t at)
+{
+	for (uint64_t sector = 0; sector < DISK_LEN; sector += SECTOR) {
+		if (memcmp(disk_durable + sector, disk_now + sector, SECTOR) != 0 && power_draw(2))
+			memcpy(disk_durable + sector, disk_now + sector, SECTOR);
+	}
+	if (io->op == IO_WRITE)
+		memcpy(disk_durable + at, io->segs[0].at, power_draw(2) ? power_draw(io->len + 1) : power_draw(SECTOR));
 }
 
 static void transfer_io(struct io *io)
@@ -129,12 +150,16 @@ static void transfer_io(struct io *io)
 		power.writes++;
 	if (power.left != UINT64_MAX && power.left-- == 0) {
 		power.off = true;
+		io->failed = true;
+		if (power_chance) {
+			lose_some(io, at);
+			return;
+		}
 		if (power.keeps)
 			memcpy(disk_durable, disk_now, DISK_LEN);
 		/* The write on its way: some of its sectors get to the flash. */
 		if (io->op == IO_WRITE)
 			memcpy(disk_durable + at, io->segs[0].at, min_u64(io->len, power.torn * SECTOR));
-		io->failed = true;
 		return;
 	}
 	if (io->op == IO_WRITE)

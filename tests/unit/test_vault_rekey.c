@@ -219,6 +219,24 @@ static void test_cut_at_every_write(void **state)
 	}
 }
 
+/* Anywhere, with any sectors of what was not flushed. MVP_CUTS=N: so many. */
+static void test_random_cuts(void **state)
+{
+	(void)state;
+	const char *many = getenv("MVP_CUTS");
+	unsigned long count = many ? strtoul(many, NULL, 10) : 40;
+	for (unsigned long i = 1; i <= count; i++) {
+		fresh();
+		start();
+		power_chance = i * 0x9e3779b97f4a7c15;
+		power.left = power_draw(OPERATIONS);
+		(void)tries(old_code, new_code);
+		assert_true(power.off);
+		power_chance = 0;
+		check_one_opens(old_code, new_code);
+	}
+}
+
 /* The first change is cut off between its two headers, the second one anywhere: the header that is out of date names an area that the
  * second change writes over. */
 static void test_cut_twice(void **state)
@@ -404,6 +422,7 @@ int main(void)
 		cmocka_unit_test(test_only_the_right_passcode_opens),
 		cmocka_unit_test(test_change_takes),
 		cmocka_unit_test(test_cut_at_every_write),
+		cmocka_unit_test(test_random_cuts),
 		cmocka_unit_test(test_cut_twice),
 		cmocka_unit_test(test_disk_that_refuses_leaves_the_old),
 		cmocka_unit_test(test_first_unlock_binds_to_the_device),

@@ -476,6 +476,30 @@ static void cut_at_all_writes(bool discards)
 	assert_true(cuts > 30);
 }
 
+/* Anywhere, with any sectors of what was not flushed. MVP_CUTS=N: so many. */
+static void test_a_wipe_outlives_random_cuts(void **state)
+{
+	(void)state;
+	const char *many = getenv("MVP_CUTS");
+	unsigned long count = many ? strtoul(many, NULL, 10) : 60, cuts = 0;
+	uint64_t writes[2];
+	for (unsigned discards = 0; discards < 2; discards++) {
+		provision();
+		start();
+		power.discards = discards;
+		writes[discards] = writes_of_a_wipe() + 12;
+	}
+	for (unsigned long i = 1; i <= count; i++) {
+		bool cut = false;
+		power_chance = i * 0x9e3779b97f4a7c15;
+		power.discards = i % 2;
+		cut_wipe(power_draw(writes[i % 2]), 0, false, &cut);
+		cuts += cut;
+		power_chance = 0;
+	}
+	assert_true(cuts > count / 2);
+}
+
 static void test_a_wipe_outlives_a_cut_at_any_write(void **state)
 {
 	(void)state;
@@ -666,6 +690,7 @@ int main(void)
 		cmocka_unit_test_setup(test_the_lease_locks_then_wipes, setup),
 		cmocka_unit_test_setup(test_a_lease_order_outlives_a_cut, setup),
 		cmocka_unit_test_setup(test_tampering_locks_everything, setup),
+		cmocka_unit_test_setup(test_a_wipe_outlives_random_cuts, setup),
 		cmocka_unit_test_setup(test_a_wipe_outlives_a_cut_at_any_write, setup),
 		cmocka_unit_test_setup(test_a_wipe_that_overwrites_outlives_a_cut_at_any_write, setup),
 	};
