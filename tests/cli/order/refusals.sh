@@ -25,7 +25,9 @@ try lock --fleet sales --key orders.pem --publish .
 echo 'an error page' >page.order
 mvpctl order show page.order 2>&1 | grep 'error\['
 # The wrong half of a key; a root to publish below that is not there. No counter is spent on it.
-mvpctl -q keys init k
+mkdir k
+openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out k/orders.pem
+openssl pkey -in k/orders.pem -pubout -out k/orders.pub
 try lock --device A1 --key k/orders.pub
 truncate -s 8M disk.img
 sgdisk -n 1:2048:+1M -c 1:mvp_keys -n 2:0:+1M -c 2:mvp_state disk.img >/dev/null

@@ -2,7 +2,9 @@
 truncate -s 8M built.img
 sgdisk -n 1:2048:+1M -c 1:mvp_keys -n 2:0:+2M -c 2:mvp_state built.img >/dev/null
 sha256sum built.img >before
-mvpctl -q keys init k
+mkdir k
+openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out k/orders.pem
+openssl pkey -in k/orders.pem -pubout -out k/orders.pub
 mvpctl provision built.img --serial A1 --fleet sales --orders-key k/orders.pub --ledger l.db -o own/A1 2>&1 | grep -o 'MVP1012.*'
 mkdir own
 mvpctl provision built.img --serial A1 --fleet sales --orders-key k/orders.pub --ledger l.db -o own/A1 | head -n 1
