@@ -124,6 +124,8 @@ static bool take_slot(unsigned persona, unsigned *ret_slot)
 		return false;
 	*ret_slot = (unsigned)__builtin_ctzll(all & ~net.used);
 	net.used |= 1ull << *ret_slot;
+	if (net.owner[*ret_slot] != persona)
+		wipe_slot(*ret_slot); /* nothing of another's longer frame stays behind this one */
 	net.owner[*ret_slot] = (uint8_t)persona;
 	p->slots++;
 	return true;
