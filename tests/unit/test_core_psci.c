@@ -355,6 +355,34 @@ static void test_workarounds_are_the_firmwares(void **state)
 	assert_int_equal(fake.smcs, calls + 1);
 }
 
+static uint32_t mitigated, unmitigated; /* CPUs on which the switch was set: bit maps */
+
+static void switchable(uint64_t r[4])
+{
+	bool says_so = r[0] == SMCCC_ARCH_FEATURES && r[1] == 0x80007fff;
+
+	if (r[0] == 0x80007fff)
+		*(r[1] ? &mitigated : &unmitigated) |= 1u << (fake_now - fake.cpu);
+	r[0] = says_so || r[0] == 0x80007fff || (r[0] == FN(FEATURES) && r[1] == SMCCC_VERSION) ? 0 : (uint64_t)-1;
+}
+
+/* SMCCC_ARCH_WORKAROUND_2 (DEN 0028, 7.4) is a switch of the physical CPU, on which the other persona and the vault run, too. */
+static void test_store_bypass_is_not_a_personas_to_switch(void **state)
+{
+	(void)state;
+	fake_smc_hook = switchable;
+	mitigated = unmitigated = 0;
+	drive_start();
+	assert_int_equal(mitigated, 3);
+	mitigated = 0;
+	assert_true(drive_until(v0));
+	assert_int_equal(call(SMCCC_ARCH_FEATURES, 0x80007fff, 0, 0), 1); /* not required: it is on, whoever runs */
+	(void)call(0x80007fff, 0, 0, 0);
+	(void)call(0x80007fff, 1, 0, 0);
+	assert_int_equal(mitigated | unmitigated, 0);
+	fake_smc_hook = NULL;
+}
+
 static void test_random_numbers_identify_themselves(void **state)
 {
 	(void)state;
@@ -423,6 +451,7 @@ int main(void)
 		T(test_the_last_cpu_off_is_the_end),
 		T(test_suspend_is_standby_until_an_interrupt),
 		T(test_workarounds_are_the_firmwares),
+		T(test_store_bypass_is_not_a_personas_to_switch),
 		T(test_random_numbers_identify_themselves),
 		T(test_random_numbers_come_from_the_vault),
 	};

@@ -182,6 +182,7 @@ void irq_send_kick(const struct pcpu *to, bool resched); /* makes the CPU exit, 
 /* PSCI and SMCCC for a persona: result in x0. False: the vCPU does not go on (off, suspended, whole persona ending). */
 bool psci_call(struct pcpu *p, struct vcpu *v);
 void psci_init(void);
+void psci_init_cpu(void); /* the same for a further CPU: what personas may not switch off is on */
 /* The vault's answer to a call for v->random_bits. */
 void psci_random(struct vcpu *v, bool have, const uint64_t words[3]);
 /* A trapped MSR/MRS with the syndrome's ISS. False: unknown, undefined for the guest. */

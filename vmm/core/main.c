@@ -181,6 +181,7 @@ static void start_vault_vcpu(struct pcpu *p)
 void core_secondary(struct pcpu *p)
 {
 	cpu_init(p);
+	psci_init_cpu();
 	__atomic_store_n(&p->online, 1, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&vault_ready, __ATOMIC_ACQUIRE))
 		wfi(); /* CPU 0 rings when its vault is up */

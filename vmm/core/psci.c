@@ -1,5 +1,5 @@
 /* PSCI 1.1 (Arm DEN 0022), SMCCC 1.1 (DEN 0028) and entropy (TRNG, DEN 0098) for personas. Answered here, but for the calls that mitigate
- * speculation, which only firmware can do: those three ids and no others reach it. */
+ * speculation, which only firmware can do. Of these WORKAROUND_2 is none of theirs: it switches the CPU, which others run on, too. */
 #include "arch.h"
 #include "cpu.h"
 
@@ -14,6 +14,7 @@ enum {
 	AFFINITY_OFF = 1,
 	AFFINITY_PENDING = 2,
 	MIGRATE_NOT_NEEDED = 2,
+	WORKAROUND_NOT_REQUIRED = 1,
 	TRNG_NO_ENTROPY = -3,
 	TRNG_WORDS = 3,
 };
@@ -45,14 +46,6 @@ enum {
 static bool firmware_has_smccc; /* 1.1 or later: it knows SMCCC_ARCH_FEATURES */
 static const uint32_t trng_uuid[4] = { 0x7d6f1c2b, 0x4e905a31, 0xb2c84fa6, 0x63e7d019 };
 
-void psci_init(void)
-{
-	uint64_t r[4] = { FN_FEATURES, FN_SMCCC_VERSION };
-
-	smc(r);
-	firmware_has_smccc = (int32_t)r[0] >= 0;
-}
-
 /* A call that this CPU's firmware answers. */
 static int64_t firmware(uint64_t fn, uint64_t a1)
 {
@@ -64,8 +57,24 @@ static int64_t firmware(uint64_t fn, uint64_t a1)
 	return (int32_t)r[0];
 }
 
+void psci_init(void)
+{
+	uint64_t r[4] = { FN_FEATURES, FN_SMCCC_VERSION };
+
+	smc(r);
+	firmware_has_smccc = (int32_t)r[0] >= 0;
+	psci_init_cpu();
+}
+
+void psci_init_cpu(void)
+{
+	(void)firmware(FN_WORKAROUND_2, 1);
+}
+
 static int64_t arch_features(uint32_t fn)
 {
+	int64_t r;
+
 	switch (fn) {
 	case FN_SMCCC_VERSION:
 	case FN_SMCCC_ARCH_FEATURES:
@@ -73,7 +82,8 @@ static int64_t arch_features(uint32_t fn)
 	case FN_WORKAROUND_1:
 	case FN_WORKAROUND_2:
 	case FN_WORKAROUND_3:
-		return firmware(FN_SMCCC_ARCH_FEATURES, fn);
+		r = firmware(FN_SMCCC_ARCH_FEATURES, fn);
+		return fn == FN_WORKAROUND_2 && r == PSCI_SUCCESS ? WORKAROUND_NOT_REQUIRED : r;
 	default:
 		return PSCI_NOT_SUPPORTED;
 	}
@@ -183,7 +193,6 @@ bool psci_call(struct pcpu *p, struct vcpu *v)
 		r = arch_features((uint32_t)a1);
 		break;
 	case FN_WORKAROUND_1:
-	case FN_WORKAROUND_2:
 	case FN_WORKAROUND_3:
 		r = firmware(fn, a1);
 		break;
