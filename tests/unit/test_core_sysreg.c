@@ -223,6 +223,21 @@ static void test_registers_of_hidden_features_are_undefined(void **state)
 	}
 }
 
+/* Hidden registers that no trap covers: what one domain leaves in them the next one does not find. */
+static void test_what_no_trap_covers_is_forgotten(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "s3_3_c13_c0_5", "s3_4_c12_c1_1" }; /* TPIDR2_EL0; VDISR_EL2, which EL1 has as DISR_EL1 */
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		fake_set(0, names[i], 0x5ec12e7);
+	const struct vcpu *before = fake.cpu[0].guest;
+	(void)drive_read(0, MVP_GUEST_UART, 4);
+	assert_ptr_not_equal(fake.cpu[0].guest, before);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		assert_int_equal(fake_get(0, names[i]), 0);
+}
+
 static void test_debug_registers_read_as_zero(void **state)
 {
 	(void)state;
@@ -367,6 +382,7 @@ int main(void)
 		T(test_allowed_features_are_there),
 		T(test_feature_registers_are_read_only),
 		T(test_registers_of_hidden_features_are_undefined),
+		T(test_what_no_trap_covers_is_forgotten),
 		T(test_debug_registers_read_as_zero),
 		T(test_every_encoding_is_answered_or_undefined),
 		T(test_xzr_takes_nothing_and_gives_zero),

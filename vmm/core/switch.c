@@ -113,6 +113,8 @@ void switch_to(struct pcpu *p, struct vcpu *next)
 	el1_load(&next->el1);
 	if (sysreg_read(id_aa64pfr1_el1) >> 24 & 0xf) /* SME is hidden, but without fine-grained traps not this register of it */
 		sysreg_write(S3_3_C13_C0_5, 0);       /* TPIDR2_EL0 */
+	if (sysreg_read(id_aa64pfr0_el1) >> 28 & 0xf) /* nor this one of RAS, for which there is no trap */
+		sysreg_write(S3_4_C12_C1_1, 0);       /* VDISR_EL2: the guest's DISR_EL1 */
 	fp_trap(p->fp_owner != next);
 	p->cur = next;
 	isb();

@@ -261,6 +261,7 @@ void check_fresh(struct cpu *c)
 	add(b, KEY(3, 3, 4, 4, 1), true, 0);
 	add(b, KEY(3, 0, 7, 4, 0), true, 0);
 	add(b, KEY(3, 0, 13, 0, 1), true, 0);
+	add(b, KEY(3, 0, 12, 1, 1), true, 0); /* DISR_EL1 */
 	run(c, b);
 	for (uint32_t i = 0; i < b->count; i++)
 		if (b->out[i] && b->out[i] != MARK)
