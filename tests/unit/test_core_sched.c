@@ -272,6 +272,29 @@ static void test_a_waking_foreground_runs_within_a_slice(void **state)
 	}
 }
 
+/* Who sends an interrupt that he has to a sibling that sleeps on the same CPU was alone there: now he is not. */
+static void test_a_rerouted_interrupt_wakes_a_sleeping_sibling(void **state)
+{
+	(void)state;
+	enum { SPI = 8, INTID = 32 + SPI };
+	struct vcpu *v = &vms[0].vcpu[0];
+
+	put_to_sleep(&vms[1].vcpu[0], SECOND);
+	put_to_sleep(&vms[1].vcpu[1], SECOND);
+	put_to_sleep(&vms[0].vcpu[1], SECOND);
+	run_until(v);
+	drive_write(0, MVP_GUEST_GICD + 0x84, 4, 1u << SPI);
+	drive_write(0, MVP_GUEST_GICD + 0x104, 4, 1u << SPI);
+	(void)drive_read(0, MVP_GUEST_UART, 4);
+	assert_int_equal(drive_hc(0, MVP_HC_IRQ_LINE, 0, SPI, 1), 0);
+	drive_hc(0, MVP_HC_WAIT, 0, 0, 0);
+	assert_ptr_equal(fake.cpu[0].guest, v);
+	begin();
+	drive_write(0, MVP_GUEST_GICD + 0x6000 + 8 * INTID, 8, 1);
+	run(3 * SLICE);
+	assert_true(sim.used[0][1] > 0);
+}
+
 static void test_a_sleeping_cpu_idles(void **state)
 {
 	(void)state;
@@ -337,6 +360,7 @@ int main(void)
 		T(test_a_sleeper_gains_no_more_than_a_slice),
 		T(test_nobody_starves_who_was_alone_for_long),
 		T(test_a_waking_foreground_runs_within_a_slice),
+		T(test_a_rerouted_interrupt_wakes_a_sleeping_sibling),
 		T(test_a_sleeping_cpu_idles),
 		T(test_background_work_shares_the_cpu),
 		T(test_background_work_has_an_idle_cpu_for_itself),

@@ -108,7 +108,7 @@ struct pcpu {
 	uint64_t vault_timer; /* counter value, 0: none */
 	bool vault_timer_due;
 	uint32_t doorbell;                        /* 1 + index of the ringing CPU; atomically exchanged */
-	uint32_t persona_event[MVP_MAX_PERSONAS]; /* enum vm_stop of a persona that ended; atomically exchanged */
+	uint32_t persona_event[MVP_MAX_PERSONAS]; /* enum vm_stop of a persona whose last vCPU ended here */
 	uint32_t irq_queue[MAX_QUEUED_IRQS];      /* physical INTIDs for the vault */
 	uint32_t irq_head, irq_count;
 	uint32_t online;
@@ -195,7 +195,6 @@ void stage2_init(void);
 void *window_map(paddr_t pa); /* the 2 MiB block that holds pa, at this CPU's place, no-exec; one at a time */
 void window_unmap(void);
 void mmu_init(void);
-extern uint64_t el2_ttbr; /* of mmu_init, for secondary CPUs */
 
 /* ---- uart.c ---- */
 void put_str(const char *s);

@@ -59,9 +59,10 @@ static void retire(struct pcpu *p, struct vcpu *v)
 
 	vcpu_reset(v, 0, 0); /* what its registers held ends with it: scrubbing covers RAM alone */
 	__atomic_store_n(&v->state, VCPU_OFF, __ATOMIC_RELEASE);
+	/* Read while it lives: who sees that it does not may start it anew. */
+	uint32_t why = __atomic_load_n(&vm->stopping, __ATOMIC_ACQUIRE);
 	if (__atomic_sub_fetch(&vm->live, 1, __ATOMIC_ACQ_REL))
 		return;
-	uint32_t why = __atomic_load_n(&vm->stopping, __ATOMIC_ACQUIRE);
 	if (why != STOP_VAULT) /* a persona whose vCPUs all turned off is off, too */
 		p->persona_event[vm->id] = why == STOP_RESET ? STOP_RESET : STOP_OFF;
 }

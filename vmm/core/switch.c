@@ -238,7 +238,9 @@ void vgic_sync(struct vcpu *v)
 	vgic_flush_locked(g, v->index);
 	lrs_load_locked(v->home, c);
 	spin_unlock(&g->lock);
-	sched_kicked(v->vm); /* something may have been rerouted */
+	sched_kicked(v->vm);  /* something may have been rerouted */
+	if (v->home->resched) /* to one that slept here, after the look at that: v is left again at once */
+		irq_send_kick(v->home, true);
 }
 
 void vgic_save(struct vcpu *v)

@@ -1,5 +1,5 @@
 /* Virtual GICv3 of one persona: distributor, redistributors and the choice of list registers (Arm IHI 0069). No ITS, no LPIs, one security
- * state (GICD_CTLR.DS = 1). Portable: touches no hardware; vgic_hw.h moves list registers between struct vgic_cpu and the CPU. */
+ * state (GICD_CTLR.DS = 1). Portable: touches no hardware; switch.c moves list registers between struct vgic_cpu and the CPU. */
 #ifndef CORE_VGIC_H
 #define CORE_VGIC_H
 
