@@ -96,7 +96,7 @@ static void run(void)
 	}
 }
 
-static void start(void)
+static void begin_start(void)
 {
 	memcpy(disk_now, disk_durable, DISK_LEN);
 	memset(personas, 0, sizeof(personas));
@@ -117,6 +117,11 @@ static void start(void)
 	personas[1].state = PERSONA_WAITING;
 	opener.persona = MVP_MAX_PERSONAS;
 	opener.state = open_containers(&opener);
+}
+
+static void start(void)
+{
+	begin_start();
 	run();
 	assert_int_equal(personas[1].state, PERSONA_LOCKED);
 }
@@ -330,6 +335,65 @@ static void test_wipe_ends_a_change(void **state)
 	}
 }
 
+static void finish_io(struct io *io)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(under_way); i++) {
+		if (under_way[i].io != io)
+			continue;
+		under_way[i].io = NULL;
+		transfer_io(io);
+		disk_io_done(DISK_CLIENT_VAULT, io);
+	}
+}
+
+/* The passcode turns out to be right while the keys are being overwritten, and the header that a change begins with is read before that
+ * write gets to it: no change begins any more. */
+static void test_no_change_begins_in_a_wipe(void **state)
+{
+	(void)state;
+	struct job *j = &personas[1].job;
+	fresh();
+	start();
+	power.discards = true;
+	unlock_start(j, &(struct passcodes){ (const uint8_t *)old_code, (const uint8_t *)new_code, strlen(old_code), strlen(new_code) },
+		     state_commit());
+	for (unsigned i = 0; i < 100 && j->state != JOB_DIGEST; i++) {
+		(void)state_poll();
+		(void)job_step(j, true);
+		finish_io(&j->io);
+	}
+	assert_int_equal(j->state, JOB_DIGEST);
+	wipe_start(MVP_CAUSE_PASSCODES);
+	for (unsigned i = 0; i < 100 && wiper.state != JOB_WIPE_KEYS; i++) {
+		(void)state_poll();
+		finish_io(&journal.job.io);
+		(void)wipe_step(false);
+	}
+	assert_int_equal(wiper.state, JOB_WIPE_KEYS);
+	(void)job_step(j, true);
+	finish_io(&j->io);
+	for (unsigned i = 0; i < 600; i++)
+		turn_once();
+	assert_int_equal(personas[1].state, PERSONA_WIPED);
+	for (size_t i = 0; i < MVP_LUKS2_DATA_OFFSET; i++)
+		assert_int_equal(disk_now[WORK_AT * SECTOR + i], 0);
+}
+
+/* What is decided while the containers are looked for stays: nobody is asked for the passcode of one that is being wiped. */
+static void test_opening_does_not_end_a_wipe(void **state)
+{
+	(void)state;
+	static const enum persona_state decided[] = { PERSONA_WIPING, PERSONA_BARRED };
+	for (size_t i = 0; i < ARRAY_LEN(decided); i++) {
+		fresh();
+		begin_start();
+		personas[1].state = decided[i];
+		run();
+		assert_int_equal(personas[1].state, decided[i]);
+		assert_int_equal(personas[1].luks.slots_count, 1);
+	}
+}
+
 /* Metadata */
 
 static char text[MVP_LUKS2_HDR_SIZE - MVP_LUKS2_BIN_SIZE], out[sizeof(text)];
@@ -427,6 +491,8 @@ int main(void)
 		cmocka_unit_test(test_disk_that_refuses_leaves_the_old),
 		cmocka_unit_test(test_first_unlock_binds_to_the_device),
 		cmocka_unit_test(test_wipe_ends_a_change),
+		cmocka_unit_test(test_no_change_begins_in_a_wipe),
+		cmocka_unit_test(test_opening_does_not_end_a_wipe),
 		cmocka_unit_test(test_tokens_say_which_slots_count),
 		cmocka_unit_test(test_edit_keeps_what_it_does_not_know),
 		cmocka_unit_test(test_free_area_is_nobodys),

@@ -149,7 +149,8 @@ static void take_copy(struct job *j)
 	}
 	j->open.best = j->open.copy;
 	p->luks = candidate;
-	p->state = PERSONA_LOCKED;
+	if (p->state == PERSONA_WAITING) /* not while it is wiped or barred already */
+		p->state = PERSONA_LOCKED;
 	p->disk = (struct view){
 		.sector = p->partition.sector + candidate.payload_at / SECTOR,
 		.sectors = candidate.payload_len / SECTOR,

@@ -10,6 +10,7 @@
 #include "identity.h"
 #include "job.h"
 #include "random.h"
+#include "state.h"
 
 #define KDF_PIECE 32u /* iterations between looks at the clock */
 #define KEY_MATERIAL ((uint64_t)MVP_LUKS2_KEY_LEN * MVP_LUKS2_STRIPES)
@@ -77,6 +78,9 @@ bool rekey_stop(struct job *j)
 
 bool rekey_wanted(const struct job *j)
 {
+	/* One that is decided later finds the job here (rekey_stop()). */
+	if (state_get()->wipe != MVP_WIPE_NONE)
+		return false;
 	/* What has no token of ours was not made for a device. */
 	bool binds = used_slot(j)->passcode && !used_slot(j)->bound && identity_get() == IDENTITY_SOUND;
 	return j->unlock.next_len || binds;
