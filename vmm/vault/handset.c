@@ -2,7 +2,6 @@
 
 #include "clock.h"
 #include "console.h"
-#include "devices/devices.h"
 #include "drivers/virtio_rng.h"
 #include "identity.h"
 #include "job.h"
@@ -133,7 +132,7 @@ static void take_stopped(unsigned persona)
 		load(persona);
 		return;
 	}
-	devices_unplug(persona);
+	handset_halt(persona); /* its key and what is in its memory are nobody's any more */
 	p->state = PERSONA_OFF;
 	console_log("%s: off", name_of(persona));
 	front_update();
@@ -184,6 +183,16 @@ static bool is_used_up(unsigned persona)
 	       p->failures >= p->config->passcode_tries;
 }
 
+/* Seconds, with which the last of the failures is answered. */
+static uint64_t delay_of(const struct persona *p)
+{
+	if (p->config->passcode_tries && p->failures >= p->config->passcode_tries)
+		return DELAY_TRIES_S;
+	if (p->failures <= FREE_TRIES)
+		return 0;
+	return p->failures - FREE_TRIES < 6 ? 1u << (p->failures - FREE_TRIES) : DELAY_MAX_S;
+}
+
 #ifdef MVP_MEASURE
 /* Counter ticks that CPU 0 computed since the last try or look, and at most without a break. */
 static struct {
@@ -217,7 +226,10 @@ static void try_passcodes(unsigned persona, const struct passcodes *codes)
 #ifdef MVP_MEASURE
 		memset(&computed, 0, sizeof(computed));
 #endif
-		p->failures = ++state_edit()->persona[persona].failures;
+		struct mvp_state_persona *s = &state_edit()->persona[persona];
+		p->failures = ++s->failures;
+		/* Counted with it: who cuts the power when he sees that it was wrong does not get round the wait. */
+		s->not_before = clock_now() + delay_of(p);
 		unlock_start(&p->job, codes, state_commit());
 	}
 	front_update();
@@ -263,15 +275,6 @@ static void forgive(unsigned persona)
 	personas[persona].not_before = 0;
 }
 
-static uint64_t delay_of(const struct persona *p)
-{
-	if (p->config->passcode_tries && p->failures >= p->config->passcode_tries)
-		return DELAY_TRIES_S;
-	if (p->failures <= FREE_TRIES)
-		return 0;
-	return p->failures - FREE_TRIES < 6 ? 1u << (p->failures - FREE_TRIES) : DELAY_MAX_S;
-}
-
 void handset_unlock_result(unsigned persona, bool right)
 {
 	struct persona *p = &personas[persona];
@@ -295,11 +298,8 @@ void handset_unlock_result(unsigned persona, bool right)
 		return;
 	}
 	p->not_before = arch_counter() + delay * arch_counter_hz();
-	if (delay) {
-		state_edit()->persona[persona].not_before = clock_now() + delay;
-		state_commit();
+	if (delay)
 		console_log("%s: wait %lu s", name_of(persona), (unsigned long)delay);
-	}
 	front_update();
 }
 
@@ -320,10 +320,10 @@ enum mvp_work_state handset_work_state(void)
 	case PERSONA_WAITING:
 	case PERSONA_LOCKED:
 	case PERSONA_UNLOCKING:
+	case PERSONA_OFF:
 		return MVP_WORK_LOCKED;
 	case PERSONA_LOADING:
 	case PERSONA_RUNNING:
-	case PERSONA_OFF:
 		return MVP_WORK_OPEN;
 	case PERSONA_BARRED:
 		return MVP_WORK_BARRED;
