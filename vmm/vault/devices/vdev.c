@@ -180,7 +180,9 @@ static bool model_busy(struct vdev *d)
 /* Device's lock held. */
 static void reset(struct vdev *d)
 {
-	d->old_status = get(&d->status);
+	uint32_t status = get(&d->status);
+	if (status) /* a second reset does not end the wait for what the first one left */
+		d->old_status = status;
 	/* Nothing is taken from a queue from here on, whoever looks at it. */
 	__atomic_store_n(&d->status, 0, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < d->queues; i++) {
