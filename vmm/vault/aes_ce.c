@@ -19,6 +19,20 @@ static inline void store(uint8_t *p, uint8x16_t v)
 	__asm__("str %q1, %0" : "=Q"(*(uint8_t(*)[16])p) : "w"(v));
 }
 
+/* No key material stays in the registers. */
+static __attribute__((noinline)) void forget_registers(void)
+{
+	__asm__ volatile(
+		"movi v0.2d, #0\n\tmovi v1.2d, #0\n\tmovi v2.2d, #0\n\tmovi v3.2d, #0\n\tmovi v4.2d, #0\n\tmovi v5.2d, #0\n\t"
+		"movi v6.2d, #0\n\tmovi v7.2d, #0\n\tmovi v16.2d, #0\n\tmovi v17.2d, #0\n\tmovi v18.2d, #0\n\tmovi v19.2d, #0\n\t"
+		"movi v20.2d, #0\n\tmovi v21.2d, #0\n\tmovi v22.2d, #0\n\tmovi v23.2d, #0\n\tmovi v24.2d, #0\n\tmovi v25.2d, #0\n\t"
+		"movi v26.2d, #0\n\tmovi v27.2d, #0\n\tmovi v28.2d, #0\n\tmovi v29.2d, #0\n\tmovi v30.2d, #0\n\tmovi v31.2d, #0"
+		:
+		:
+		: "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25",
+		  "v26", "v27", "v28", "v29", "v30", "v31");
+}
+
 /* SubWord of FIPS 197 without a table: AESE with a zero key substitutes every byte; all columns are equal, so the shift changes nothing. */
 static uint32_t sub_word(uint32_t w)
 {
@@ -56,6 +70,7 @@ void aes_xts_set_key(struct aes_xts_key *k, const uint8_t key[XTS_KEY_LEN])
 			v = vaesimcq_u8(v);
 		store(k->decrypt[i], v);
 	}
+	forget_registers();
 }
 
 static inline uint8x16_t encrypt_block(const uint8_t keys[AES_ROUNDS + 1][16], uint8x16_t v)
@@ -74,20 +89,6 @@ static inline uint8x16_t next_tweak(uint8x16_t t)
 		vreinterpretq_u64_s64(vextq_s64(sign, sign, 1)); /* low half gets the high one's carry, and the other way round */
 	const uint64x2_t mask = vcombine_u64(vcreate_u64(0x87), vcreate_u64(1));
 	return vreinterpretq_u8_u64(veorq_u64(vshlq_n_u64(vreinterpretq_u64_u8(t), 1), vandq_u64(carry, mask)));
-}
-
-/* No key material stays in the registers. */
-static inline void forget_registers(void)
-{
-	__asm__ volatile(
-		"movi v0.2d, #0\n\tmovi v1.2d, #0\n\tmovi v2.2d, #0\n\tmovi v3.2d, #0\n\tmovi v4.2d, #0\n\tmovi v5.2d, #0\n\t"
-		"movi v6.2d, #0\n\tmovi v7.2d, #0\n\tmovi v16.2d, #0\n\tmovi v17.2d, #0\n\tmovi v18.2d, #0\n\tmovi v19.2d, #0\n\t"
-		"movi v20.2d, #0\n\tmovi v21.2d, #0\n\tmovi v22.2d, #0\n\tmovi v23.2d, #0\n\tmovi v24.2d, #0\n\tmovi v25.2d, #0\n\t"
-		"movi v26.2d, #0\n\tmovi v27.2d, #0\n\tmovi v28.2d, #0\n\tmovi v29.2d, #0\n\tmovi v30.2d, #0\n\tmovi v31.2d, #0"
-		:
-		:
-		: "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25",
-		  "v26", "v27", "v28", "v29", "v30", "v31");
 }
 
 /* The 15 round keys, for which the compiler has registers beside those of the lanes: loaded once for a data unit. */
