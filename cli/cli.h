@@ -99,6 +99,9 @@ struct cmd {
 	int (*run)(struct cli *cli, const void *args);
 };
 
+/* In a command: one of its lists and how many there are in it. */
+#define CMD_LIST(list, array) .list = array, .list##_count = ARRAY_LEN(array)
+
 /* One run of the program. */
 struct cli {
 	bool help, version, quiet, json;
@@ -121,6 +124,8 @@ struct cli {
 extern const struct cmd *const commands[];
 extern const size_t commands_count;
 
+/* The folder for files without a name: $TMPDIR, else /tmp. */
+const char *cli_tmp_dir(void);
 /* Appends to standard output, which is written when the command ends (or by cli_flush). */
 void cli_print(struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Only without -q and --json. */

@@ -79,14 +79,11 @@ static const struct cmd verify_cmd = {
 	.description = "Verifies that an attestation is signed by the device that it names, that it answers\n"
 		       "the nonce, that its log gives its measurement and, with --measurement, that the\n"
 		       "device runs one of these.",
-	.opts = opts,
-	.opts_count = ARRAY_LEN(opts),
+	CMD_LIST(opts, opts),
 	.args_size = sizeof(struct attest_args),
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run_verify,
 };
 
@@ -98,6 +95,5 @@ const struct cmd cmd_attest = {
 	.group = "Devices",
 	.description = "An attestation is a device's signed answer to a nonce: who it is, what it started\n"
 		       "and in which state its work persona is. mvp-orders(5) describes it.",
-	.subs = subs,
-	.subs_count = ARRAY_LEN(subs),
+	CMD_LIST(subs, subs),
 };

@@ -343,13 +343,10 @@ const struct cmd cmd_build = {
 		       "\n"
 		       "SOURCE_DATE_EPOCH sets the time of everything made (default: 2026-01-01). Work\n"
 		       "files are made in the output folder and removed at the end.",
-	.opts = opts,
-	.opts_count = ARRAY_LEN(opts),
+	CMD_LIST(opts, opts),
 	.args_size = sizeof(struct build_args),
 	.json = CMD_JSON_EVENTS,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

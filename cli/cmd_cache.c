@@ -136,8 +136,7 @@ static const struct cmd cache_ls_cmd = {
 	.description = "Lists what builds keep: when each entry was last used, its size, kind and key.\n"
 		       "Used longest ago comes first.",
 	.json = CMD_JSON_DOCUMENT,
-	.examples = ls_examples,
-	.examples_count = ARRAY_LEN(ls_examples),
+	CMD_LIST(examples, ls_examples),
 	.run = run_ls,
 };
 
@@ -146,12 +145,10 @@ static const struct cmd cache_prune_cmd = {
 	.summary = "make room in the cache",
 	.description = "Removes what was used longest ago until the rest is no larger than the bound,\n"
 		       "and what builds that were killed left behind. Builds running meanwhile are safe.",
-	.opts = prune_opts,
-	.opts_count = ARRAY_LEN(prune_opts),
+	CMD_LIST(opts, prune_opts),
 	.args_size = sizeof(struct prune_args),
 	.json = CMD_JSON_DOCUMENT,
-	.examples = prune_examples,
-	.examples_count = ARRAY_LEN(prune_examples),
+	CMD_LIST(examples, prune_examples),
 	.run = run_prune,
 };
 
@@ -159,14 +156,11 @@ static const struct cmd cache_verify_cmd = {
 	.name = "verify",
 	.summary = "check every entry of the cache",
 	.description = "Reads all entries and compares them with their checksums.",
-	.opts = verify_opts,
-	.opts_count = ARRAY_LEN(verify_opts),
+	CMD_LIST(opts, verify_opts),
 	.args_size = sizeof(struct verify_args),
 	.json = CMD_JSON_DOCUMENT,
-	.exits = verify_exits,
-	.exits_count = ARRAY_LEN(verify_exits),
-	.examples = verify_examples,
-	.examples_count = ARRAY_LEN(verify_examples),
+	CMD_LIST(exits, verify_exits),
+	CMD_LIST(examples, verify_examples),
 	.run = run_verify,
 };
 
@@ -178,6 +172,5 @@ const struct cmd cmd_cache = {
 	.group = "Build",
 	.description = "Builds keep what they made in $XDG_CACHE_HOME/mvp, else ~/.cache/mvp, and make\n"
 		       "nothing twice. It may be removed at any time.",
-	.subs = subs,
-	.subs_count = ARRAY_LEN(subs),
+	CMD_LIST(subs, subs),
 };

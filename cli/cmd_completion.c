@@ -26,7 +26,6 @@ const struct cmd cmd_completion = {
 	.group = "Help",
 	.description = "Prints a script that makes SHELL (bash, zsh or fish) complete the commands and\n"
 		       "options of mvpctl.",
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
@@ -89,13 +88,12 @@ static void report_one(void *ctx, const struct fact *was, const struct fact *is)
 
 static int run(struct cli *cli, const void *args)
 {
-	const char *tmp = getenv("TMPDIR");
 	struct facts a CLEANUP(facts_fini) = { 0 }, b CLEANUP(facts_fini) = { 0 };
 	struct jsonw j = JSONW_INIT(&cli->out, true);
 	struct report r = { .cli = cli, .j = cli->json ? &j : NULL };
 	(void)args;
-	tmp = tmp && *tmp ? tmp : "/tmp";
-	if (facts_gather(cli->operands[0], tmp, &a, cli->diag) < 0 || facts_gather(cli->operands[1], tmp, &b, cli->diag) < 0)
+	if (facts_gather(cli->operands[0], cli_tmp_dir(), &a, cli->diag) < 0 ||
+	    facts_gather(cli->operands[1], cli_tmp_dir(), &b, cli->diag) < 0)
 		return -1;
 	if (cli->json) {
 		jsonw_document(&j, "mvp.diff", 1);
@@ -135,9 +133,7 @@ const struct cmd cmd_diff = {
 		       "\n"
 		       "As that of diff(1), the exit status is 0 if both are the same, and 1 if not.",
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

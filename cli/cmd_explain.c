@@ -104,7 +104,6 @@ const struct cmd cmd_explain = {
 	.description = "Prints cause, example and mend of the diagnostic with this code, or lists all\n"
 		       "diagnostics.",
 	.json = CMD_JSON_DOCUMENT,
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

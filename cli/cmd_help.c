@@ -53,7 +53,6 @@ const struct cmd cmd_help = {
 	.description = "Lists the commands, or describes one as its --help does. With --json, prints all\n"
 		       "commands and options as one document (schema mvp.help), for editors and tests.",
 	.json = CMD_JSON_DOCUMENT,
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

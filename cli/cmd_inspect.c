@@ -451,13 +451,10 @@ const struct cmd cmd_inspect = {
 		       "or update zip, Odin package, PIT, KDZ) and of an update's payload: what is in it,\n"
 		       "once its digests have been found right.\n"
 		       "No key is needed and nothing is written.",
-	.opts = opts,
-	.opts_count = ARRAY_LEN(opts),
+	CMD_LIST(opts, opts),
 	.args_size = sizeof(struct inspect_args),
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

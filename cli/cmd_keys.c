@@ -121,14 +121,11 @@ static const struct cmd keys_init_cmd = {
 		       "Secret files can be read by their owner only; with a passphrase, private keys\n"
 		       "are encrypted as well (not the master key). Nothing is ever overwritten: if one\n"
 		       "of the files exists, none is made.",
-	.opts = init_opts,
-	.opts_count = ARRAY_LEN(init_opts),
+	CMD_LIST(opts, init_opts),
 	.args_size = sizeof(struct init_args),
 	.json = CMD_JSON_EVENTS,
-	.exits = init_exits,
-	.exits_count = ARRAY_LEN(init_exits),
-	.examples = init_examples,
-	.examples_count = ARRAY_LEN(init_examples),
+	CMD_LIST(exits, init_exits),
+	CMD_LIST(examples, init_examples),
 	.run = run_init,
 };
 
@@ -142,10 +139,8 @@ static const struct cmd keys_show_cmd = {
 		       "secret. Of an RSA key also the digest by which verify and inspect name a key in\n"
 		       "vbmeta images. Warns when a secret file can be read by others.",
 	.json = CMD_JSON_DOCUMENT,
-	.exits = show_exits,
-	.exits_count = ARRAY_LEN(show_exits),
-	.examples = show_examples,
-	.examples_count = ARRAY_LEN(show_examples),
+	CMD_LIST(exits, show_exits),
+	CMD_LIST(examples, show_examples),
 	.run = run_show,
 };
 
@@ -156,6 +151,5 @@ const struct cmd cmd_keys = {
 	.summary = "make and look at key files",
 	.group = "Keys",
 	.description = "Makes keys for development and says what a key file is.",
-	.subs = subs,
-	.subs_count = ARRAY_LEN(subs),
+	CMD_LIST(subs, subs),
 };

@@ -164,14 +164,11 @@ static const struct cmd ls_cmd = {
 	.operands_max = 1,
 	.summary = "list the devices of a ledger",
 	.description = "Lists serial, fleet and time of provisioning of each device.",
-	.opts = ls_opts,
-	.opts_count = ARRAY_LEN(ls_opts),
+	CMD_LIST(opts, ls_opts),
 	.args_size = sizeof(struct ls_args),
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = ls_examples,
-	.examples_count = ARRAY_LEN(ls_examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, ls_examples),
 	.run = run_ls,
 };
 
@@ -184,10 +181,8 @@ static const struct cmd show_cmd = {
 	.description = "Prints a device's public keys, the image it was made of, the counter of the last\n"
 		       "order and how many receipts there are. A ledger holds no secret.",
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = show_examples,
-	.examples_count = ARRAY_LEN(show_examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, show_examples),
 	.run = run_show,
 };
 
@@ -211,14 +206,11 @@ static const struct cmd orders_cmd = {
 		       "action, time of issue, and the outcome by the receipt that `mvpctl order verify\n"
 		       "--record` kept. One that has no receipt, while the device has taken a later one,\n"
 		       "will have none.",
-	.opts = orders_opts,
-	.opts_count = ARRAY_LEN(orders_opts),
+	CMD_LIST(opts, orders_opts),
 	.args_size = sizeof(struct orders_args),
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = orders_examples,
-	.examples_count = ARRAY_LEN(orders_examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, orders_examples),
 	.run = run_orders,
 };
 
@@ -230,6 +222,5 @@ const struct cmd cmd_ledger = {
 	.group = "Devices",
 	.description = "The ledger is the file that `mvpctl provision` enters devices in, and orders and\n"
 		       "receipts are counted by.",
-	.subs = subs,
-	.subs_count = ARRAY_LEN(subs),
+	CMD_LIST(subs, subs),
 };

@@ -165,10 +165,8 @@ static const struct cmd oem_ls_cmd = {
 	.summary = "list the profiles there are",
 	.description = "Lists the profiles that came with mvpctl: name, bundle formats, summary.",
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = ls_examples,
-	.examples_count = ARRAY_LEN(ls_examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, ls_examples),
 	.run = run_ls,
 };
 static const struct cmd oem_show_cmd = {
@@ -180,10 +178,8 @@ static const struct cmd oem_show_cmd = {
 	.description = "Shows what a profile says: storage, slots, bundle formats and the partitions in\n"
 		       "their order. NAME is one of `mvpctl oem ls`, or a file.",
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = show_examples,
-	.examples_count = ARRAY_LEN(show_examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, show_examples),
 	.run = run_show,
 };
 static const struct cmd oem_check_cmd = {
@@ -194,10 +190,8 @@ static const struct cmd oem_check_cmd = {
 	.summary = "look for mistakes in a profile",
 	.description = "Reads a profile as a build would, and says every mistake with its line.",
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = check_examples,
-	.examples_count = ARRAY_LEN(check_examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, check_examples),
 	.run = run_check,
 };
 
@@ -209,6 +203,5 @@ const struct cmd cmd_oem = {
 	.group = "Build",
 	.description = "OEM profiles say how a maker's flash is laid out and which bundles its tools\n"
 		       "take. mvp-oem(5) has their keys.",
-	.subs = subs,
-	.subs_count = ARRAY_LEN(subs),
+	CMD_LIST(subs, subs),
 };

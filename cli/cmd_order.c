@@ -352,10 +352,8 @@ static const struct cmd show_cmd = {
 	.description = "Prints what a message says. Its signature is not checked: anybody may have made\n"
 		       "it.",
 	.json = CMD_JSON_DOCUMENT,
-	.exits = show_exits,
-	.exits_count = ARRAY_LEN(show_exits),
-	.examples = show_examples,
-	.examples_count = ARRAY_LEN(show_examples),
+	CMD_LIST(exits, show_exits),
+	CMD_LIST(examples, show_examples),
 	.run = run_show,
 };
 
@@ -371,14 +369,11 @@ static const struct cmd verify_cmd = {
 		       "the order given, or the one that the ledger has. A refusal is a sound receipt, too:\n"
 		       "with --done, it is a failure. With --record, the ledger keeps the receipt, follows\n"
 		       "a change of the order key, and says how many receipts are missing.",
-	.opts = verify_opts,
-	.opts_count = ARRAY_LEN(verify_opts),
+	CMD_LIST(opts, verify_opts),
 	.args_size = sizeof(struct verify_args),
 	.json = CMD_JSON_DOCUMENT,
-	.exits = verify_exits,
-	.exits_count = ARRAY_LEN(verify_exits),
-	.examples = verify_examples,
-	.examples_count = ARRAY_LEN(verify_examples),
+	CMD_LIST(exits, verify_exits),
+	CMD_LIST(examples, verify_examples),
 	.run = run_verify,
 };
 
@@ -390,6 +385,5 @@ const struct cmd cmd_order = {
 	.group = "Devices",
 	.description = "Orders are signed messages that a handset obeys whoever delivers them; receipts are\n"
 		       "its signed answers. mvp-orders(5) describes both.",
-	.subs = subs,
-	.subs_count = ARRAY_LEN(subs),
+	CMD_LIST(subs, subs),
 };

@@ -114,13 +114,10 @@ const struct cmd cmd_provision = {
 		       "\n"
 		       "With -o the image, of which all devices are flashed, stays as it is; the device's\n"
 		       "own partitions are the files mvp_keys.img and mvp_state.img in DIR.",
-	.opts = opts_table,
-	.opts_count = ARRAY_LEN(opts_table),
+	CMD_LIST(opts, opts_table),
 	.args_size = sizeof(struct provision_args),
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

@@ -544,15 +544,12 @@ const struct cmd cmd_run = {
 		       "was built. QEMU gets the board's arguments, the hypervisor from the disk's\n"
 		       "boot partition, and the disk, which keeps what the handset writes to it.\n"
 		       "The screen is a window of QEMU's, if there is a display to open it on.\n",
-	.opts = opts,
-	.opts_count = ARRAY_LEN(opts),
+	CMD_LIST(opts, opts),
 	.args_size = sizeof(struct run_args),
 	.operands_min = 1,
 	.operands_max = 1,
 	.json = CMD_JSON_NONE,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

@@ -122,13 +122,10 @@ const struct cmd cmd_sign = {
 		       "NAME.tbs is the message; NAME.padded, its padded digest as a bare private\n"
 		       "operation takes it; NAME.pub, the key that is asked for; NAME.sig, what is to\n"
 		       "come back: the signature, raw.",
-	.opts = opts,
-	.opts_count = ARRAY_LEN(opts),
+	CMD_LIST(opts, opts),
 	.args_size = sizeof(struct sign_args),
 	.json = CMD_JSON_EVENTS,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

@@ -39,9 +39,7 @@ const struct cmd cmd_validate = {
 		       "and every file it refers to, and plans the memory. All mistakes are reported in\n"
 		       "one run. Nothing is written.",
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

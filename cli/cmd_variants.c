@@ -234,13 +234,10 @@ const struct cmd cmd_variants = {
 	.description = "Lists one variant for each OEM profile and carrier: those of the manifest, or\n"
 		       "those given, or, for a manifest without a carrier, every carrier there is. As\n"
 		       "text, as a file for ninja, or as a job array for Slurm.",
-	.opts = opts,
-	.opts_count = ARRAY_LEN(opts),
+	CMD_LIST(opts, opts),
 	.args_size = sizeof(struct variants_args),
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

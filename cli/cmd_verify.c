@@ -1,6 +1,4 @@
 /* mvpctl verify: is an image or a bundle whole, and signed by whom it should be? */
-#include <stdlib.h>
-
 #include "cli/commands.h"
 #include "cli/render.h"
 #include "imagegen/base/foreign.h"
@@ -66,12 +64,11 @@ static void print(struct cli *cli, const char *path, const struct verify *r)
 static int run(struct cli *cli, const void *args)
 {
 	const struct verify_args *a = args;
-	const char *tmp = getenv("TMPDIR");
 	struct keys keys CLEANUP(keys_fini) = { 0 };
 	struct verify r CLEANUP(verify_fini) = { 0 };
 	if (read_keys(&a->keys, &keys, cli->diag) < 0)
 		return -1;
-	const struct verify_opts o = { .keys = keys.v, .keys_count = keys.count, .tmp_dir = tmp && *tmp ? tmp : "/tmp" };
+	const struct verify_opts o = { .keys = keys.v, .keys_count = keys.count, .tmp_dir = cli_tmp_dir() };
 	int rc = verify_file(cli->operands[0], &o, &r, cli->diag);
 	/* What is wrong takes the place of the document. */
 	if (rc == 0 || !cli->json)
@@ -100,13 +97,10 @@ const struct cmd cmd_verify = {
 		       "systems by their hash tree), what an update makes of partitions. With --key also\n"
 		       "the signatures of vbmeta images and updates. What cannot be verified, for want of\n"
 		       "a key or because it is encrypted, is said to be open.",
-	.opts = opts,
-	.opts_count = ARRAY_LEN(opts),
+	CMD_LIST(opts, opts),
 	.args_size = sizeof(struct verify_args),
 	.json = CMD_JSON_DOCUMENT,
-	.exits = exits,
-	.exits_count = ARRAY_LEN(exits),
-	.examples = examples,
-	.examples_count = ARRAY_LEN(examples),
+	CMD_LIST(exits, exits),
+	CMD_LIST(examples, examples),
 	.run = run,
 };

@@ -116,3 +116,9 @@ void cli_progress_end(struct cli *cli, bool done)
 	}
 	cli->drawn = false;
 }
+
+const char *cli_tmp_dir(void)
+{
+	const char *dir = getenv("TMPDIR");
+	return dir && *dir ? dir : "/tmp";
+}
