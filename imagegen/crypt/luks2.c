@@ -15,6 +15,7 @@
 _Static_assert(LUKS2_DATA_OFFSET == MVP_LUKS2_DATA_OFFSET, "one payload offset");
 
 #define RECOVERY_MIN 32
+#define PIECE ((size_t)128 << 10) /* bytes that are still in the CPU's cache when they are encrypted */
 #define SECTOR MVP_LUKS2_SECTOR
 
 struct payload {
@@ -82,7 +83,7 @@ static int read_data(const struct payload *p, uint64_t at, uint8_t *buf, size_t 
 			xts_encrypt(p->xts, at - skip, sector, SECTOR);
 			memcpy(buf, sector + skip, n);
 		} else {
-			n = len - len % SECTOR;
+			n = (size_t)num_min(len - len % SECTOR, PIECE);
 			if (image_read(p->plain, at, buf, n, d) < 0)
 				return -1;
 			xts_encrypt(p->xts, at, buf, n);
