@@ -64,6 +64,7 @@ def prepare():
 def timed(command, **kwargs):
     """(wall s, CPU s, peak MiB) of the command and all it started."""
     log = os.path.join(INPUTS, "time")
+    os.sync()  # nobody waits for what others have written
     start = time.monotonic()
     done = subprocess.run(["/usr/bin/time", "-o", log, "-f", "%U %S %M"] + command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           **kwargs)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The job of `mvpctl build` with the usual tools, step after step. Arguments: folder of the inputs, an empty folder.
+# The job of `mvpctl build` with the usual tools, step after step. What is made is on the disk at the end, as it is of ours. Arguments: folder of the inputs, an empty folder.
 set -eu
 in=$1 out=$2
 u=3e1d4a9c-0000-4000-8000-00000000000
@@ -45,3 +45,4 @@ dd if=boot.img of=disk.img bs=1M seek=1 conv=notrunc status=none
 dd if=personal.img of=disk.img bs=1M seek=9 conv=notrunc,sparse status=none
 dd if=work.img of=disk.img bs=1M seek=405 conv=notrunc,sparse status=none
 sha256sum fastboot.zip AP.tar.md5 disk.img >sums
+sync fastboot.zip AP.tar.md5 disk.img

@@ -42,6 +42,7 @@ fastboot() {
 	zip -qX0 ../fastboot.zip work.img
 	cd ..
 	openssl dgst -sha256 fastboot.zip >sum-fastboot
+	sync fastboot.zip
 }
 odin() {
 	for p in boot personal work; do lz4 -1 -qf -B6 --content-size fb/$p.img odin/$p.img.lz4; done
@@ -49,6 +50,7 @@ odin() {
 	openssl md5 -r AP.tar | sed 's/ \*/  /' >>AP.tar
 	mv AP.tar AP.tar.md5
 	openssl dgst -sha256 AP.tar.md5 >sum-odin
+	sync AP.tar.md5
 }
 disk() {
 	truncate -s 820M disk.img
@@ -58,6 +60,7 @@ disk() {
 	dd if=personal.img of=disk.img bs=1M seek=9 conv=notrunc,sparse status=none
 	dd if=work.img of=disk.img bs=1M seek=405 conv=notrunc,sparse status=none
 	openssl dgst -sha256 disk.img >sum-disk
+	sync disk.img
 }
 fastboot &
 a=$!
