@@ -27,7 +27,7 @@ persona work strace 2
 printf 2580 >key
 truncate -s 428M work.img
 cryptsetup --disable-locks reencrypt --encrypt --batch-mode --type luks2 --cipher aes-xts-plain64 --key-size 512 --sector-size 4096 \
-	--pbkdf pbkdf2 --hash sha256 --pbkdf-force-iterations 100000 --resilience none --reduce-device-size 32M --key-file key work.img
+	--pbkdf pbkdf2 --hash sha256 --pbkdf-force-iterations 200000 --resilience none --reduce-device-size 32M --key-file key work.img
 truncate -s 412M work.img
 cp "$in/kernel" boot.img
 mkdir fb odin
