@@ -1,6 +1,6 @@
 # mvpctl: `make` builds, `make check` tests, `make demo` builds and boots the example handset, `make deps` installs what they need.
 # Everything made lands below $(O); one makefile, no recursion into folders. Lists of folders are in */files.mk; a new .c file in a listed
-# folder is picked up. A build with other flags is the same makefile with another O: see SAN and FUZZ.
+# folder is picked up. A build with other flags is the same makefile with another O: see SAN.
 
 O ?= build
 prefix ?= /usr/local
@@ -25,17 +25,12 @@ CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) -fvisibility=hidden -fstack-protector-strong -pthread -I. -Ivmm/include \
 	-DMVP_VERSION='"$(VERSION)"' -DMVP_DATADIR='"$(prefix)/share/mvp"'
 
-# SAN=1: AddressSanitizer and UBSan; keep it in its own folder: make O=build/asan SAN=1
+# SAN=1: by clang, with AddressSanitizer, UBSan and libFuzzer's coverage; keep it in its own folder: make O=build/asan SAN=1
 SAN ?= 0
 ifeq ($(SAN),1)
-# -O1: the tests are compiled more often than they run long.
-ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
-endif
-# FUZZ=1: the same with libFuzzer's coverage, by clang; in its own folder: make O=build/fuzz FUZZ=1 fuzz-build
-FUZZ ?= 0
-ifeq ($(FUZZ),1)
 CC := clang
-ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# -O1: the tests are compiled more often than they run long.
+ALL_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
 endif
 
 LIBS := -larchive -lyaml -lcrypto -lext2fs -lcom_err -lfdt -ljansson -lisal -lsqlite3 -llz4 -llzma -lxxhash -lpthread

@@ -9,7 +9,7 @@
 #define DEFAULT_DIR "signatures"
 
 struct sign_args {
-	bool prepare, attach;
+	bool prepare, attach, no_cache;
 	const char *dir, *out, *oem, *carrier;
 	struct opt_list formats;
 };
@@ -23,6 +23,7 @@ static const struct opt opts[] = {
 		 .choices = build_formats),
 	OPT_STRING(0, "oem", struct sign_args, oem, "NAME", "build for this OEM profile, not for those of the manifest"),
 	OPT_STRING(0, "carrier", struct sign_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
+	OPT_FLAG(0, "no-cache", struct sign_args, no_cache, "compile the hypervisor anew: neither look into the cache nor keep anything there"),
 };
 
 static int prepare(struct cli *cli, const struct manifest *m, const struct build_opts *o)
@@ -82,6 +83,7 @@ static int run(struct cli *cli, const void *args)
 		.out_dir = a->prepare ? dir
 			   : a->out   ? a->out
 				      : "out",
+		.cache = !a->no_cache,
 		.jobs = cli->jobs,
 		.formats = a->formats.v,
 		.formats_count = a->formats.count,

@@ -61,7 +61,7 @@ cli-run: all
 FUZZ_SECONDS ?= 4
 .PHONY: fuzz-build fuzz-run
 fuzz: $(O)/deps/test
-	+@$(MAKE) --no-print-directory O=$(O)/clang FUZZ=1 fuzz-run
+	+@$(MAKE) --no-print-directory O=$(O)/asan SAN=1 fuzz-run
 fuzz-build: $(FUZZ_BIN)
 fuzz-run: fuzz-build
 	@O=$(O) scripts/fuzz $(FUZZ_SECONDS) '$(T)' $(FUZZ_BIN)
@@ -104,6 +104,7 @@ LOAD_SECONDS ?= 600 3600
 # Random power cuts of each kind, besides one at each write and flush.
 SOAK_CUTS ?= 1000
 soak: $(O)/deps/test
+	+@ANALYZER_NODES=225000 $(MAKE) --no-print-directory lint T=clang-tidy
 	+@for s in $(LOAD_SECONDS); do MVP_LOAD_S=$$s $(MAKE) --no-print-directory e2e T=load.load || exit 1; done
 	+@MVP_STORM=$(STORM_ALERTS) $(MAKE) --no-print-directory e2e T=alerts_storm
 	+@$(MAKE) --no-print-directory desktop

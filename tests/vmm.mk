@@ -25,7 +25,7 @@ $(O)/obj/host_core/%.o: vmm/core/%.c tests/fake/arch.h $(FLAGS_STAMP) | $(O)/dep
 	$(CC) $(ALL_CFLAGS) -include tests/fake/arch.h -MMD -MP -c -o $@ $<
 
 # The machine below the core runs at full speed: a fuzzer is to look for new ways through the core, not through it.
-ifneq ($(filter 1,$(FUZZ) $(SAN)),)
+ifeq ($(SAN),1)
 $(O)/obj/tests/fake/%.o: ALL_CFLAGS := $(filter-out -fsanitize=% -fno-sanitize%,$(ALL_CFLAGS))
 endif
 
@@ -48,12 +48,12 @@ $(O)/fuzz/fuzz_core_trap: $(O)/obj/tests/fuzz/fuzz_core_trap.o $(O)/libhostcore.
 CORE_EVENTS ?= 100000000
 .PHONY: core-events
 core-events: $(O)/deps/test
-	+@$(MAKE) --no-print-directory O=$(O)/clang FUZZ=1 $(O)/clang/fuzz/fuzz_core_trap
-	@mkdir -p $(O)/clang/corpus/core_trap $(O)/clang/crashes
-	@MVP_EVENTS=$(CORE_EVENTS) $(O)/clang/fuzz/fuzz_core_trap -max_len=12000 -len_control=0 -rss_limit_mb=2048 -timeout=20 \
-		-artifact_prefix=$(O)/clang/crashes/core_trap- $(O)/clang/corpus/core_trap tests/fuzz/seeds/core_trap \
-		> $(O)/clang/core_events.log 2>&1 || { tail -n 60 $(O)/clang/core_events.log; exit 1; }
-	@grep '^core_trap: ' $(O)/clang/core_events.log
+	+@$(MAKE) --no-print-directory O=$(O)/asan SAN=1 $(O)/asan/fuzz/fuzz_core_trap
+	@mkdir -p $(O)/asan/corpus/core_trap $(O)/asan/crashes
+	@MVP_EVENTS=$(CORE_EVENTS) $(O)/asan/fuzz/fuzz_core_trap -max_len=12000 -len_control=0 -rss_limit_mb=2048 -timeout=20 \
+		-artifact_prefix=$(O)/asan/crashes/core_trap- $(O)/asan/corpus/core_trap tests/fuzz/seeds/core_trap \
+		> $(O)/asan/core_events.log 2>&1 || { tail -n 60 $(O)/asan/core_events.log; exit 1; }
+	@grep '^core_trap: ' $(O)/asan/core_events.log
 
 soak: core-events
 
@@ -64,12 +64,12 @@ RING_FUZZED := $(RING_FUZZ:%=fuzzed-%)
 .PHONY: vault-rings $(RING_FUZZED)
 vault-rings: $(RING_FUZZED)
 $(RING_FUZZED): fuzzed-%: $(O)/deps/test
-	+@$(MAKE) --no-print-directory O=$(O)/clang FUZZ=1 $(O)/clang/fuzz/fuzz_$*
-	@mkdir -p $(O)/clang/corpus/$* $(O)/clang/crashes
-	@MVP_RING_OPS=$(RING_OPS) $(O)/clang/fuzz/fuzz_$* -max_len=6000 -len_control=0 -rss_limit_mb=2048 -timeout=20 \
-		-artifact_prefix=$(O)/clang/crashes/$*- $(O)/clang/corpus/$* tests/fuzz/seeds/$* \
-		> $(O)/clang/$*.log 2>&1 || { tail -n 60 $(O)/clang/$*.log; exit 1; }
-	@grep '^$*: ' $(O)/clang/$*.log
+	+@$(MAKE) --no-print-directory O=$(O)/asan SAN=1 $(O)/asan/fuzz/fuzz_$*
+	@mkdir -p $(O)/asan/corpus/$* $(O)/asan/crashes
+	@MVP_RING_OPS=$(RING_OPS) $(O)/asan/fuzz/fuzz_$* -max_len=6000 -len_control=0 -rss_limit_mb=2048 -timeout=20 \
+		-artifact_prefix=$(O)/asan/crashes/$*- $(O)/asan/corpus/$* tests/fuzz/seeds/$* \
+		> $(O)/asan/$*.log 2>&1 || { tail -n 60 $(O)/asan/$*.log; exit 1; }
+	@grep '^$*: ' $(O)/asan/$*.log
 
 soak: vault-rings
 

@@ -64,7 +64,8 @@ struct build {
 	struct pack *pack;
 	struct overlay overlay; /* of the personal persona, if there is a carrier */
 	struct layout layout;
-	struct cache *cache;
+	struct cache *cache;           /* of the hypervisor */
+	struct cache *signed_cache;    /* of what has signatures in it, and of whole runs; the same, or none */
 	uint64_t bound;                /* bytes that the cache may take */
 	struct stamps inputs;          /* what was read, as it was before */
 	uint8_t record[CACHE_KEY_LEN]; /* of this run */
@@ -100,6 +101,8 @@ static void build_fini(struct build *b)
 		image_free(b->own[i]);
 	secret_wipe(b->master, sizeof(b->master));
 	tmpdir_free(b->tmp);
+	if (b->signed_cache != b->cache)
+		cache_free(b->signed_cache);
 	cache_free(b->cache);
 	/* A failed build leaves the folder as it found it; one that has files in it stays. */
 	if (b->made_out_dir)
@@ -149,7 +152,7 @@ static int run_hyp(struct task *t)
 static int run_persona(struct task *t)
 {
 	struct build *b = t->b;
-	t->recalled = recall_find(b->cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
+	t->recalled = recall_find(b->signed_cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
 	if (t->recalled)
 		return 0;
 	recall_stamp(b->m, &b->persona_opts, &t->disk);
@@ -378,7 +381,7 @@ static bool find_unchanged(struct build *b, struct build_result *ret, char **ret
 	struct record r CLEANUP(record_fini) = { 0 };
 	const struct stamp *changed;
 	record_key(b->m, b->opts, b->record);
-	if (!record_get(b->cache, b->record, &r)) {
+	if (!record_get(b->signed_cache, b->record, &r)) {
 		*ret_why = mem_strdup("nothing is known of an earlier build of this manifest, with these options, into this folder");
 		return false;
 	}
@@ -408,11 +411,11 @@ static int pack(struct build *b, struct build_result *r)
 			       .contents_count = ALL_PARTS,
 			       .jobs = b->jobs,
 			       .signer = b->trust.oem,
-			       .cache = b->cache };
+			       .cache = b->signed_cache };
 	o.approve = approve;
 	o.approve_ctx = b;
 	struct recall_job keep CLEANUP(
-		recall_job_fini) = { .cache = b->cache, .bundle = { .out_dir = b->opts->out_dir }, .max_len = b->bound / KEPT_SHARE };
+		recall_job_fini) = { .cache = b->signed_cache, .bundle = { .out_dir = b->opts->out_dir }, .max_len = b->bound / KEPT_SHARE };
 	const struct bundle_job more = { .bundle = &keep.bundle, .packer = &recall_packer };
 	build_digest(b, o.digest);
 	if (make_boot(b) || make_vbmeta(b, o.digest))
@@ -433,7 +436,7 @@ static int pack(struct build *b, struct build_result *r)
 	memcpy(r->measurement, b->hyp.measurement, sizeof(r->measurement));
 	stamp_pack(b);
 	collect_inputs(&b->inputs, r);
-	record_put(b->cache, b->record, &b->inputs, r);
+	record_put(b->signed_cache, b->record, &b->inputs, r);
 	return 0;
 }
 
@@ -482,10 +485,11 @@ static int make_parts(struct build *b)
 	return run_tasks(b) || check_inputs(b) ? -1 : 0;
 }
 
-/* Signatures that come as files are no inputs that a later run would know again. */
-static struct cache *open_cache(const struct build_opts *opts, struct diag *d)
+/* Signatures that come as files are no inputs that a later run would know again; in the hypervisor there are none. */
+static void open_caches(struct build *b)
 {
-	return opts->cache && !opts->exchange ? cache_open(d) : cache_none();
+	b->cache = b->opts->cache ? cache_open(b->d) : cache_none();
+	b->signed_cache = b->opts->exchange ? cache_none() : b->cache;
 }
 
 static int run_once(const struct manifest *m, const struct build_opts *opts, struct build_result *ret, bool *ret_damaged, struct diag *d)
@@ -497,7 +501,7 @@ static int run_once(const struct manifest *m, const struct build_opts *opts, str
 	count_jobs(&b);
 	if (plan(&b) || cache_bound(NULL, &b.bound, d))
 		return -1;
-	b.cache = open_cache(opts, d);
+	open_caches(&b);
 	if (find_unchanged(&b, ret, &why)) {
 		(void)tmpfile_sweep(opts->out_dir); /* what a run that was killed left goes also when there is nothing to build */
 		return 0;
@@ -519,7 +523,7 @@ int build_prepare(const struct manifest *m, const struct build_opts *opts, unsig
 	count_jobs(&b);
 	if (plan(&b))
 		return -1;
-	b.cache = cache_none();
+	open_caches(&b);
 	if (make_parts(&b))
 		return -1;
 	build_digest(&b, digest);
@@ -568,7 +572,7 @@ static void foresee_persona(struct build *b, size_t i, struct build_step *ret)
 {
 	struct task *t = &b->tasks[i];
 	t->persona = task_persona(b, i);
-	t->recalled = recall_find(b->cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
+	t->recalled = recall_find(b->signed_cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
 	*ret = (struct build_step){ .name = t->persona->name, .made = !t->recalled };
 	ret->why = TAKE(t->recall.why);
 	ret->len = t->recalled ? image_len(t->sealed) : 0;
@@ -617,7 +621,7 @@ int build_foresee(const struct manifest *m, const struct build_opts *opts, struc
 	count_jobs(&b);
 	if (plan(&b))
 		return -1;
-	b.cache = open_cache(opts, d);
+	open_caches(&b);
 	if (foresee(&b, &p))
 		return -1;
 	*ret = p;

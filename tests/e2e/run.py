@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -148,4 +149,6 @@ def main(words):
 
 
 if __name__ == "__main__":
+    # Like the interrupt key: no QEMU outlives its test.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(worker() if sys.argv[1:] == ["--worker"] else main(sys.argv[1:]))

@@ -113,6 +113,7 @@ def test_needs_no_root():
     for name in ("inputs", "personas"):
         os.symlink(os.path.realpath(os.path.join(env.DEMO, name)), os.path.join(folder, name))
     shutil.copy(build.manifest(), os.path.join(folder, "demo.yaml"))
+    build.compiled_cache(os.path.join(home, ".cache"))
     command = [env.MVPCTL, "build", "-q", "-j", "1", "-o", out, os.path.join(folder, "demo.yaml")]
     if os.geteuid() == 0:
         for path, folders, files in os.walk(folder):
@@ -145,7 +146,7 @@ def test_interrupted():
     os.mkdir(tmp)
     first, second = _small(folder), _small(folder, "-second")
     command = [env.MVPCTL, "build", "-q", "-o", out]
-    environment = dict(os.environ, TMPDIR=tmp, XDG_CACHE_HOME=os.path.join(folder, "cache"))
+    environment = dict(os.environ, TMPDIR=tmp, XDG_CACHE_HOME=build.compiled_cache(os.path.join(folder, "cache")))
     run(command + [first], env=environment)
     _forget_images(folder)
     start = time.monotonic()
@@ -205,7 +206,7 @@ def test_dry_run():
     folder = env.fresh("dry")
     out = os.path.join(folder, "out")
     manifest = _small(folder)
-    environment = dict(os.environ, XDG_CACHE_HOME=os.path.join(folder, "cache"))
+    environment = dict(os.environ, XDG_CACHE_HOME=build.compiled_cache(os.path.join(folder, "cache")))
 
     def plan():
         lines = run([env.MVPCTL, "build", "--json", "--dry-run", "-o", out, manifest], env=environment).stdout.splitlines()
@@ -242,7 +243,7 @@ def test_two_builds_into_one_folder():
     folder = env.fresh("two")
     out = os.path.join(folder, "out")
     command = [env.MVPCTL, "build", "-q", "-j", "1", "-o", out, _small(folder)]
-    environment = dict(os.environ, XDG_CACHE_HOME=os.path.join(folder, "cache"))
+    environment = dict(os.environ, XDG_CACHE_HOME=build.compiled_cache(os.path.join(folder, "cache")))
     run(command, env=environment)
     want = _outputs(out)
     _forget_images(folder)

@@ -1,8 +1,10 @@
 """Builds of the demo handset, each made once per run, and a flash image that has been used."""
+import fcntl
 import functools
 import glob
 import json
 import os
+import shutil
 
 from . import env, gpt
 from .env import check, run
@@ -50,7 +52,20 @@ def build(folder, console="prefixed", *options, **kwargs):
 
 @functools.cache
 def built(console="prefixed"):
-    return build(env.fresh("built", console), console)
+    # Each worker has its own, but only the first that comes makes it: the others find it in the cache.
+    with open(os.path.join(env.O, "e2e", "built.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build(env.fresh("built", console), console)
+
+
+def compiled_cache(folder):
+    """Makes the folder a cache that has the hypervisor's objects and nothing else: compiling is most of a small build, and not what those
+    tests are about that build with a cache of their own. Returns the folder."""
+    built()
+    objects = os.path.join(os.environ["XDG_CACHE_HOME"], "mvp", "object")
+    os.makedirs(os.path.join(folder, "mvp"))
+    shutil.copytree(objects, os.path.join(folder, "mvp", "object"))
+    return folder
 
 
 class Used:
