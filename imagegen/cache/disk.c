@@ -162,26 +162,26 @@ static bool read_tables(struct stored *s, const uint8_t key[CACHE_KEY_LEN])
 	       room - len == s->len;
 }
 
-static struct stored *open_stored(const char *path, const uint8_t key[CACHE_KEY_LEN])
+/* NULL: it is not there, or cannot be opened, or is damaged. */
+static struct stored *open_stored(const char *path, const uint8_t key[CACHE_KEY_LEN], bool *ret_bad)
 {
 	void *ctx CLEANUP(stored_freep) = mem_new(struct stored);
 	struct stored *s = ctx;
 	s->path = mem_strdup(path);
 	s->fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (s->fd < 0 || !read_tables(s, key))
-		return NULL;
-	return TAKE(ctx);
+	*ret_bad = s->fd < 0 ? errno == ELOOP : !read_tables(s, key);
+	return s->fd < 0 || *ret_bad ? NULL : TAKE(ctx);
 }
 
 struct image *cache_disk_get(struct cache *c, const uint8_t key[CACHE_KEY_LEN])
 {
 	static const struct image_ops ops = { .read = stored_read, .extent = stored_extent, .free = stored_free };
 	char *path CLEANUP_FREE = cache_entry_path(c, CACHE_DISK, key);
-	if (!path || access(path, F_OK) < 0)
-		return NULL;
-	struct stored *s = open_stored(path, key);
+	bool bad = false;
+	struct stored *s = path ? open_stored(path, key, &bad) : NULL;
 	if (!s) {
-		(void)unlink(path);
+		if (path && bad)
+			(void)unlink(path);
 		return NULL;
 	}
 	s->c = c;
@@ -191,7 +191,8 @@ struct image *cache_disk_get(struct cache *c, const uint8_t key[CACHE_KEY_LEN])
 
 bool cache_disk_intact(const char *path, const uint8_t key[CACHE_KEY_LEN])
 {
-	void *ctx CLEANUP(stored_freep) = open_stored(path, key);
+	bool bad = false;
+	void *ctx CLEANUP(stored_freep) = open_stored(path, key, &bad);
 	struct stored *s = ctx;
 	uint8_t *buf CLEANUP_FREE = mem_zeroed(1, WINDOW);
 	for (uint64_t at = 0; s && at < s->len; at += WINDOW) {

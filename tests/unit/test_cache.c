@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,9 +13,11 @@
 
 #include "imagegen/base/diag.h"
 #include "imagegen/base/foreign.h"
+#include "imagegen/base/image.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/tmpfile.h"
 #include "imagegen/cache/cache.h"
+#include "imagegen/cache/disk.h"
 #include "imagegen/cache/entry.h"
 
 static struct tmpdir *home;
@@ -103,6 +106,32 @@ static void test_damaged_entry_is_removed(void **state)
 	}
 }
 
+/* That no more files can be opened says nothing of the entry. */
+static void test_a_disk_that_cannot_be_opened_is_kept(void **state)
+{
+	struct cache *c CLEANUP(cache_freep) = usable();
+	char *path CLEANUP_FREE = cache_entry_path(c, CACHE_DISK, key_a);
+	struct cache_disk *w CLEANUP(cache_disk_freep) = cache_disk_new(c, key_a, NULL);
+	struct rlimit was, none;
+	(void)state;
+	assert_true(cache_disk_add(w, "hello", 5));
+	cache_disk_end(w);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	struct image *no = cache_disk_get(c, key_a);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_null(no);
+	assert_int_equal(access(path, F_OK), 0);
+	struct image *img CLEANUP(image_freep) = cache_disk_get(c, key_a);
+	assert_non_null(img);
+	assert_int_equal(image_len(img), 5);
+	assert_int_equal(truncate(path, 7), 0);
+	assert_null(cache_disk_get(c, key_a));
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void test_entry_larger_than_wanted_is_not_read(void **state)
 {
 	struct cache *c CLEANUP(cache_freep) = usable();
@@ -150,6 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_finds_what_was_put),
 		CASE(test_damaged_entry_is_removed),
+		CASE(test_a_disk_that_cannot_be_opened_is_kept),
 		CASE(test_entry_larger_than_wanted_is_not_read),
 		CASE(test_unusable_folder_is_warned_of),
 		CASE(test_no_home_is_no_cache),
