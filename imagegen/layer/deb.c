@@ -72,9 +72,9 @@ static int package_load(struct tree *t, const struct origin *o, const char *path
 		return diag_fail(d, MVP0001, NULL, "libarchive offers no reader for ar archives");
 	if (access(path, R_OK) != 0)
 		return diag_fail(d, MVP0302, o->loc, "'%s' cannot be read: %s", path, strerror(errno));
+	tree_add_input(t, path);
 	if (archive_read_open_filename(m.outer, path, READ_LEN) != ARCHIVE_OK)
 		return no_package(o, archive_error_string(m.outer), d);
-	tree_add_input(t, path);
 	if (find_data(&m, o, d) < 0 || archive_reader_new(ARCHIVE_KIND_TAR, &inner, d) < 0)
 		return -1;
 	if (archive_read_open(inner, &m, NULL, member_read, NULL) != ARCHIVE_OK)

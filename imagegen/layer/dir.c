@@ -103,11 +103,11 @@ static int read_xattrs(const struct walk *w, const char *path, struct entry *e, 
 static int read_file(struct walk *w, const char *path, struct content *ret, struct diag *d)
 {
 	struct spool *s = tree_spooler(w->t);
-	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	uint64_t at = 0;
+	tree_add_input(w->t, path);
+	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return host_error(w, path, "read", d);
-	tree_add_input(w->t, path);
 	spool_begin(s);
 	for (;;) {
 		ssize_t n = read(fd, w->piece, PIECE_LEN);

@@ -18,9 +18,9 @@ static int tar_load(struct tree *t, const struct manifest *m, const struct layer
 			return diag_fail(d, MVP0301, o.loc, "there is no file '%s'", path);
 		if (archive_reader_new(ARCHIVE_KIND_TAR, &a, d) < 0)
 			return -1;
+		tree_add_input(t, path);
 		if (archive_read_open_filename(a, path, READ_LEN) != ARCHIVE_OK)
 			return diag_fail(d, MVP0302, o.loc, "'%s' cannot be read: %s", o.label, archive_error_string(a));
-		tree_add_input(t, path);
 		if (archive_merge(t, &o, a, l->whiteouts.s != NULL, d) < 0)
 			return -1;
 	}
