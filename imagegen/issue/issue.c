@@ -88,6 +88,22 @@ static int choose_counter(struct issue *i, struct issue_result *r)
 	return 0;
 }
 
+/* A counter of one's own may be one that was given before: then nobody would obey. */
+static int check_counter(struct issue *i)
+{
+	const struct order *o = &i->m->order;
+	uint64_t last;
+	if (!i->ledger)
+		return 0;
+	if (ledger_last_counter(i->ledger, o, &last, i->d) < 0)
+		return -1;
+	if (o->counter <= last)
+		diag_warn(i->d, MVP1003, NULL,
+			  "the ledger knows of counter %" PRIu64 ": a device that saw it refuses this order, of %" PRIu64, last,
+			  o->counter);
+	return 0;
+}
+
 static int make(struct issue *i)
 {
 	struct buf payload CLEANUP(buf_fini) = BUF_INIT;
@@ -191,7 +207,7 @@ int issue_order(const struct issue_opts *opts, struct message *m, struct issue_r
 		if (ledger_open(opts->ledger, true, &i.ledger, d) < 0 || ledger_begin(i.ledger, d) < 0 || find_devices(&i) < 0)
 			return -1;
 	}
-	if (check_key(&i) < 0 || (opts->choose_counter && choose_counter(&i, &r) < 0) || make(&i) < 0)
+	if (check_key(&i) < 0 || (opts->choose_counter ? choose_counter(&i, &r) : check_counter(&i)) < 0 || make(&i) < 0)
 		return -1;
 	/* The ledger first: a counter that is lost with a crash does no harm, one that is given twice makes an order stale. */
 	if (i.ledger && (ledger_add_order(i.ledger, m, i.bytes.data, i.bytes.len, d) < 0 || ledger_commit(i.ledger, d) < 0))

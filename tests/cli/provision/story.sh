@@ -71,3 +71,4 @@ sign receipt 2 r.order done >2.receipt
 mvpctl -q order verify 2.receipt --ledger l.db --record | tail -n 1
 mvpctl order wipe --device A1 --key orders.pem --ledger l.db -o x.order 2>&1 | grep MVP1006
 mvpctl -q order wipe --device A1 --key other.pem --ledger l.db -o x.order
+mvpctl order wipe --device A1 --key other.pem --ledger l.db --counter 50 -o old.order 2>&1 | grep MVP1003
