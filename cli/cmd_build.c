@@ -16,7 +16,7 @@
 #define DEFAULT_EPOCH 1767225600
 
 struct build_args {
-	const char *out, *depfile, *oem, *carrier, *ota_from;
+	const char *out, *depfile, *oem, *carrier, *ota_from, *component;
 	bool no_cache, check, dry_run;
 	struct opt_list formats;
 };
@@ -32,12 +32,21 @@ const char *const *build_formats(size_t *ret_count)
 	return names;
 }
 
+static const char *const *components(size_t *ret_count)
+{
+	*ret_count = COMPONENTS;
+	return component_names;
+}
+
 static const struct opt opts[] = {
 	OPT_STRING('o', "output", struct build_args, out, "DIR", "write the bundles to DIR, made if missing (default: out)"),
 	OPT_LIST(0, "format", struct build_args, formats, "FORMAT", "make only this bundle format, not those of the OEM; may be repeated",
 		 .choices = build_formats),
 	OPT_STRING(0, "oem", struct build_args, oem, "NAME", "build for this OEM profile, not for those of the manifest"),
 	OPT_STRING(0, "carrier", struct build_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
+	OPT_STRING(0, "component", struct build_args, component, "NAME",
+		   "make updates of this component alone: hypervisor, personal or work; without --format nothing else",
+		   .choices = components),
 	OPT_STRING(0, "ota-from", struct build_args, ota_from, "FILE",
 		   "make updates from the build whose full update package FILE is, not full ones"),
 	OPT_FLAG(0, "no-cache", struct build_args, no_cache, "make everything anew: neither look into the cache nor keep anything there"),
@@ -283,15 +292,26 @@ static int progress(void *ctx, const char *what, uint64_t done, uint64_t total)
 	return cli_progress(ctx, what, (uint64_t)(percent * 1000), 100 * 1000);
 }
 
+/* Its place in the list, which the options' parser has looked it up in. */
+static size_t component_of(const char *name)
+{
+	size_t c = COMPONENTS;
+	while (name && c && strcmp(component_names[c - 1], name) != 0)
+		c--;
+	return name && c ? c - 1 : COMPONENT_HYPERVISOR;
+}
+
 static int run(struct cli *cli, const void *args)
 {
+	static const char *const updates[] = { "ota" };
 	const struct build_args *a = args;
 	struct build_opts o = {
 		.out_dir = a->out ? a->out : "out",
 		.jobs = cli->jobs,
 		.cache = !a->no_cache,
-		.formats = a->formats.v,
-		.formats_count = a->formats.count,
+		.formats = a->component && !a->formats.count ? updates : a->formats.v,
+		.formats_count = a->component && !a->formats.count ? 1 : a->formats.count,
+		.component = component_of(a->component),
 		.oem = a->oem,
 		.carrier = a->carrier,
 		.ota_from = a->ota_from,
@@ -326,6 +346,7 @@ static const enum exit_status exits[] = { EXIT_MANIFEST, EXIT_INPUT,  EXIT_NO_FI
 static const struct example examples[] = {
 	{ "mvpctl build phone.yaml", "Make the bundles that the manifest's OEM profiles ask for, in out/." },
 	{ "mvpctl build -o /tmp/phone --format disk phone.yaml", "Make only the disk image, for QEMU." },
+	{ "mvpctl build --component work --ota-from out/phone-ota-work-1.zip phone.yaml", "An update of the work side alone." },
 	{ "mvpctl build --dry-run phone.yaml", "What a build would make anew, and why." },
 	{ "mvpctl build --json --depfile phone.d phone.yaml", "For a build system." },
 };

@@ -12,6 +12,7 @@
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
+#include "imagegen/base/text.h"
 #include "imagegen/base/tmpfile.h"
 #include "imagegen/bundle/delta.h"
 #include "imagegen/bundle/ota.h"
@@ -75,6 +76,23 @@ DEFINE_FREEP(void, ota_free)
 
 /* Planning */
 
+/* The former build's disk has a slot for each of the persona's partitions, and that is large enough. */
+static int check_room(const struct ota *s, const char *metadata, struct diag *d)
+{
+	char has[TEXT_SIZE_LEN], needs[TEXT_SIZE_LEN];
+	int rc = 0;
+	for (size_t i = 0; s->b->component != COMPONENT_HYPERVISOR && i < s->b->parts_count; i++) {
+		const struct bundle_part *part = &s->b->parts[i];
+		uint64_t room = ota_room(metadata, part->name);
+		if (!room)
+			rc = diag_fail(d, MVP0501, &part->loc, "the disk of the former build has no partition '%s'", part->name);
+		else if (image_len(part->img) > room)
+			rc = diag_fail(d, MVP0501, &part->loc, "the partition '%s' has %s in the former build, its content %s", part->name,
+				       text_size(room, has), text_size(image_len(part->img), needs));
+	}
+	return rc;
+}
+
 static int read_old_package(struct ota *s, struct diag *d)
 {
 	const char *path = s->b->update_from;
@@ -100,11 +118,17 @@ static int read_old_package(struct ota *s, struct diag *d)
 		return diag_fail(d, MVP0558, &loc, "it is itself an update from another build; expected a full one");
 	if (!ota_build_parse((const char *)text, &s->old))
 		return diag_fail(d, MVP0558, &loc, "its metadata does not say what it updates to");
+	if (s->old.of != s->b->component)
+		return diag_fail(d, MVP0558, &loc, "it is an update of '%s', expected one of '%s'", component_names[s->old.of],
+				 component_names[s->b->component]);
+	if (check_room(s, (const char *)text, d) < 0)
+		return -1;
 	return bundle_check_name("version of the former build", s->old.incremental, d);
 }
 
 static void take_components(struct ota *s)
 {
+	s->build.of = s->b->component;
 	for (size_t i = 0; s->b->manifest && i < COMPONENTS; i++) {
 		const struct component_version *c = manifest_component(s->b->manifest, i);
 		s->build.component[i].version = c->version.v;
@@ -141,7 +165,7 @@ static int check_components(const struct ota *s, struct diag *d)
 	bool brings[COMPONENTS] = { 0 };
 	int rc = 0;
 	for (size_t i = 0; i < s->b->parts_count; i++) {
-		size_t c = COMPONENT_HYPERVISOR; /* which the boot image and all that is the maker's goes with */
+		size_t c = s->b->component; /* with the hypervisor goes all that is the maker's */
 		for (size_t k = 0; k < COMPONENTS; k++)
 			if (s->b->parts[i].persona && !strcmp(s->b->parts[i].name, component_names[k]))
 				c = k;
@@ -189,9 +213,16 @@ static int ota_plan(const struct bundle *b, void **ret_state, struct diag *d)
 	void *state CLEANUP(ota_freep) = mem_new(struct ota);
 	struct ota *s = state;
 	char *own CLEANUP_FREE = NULL, *name CLEANUP_FREE = NULL;
+	bool whole = b->component == COMPONENT_HYPERVISOR;
 	s->b = b;
 	s->current = SIZE_MAX;
 	s->blobs_fd = -1;
+	if (!b->parts_count && !whole) {
+		(void)diag_fail(d, MVP0557, b->manifest ? &b->manifest->personas[b->component == COMPONENT_WORK].loc : NULL,
+				"an update of '%s' alone needs two slots on its disk", component_names[b->component]);
+		diag_hint(d, "write 'slots: 2' there");
+		return -1;
+	}
 	if (!b->parts_count)
 		return diag_fail(d, MVP0557, NULL, "the bundle format 'ota' needs a profile that has partitions with 'slots: yes'");
 	s->build = (struct ota_build){ .name = mem_printf("%s/%s:%s", b->product, b->board, b->version),
@@ -199,13 +230,13 @@ static int ota_plan(const struct bundle *b, void **ret_state, struct diag *d)
 	take_components(s);
 	if (b->update_from && (read_old_package(s, d) < 0 || check_components(s, d) < 0))
 		return -1;
-	if (s->old_img)
-		own = mem_printf("{product}-ota-%s-to-{version}.zip", s->old.incremental);
+	own = mem_printf("{product}-ota-%s%s%s%s{version}.zip", whole ? "" : component_names[b->component], whole ? "" : "-",
+			 s->old_img ? s->old.incremental : "", s->old_img ? "-to-" : "");
 	s->p.block_len = PAYLOAD_BLOCK;
 	s->p.minor = s->old_img ? PAYLOAD_DELTA : PAYLOAD_FULL;
 	s->p.max_timestamp = (uint64_t)b->epoch;
 	s->p.patch_level = b->oem ? mem_strdup(b->oem->ota.patch_level.s) : NULL;
-	name = bundle_name(b, b->oem ? &b->oem->names.ota : NULL, own ? own : "{product}-ota-{version}.zip", NULL, d);
+	name = bundle_name(b, b->oem && whole ? &b->oem->names.ota : NULL, own, NULL, d);
 	if (!name || plan_parts(s, d) < 0 || output_open(b->out_dir, name, &s->out, d) < 0)
 		return -1;
 	s->blobs_fd = tmpfile_unlinked(b->out_dir);

@@ -16,6 +16,7 @@
 struct ota_build {
 	char *name; /* PRODUCT/BOARD:VERSION */
 	char *incremental;
+	size_t of; /* enum component: whose partitions are in the package */
 	struct {
 		uint64_t version, needs[COMPONENTS]; /* as in struct component_version */
 	} component[COMPONENTS];
@@ -23,6 +24,9 @@ struct ota_build {
 void ota_build_fini(struct ota_build *b);
 /* From the metadata of an update package: what it updates to. False: it does not say. */
 bool ota_build_parse(const char *metadata, struct ota_build *ret);
+
+/* From the same of a persona's package: bytes of the slot that the partition has; 0: it has none. */
+uint64_t ota_room(const char *metadata, const char *partition);
 
 struct ota_package {
 	const struct bundle *b;

@@ -47,9 +47,22 @@ static uint64_t number_of(const char *text, const char *key)
 #define VERSION_KEY "mvp-%s-version"
 #define NEEDS_KEY "mvp-%s-needs-%s"
 
+#define COMPONENT_KEY "mvp-component"
+#define ROOM_KEY "mvp-room-%s"
+
+uint64_t ota_room(const char *metadata, const char *partition)
+{
+	char *key CLEANUP_FREE = mem_printf(ROOM_KEY, partition);
+	return number_of(metadata, key);
+}
+
 bool ota_build_parse(const char *metadata, struct ota_build *ret)
 {
 	*ret = (struct ota_build){ .name = value_of(metadata, "post-build"), .incremental = value_of(metadata, "post-build-incremental") };
+	char *of CLEANUP_FREE = value_of(metadata, COMPONENT_KEY);
+	for (size_t i = 0; of && i < COMPONENTS; i++)
+		if (!strcmp(of, component_names[i]))
+			ret->of = i;
 	for (size_t i = 0; i < COMPONENTS; i++) {
 		char *version CLEANUP_FREE = mem_printf(VERSION_KEY, component_names[i]);
 		ret->component[i].version = number_of(metadata, version);
@@ -62,9 +75,13 @@ bool ota_build_parse(const char *metadata, struct ota_build *ret)
 }
 
 /* In the order of their names, as all of the metadata. */
-static void emit_components(const struct ota_build *b, struct buf *out)
+static void emit_components(const struct bundle *bundle, const struct ota_build *b, struct buf *out)
 {
+	if (b->of != COMPONENT_HYPERVISOR)
+		buf_printf(out, COMPONENT_KEY "=%s\n", component_names[b->of]);
 	for (size_t i = 0; i < COMPONENTS; i++) {
+		for (size_t k = 0; i == COMPONENT_WORK && b->of != COMPONENT_HYPERVISOR && k < bundle->parts_count; k++)
+			buf_printf(out, ROOM_KEY "=%llu\n", bundle->parts[k].name, (unsigned long long)bundle->parts[k].len);
 		for (size_t k = 0; k < COMPONENTS; k++)
 			if (b->component[i].needs[k])
 				buf_printf(out, NEEDS_KEY "=%llu\n", component_names[i], component_names[k],
@@ -123,7 +140,9 @@ static int put_blobs(struct writer *w, struct diag *d)
 /* What a signature that is made elsewhere is asked for as: each profile of a build has its own. */
 static char *sign_name(const struct bundle *b, const char *what)
 {
-	return mem_printf("ota-%s%s%s", b->oem ? b->oem->name.s : "", b->oem ? "-" : "", what);
+	bool whole = b->component == COMPONENT_HYPERVISOR;
+	return mem_printf("ota-%s%s%s%s%s", b->oem ? b->oem->name.s : "", b->oem ? "-" : "", whole ? "" : component_names[b->component],
+			  whole ? "" : "-", what);
 }
 
 static int put_signature(struct writer *w, const char *what, const uint8_t sha256[32], struct diag *d)
@@ -205,7 +224,7 @@ struct files {
 static void emit_text(const struct ota_package *o, const struct files *f, struct buf *out)
 {
 	const struct oem *oem = o->b->oem;
-	emit_components(o->build, out);
+	emit_components(o->b, o->build, out);
 	buf_printf(out, "ota-property-files=%s\nota-required-cache=0\nota-streaming-property-files=%s\nota-type=AB\n", f->all,
 		   f->streaming);
 	buf_printf(out, "post-build=%s\npost-build-incremental=%s\n", o->build->name, o->build->incremental);

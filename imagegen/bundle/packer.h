@@ -41,6 +41,7 @@ struct bundle {
 	const struct oem *oem;           /* borrowed; NULL: 512-byte sectors, no slots, no limits */
 	const struct carrier *carrier;   /* borrowed; NULL: none */
 	const struct manifest *manifest; /* borrowed; NULL: no component has a version */
+	size_t component;                /* enum component: whose partitions an update replaces */
 	struct bundle_part *parts;
 	size_t parts_count;
 	uint8_t disk_uuid[16];

@@ -149,10 +149,25 @@ static int run_hyp(struct task *t)
 	return hyp_build(&job, tmpdir_path(b->tmp), b->jobs, &b->hyp, t->d);
 }
 
+/* Updates are of this persona alone. */
+static bool is_updated(const struct build *b, const struct persona *p)
+{
+	return b->opts->component != COMPONENT_HYPERVISOR && !strcmp(component_names[b->opts->component], p->name);
+}
+
+/* The persona's partition is in the cache. Not looked for if updates are of it: these are made from its plain text, which is not kept. */
+static bool find_persona(struct build *b, struct task *t)
+{
+	if (!is_updated(b, t->persona))
+		return recall_find(b->signed_cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
+	t->recall.why = mem_strdup("an update is made from what is in it");
+	return false;
+}
+
 static int run_persona(struct task *t)
 {
 	struct build *b = t->b;
-	t->recalled = recall_find(b->signed_cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
+	t->recalled = find_persona(b, t);
 	if (t->recalled)
 		return 0;
 	recall_stamp(b->m, &b->persona_opts, &t->disk);
@@ -414,14 +429,22 @@ static int pack(struct build *b, struct build_result *r)
 			       .cache = b->signed_cache };
 	o.approve = approve;
 	o.approve_ctx = b;
-	struct recall_job keep CLEANUP(
-		recall_job_fini) = { .cache = b->signed_cache, .bundle = { .out_dir = b->opts->out_dir }, .max_len = b->bound / KEPT_SHARE };
+	struct recall_job keep CLEANUP(recall_job_fini) = { .cache = b->signed_cache,
+							    .bundle = { .out_dir = b->opts->out_dir },
+							    .max_len = b->bound / KEPT_SHARE };
 	const struct bundle_job more = { .bundle = &keep.bundle, .packer = &recall_packer };
 	build_digest(b, o.digest);
 	if (make_boot(b) || make_vbmeta(b, o.digest))
 		return -1;
+	for (size_t i = 1; i < PARTS; i++) {
+		const struct task *t = &b->tasks[i];
+		if (is_updated(b, t->persona)) {
+			o.persona = &t->disk;
+			o.signer = trust_of(&b->trust, b->m, &b->m->personas[i - 1]);
+		}
+	}
 	for (size_t i = 1; i < PARTS; i++)
-		if (!b->tasks[i].recalled)
+		if (!b->tasks[i].recalled && !is_updated(b, b->tasks[i].persona))
 			recall_add(&keep, b->tasks[i].persona->name, b->tasks[i].sealed, &b->tasks[i].recall, &b->tasks[i].disk);
 	list_contents(b, contents);
 	if (keep.bundle.parts_count)
@@ -572,7 +595,7 @@ static void foresee_persona(struct build *b, size_t i, struct build_step *ret)
 {
 	struct task *t = &b->tasks[i];
 	t->persona = task_persona(b, i);
-	t->recalled = recall_find(b->signed_cache, b->m, t->persona, &b->persona_opts, &t->recall, &t->disk, &t->sealed);
+	t->recalled = find_persona(b, t);
 	*ret = (struct build_step){ .name = t->persona->name, .made = !t->recalled };
 	ret->why = TAKE(t->recall.why);
 	ret->len = t->recalled ? image_len(t->sealed) : 0;

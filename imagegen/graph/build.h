@@ -14,6 +14,7 @@ struct build_opts {
 	const char *const *formats; /* packers by name; NULL: those of each OEM profile */
 	size_t formats_count;
 	const char *ota_from;      /* the former build's update package; NULL: updates are full ones */
+	size_t component;          /* enum component: what updates are of */
 	const char *oem, *carrier; /* instead of the manifest's; NULL: those */
 	/* Folder through which the signatures of keys elsewhere come (sign/sign.h), or NULL. With it the cache is not used. */
 	const char *exchange;

@@ -24,6 +24,7 @@ struct variant {
 	size_t packers_count;
 	struct bundle_parts parts;
 	struct bundle bundle, update;
+	struct bundle_part *persona; /* what an update of a persona replaces */
 	char *out_dir;
 	bool made_out_dir; /* this run made it, and has put nothing there */
 };
@@ -158,6 +159,7 @@ void pack_free(struct pack *p)
 	for (size_t i = 0; i < p->count; i++) {
 		struct variant *v = &p->variants[i];
 		bundle_parts_fini(&v->parts);
+		free(v->persona);
 		if (v->made_out_dir)
 			(void)rmdir(v->out_dir);
 		free(v->out_dir);
@@ -176,6 +178,20 @@ static void derive_part_uuid(const struct pack_opts *o, const struct bundle_part
 {
 	char *info CLEANUP_FREE = mem_printf("mvp handset partition %s%s uuid", part->name, !part->slots ? "" : slot ? "_b" : "_a");
 	derive_uuid(o->master, o->digest, info, ret);
+}
+
+/* An update of a persona alone: the partitions of a slot of its disk. */
+static void update_persona(struct variant *v, const struct persona_disk *disk, size_t component)
+{
+	v->persona = mem_array(struct bundle_part, disk->parts_count + 1);
+	for (size_t i = 0; i < disk->parts_count; i++) {
+		const struct persona_part *from = &disk->parts[i];
+		v->persona[i] =
+			(struct bundle_part){ .name = from->name, .img = from->img, .len = from->len, .fill = true, .loc = from->loc };
+	}
+	v->update.parts = v->persona;
+	v->update.parts_count = disk->parts_count;
+	v->update.component = component;
 }
 
 static int plan_variant(struct pack *p, struct variant *v, const struct pack_opts *o, struct diag *d)
@@ -208,6 +224,8 @@ static int plan_variant(struct pack *p, struct variant *v, const struct pack_opt
 	v->update = v->bundle;
 	v->update.parts = v->parts.update;
 	v->update.parts_count = v->parts.update_count;
+	if (o->persona)
+		update_persona(v, o->persona, p->opts->component);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #define IMAGEGEN_PACK_H
 
 #include "imagegen/graph/build.h"
+#include "imagegen/graph/persona.h"
 #include "imagegen/hyp/board.h"
 #include "imagegen/hyp/sources.h"
 
@@ -25,6 +26,7 @@ struct pack_opts {
 	size_t contents_count;
 	unsigned jobs;
 	struct signer *signer;                     /* of updates; NULL: they are not signed */
+	const struct persona_disk *persona;        /* whose slots updates are for; NULL: the handset's */
 	struct cache *cache;                       /* borrowed */
 	const struct bundle_job *more;             /* packers besides those of the profiles; NULL: none */
 	int (*approve)(void *ctx, struct diag *d); /* as in struct bundle */

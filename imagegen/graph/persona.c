@@ -1,5 +1,6 @@
 #include "imagegen/graph/persona.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +22,12 @@
 #include "imagegen/hyp/hyp.h"
 #include "imagegen/initrd/initrd.h"
 #include "imagegen/initrd/modules.h"
+#include "mvp/slots.h"
 
 enum { FILE_MAX = 256 << 20, FS_BLOCK = 4096, CMDLINE_MAX = 1535, CERTIFICATE_MAX = 65536 };
+/* A boot image that is updated in its slot may have grown by a quarter and this. */
+#define BOOT_ROOM (4 * MIB)
+#define MISC_LEN MIB
 enum { RECOVERY_LEN = 32, RECOVERY_SIZE = 2 * RECOVERY_LEN + 1 };
 #define ON_HOST "file:"
 
@@ -177,6 +182,11 @@ static int make_cmdline(struct work *w)
 	return check_cmdline(w);
 }
 
+static bool has_slots(const struct persona *p)
+{
+	return p->slots.v == 2;
+}
+
 static bool has_whole(const struct persona *p)
 {
 	return persona_layer(p, LAYER_ANDROID) || persona_layer(p, LAYER_IMAGE);
@@ -217,6 +227,8 @@ static int make_digest(struct work *w)
 	digest_num(g, "rollback index", w->p->security_version.v);
 	digest_num(g, "verity", persona_verity(w->p));
 	digest_num(g, "parity roots", w->p->system.fec_roots.v);
+	if (has_slots(w->p))
+		digest_num(g, "slots", w->p->slots.v);
 	digest_get(g, w->digest);
 	return 0;
 }
@@ -244,13 +256,39 @@ static int build_fs(struct work *w, const struct tree *tree, const char *label, 
 	return ext4_build(tree, &o, ret, w->d);
 }
 
-static void add_part(struct work *w, struct gpt_part *parts, size_t *count, const char *name, struct image *img, const struct loc *loc)
+/* Partitions of a disk, with their names. */
+struct parts {
+	struct gpt_part v[2 * (ANDROID_PARTS + 2) + 2];
+	char names[2 * (ANDROID_PARTS + 2) + 2][40];
+	size_t count;
+};
+
+static void add_part(struct work *w, struct parts *parts, const char *name, const char *suffix, struct image *img, uint64_t len,
+		     const struct loc *loc)
 {
-	struct gpt_part *part = &parts[(*count)++];
-	char *what CLEANUP_FREE = mem_printf("%s partition", name);
-	*part = (struct gpt_part){ .name = name, .img = img, .loc = *loc };
+	struct gpt_part *part = &parts->v[parts->count];
+	char *what CLEANUP_FREE = mem_printf("%s%s partition", name, suffix);
+	(void)snprintf(parts->names[parts->count], sizeof(parts->names[0]), "%s%s", name, suffix);
+	*part = (struct gpt_part){ .name = parts->names[parts->count], .img = img, .len = len, .loc = *loc };
 	memcpy(part->type, gpt_type_linux, sizeof(part->type));
 	identify(w, what, part->uuid);
+	parts->count++;
+}
+
+/* In each of the slots, if there are two; the second has nothing in it before an update. len 0: as long as its image. */
+static void add_slots(struct work *w, struct parts *parts, struct persona_disk *pd, const char *name, struct image *img, uint64_t len,
+		      const struct loc *loc)
+{
+	if (!has_slots(w->p)) {
+		add_part(w, parts, name, "", img, 0, loc);
+		return;
+	}
+	len = align_up(num_max(len, image_len(img)), MIB);
+	add_part(w, parts, name, "_a", img, len, loc);
+	add_part(w, parts, name, "_b", NULL, len, loc);
+	struct persona_part *part = &pd->parts[pd->parts_count++];
+	*part = (struct persona_part){ .img = image_ref(img), .len = len, .loc = *loc };
+	(void)snprintf(part->name, sizeof(part->name), "%s", name);
 }
 
 /* A system that came as an image, in a partition of the size that the manifest gives. */
@@ -338,29 +376,30 @@ static int build_vbmeta(struct work *w, const struct image *boot, struct image *
 	return trust_vbmeta(&a, trust_of(w->opts->trust, w->m, w->p), name, w->p->security_version.v, ret, w->d);
 }
 
-static int compose(struct work *w, struct image **ret_disk)
+static int compose(struct work *w, struct persona_disk *pd)
 {
 	struct image *boot CLEANUP(image_freep) = NULL, *vbmeta CLEANUP(image_freep) = NULL, *system CLEANUP(image_freep) = NULL,
 			   *userdata CLEANUP(image_freep) = NULL;
-	struct gpt_part parts[ANDROID_PARTS + 3];
-	size_t count = 0;
+	struct parts *parts CLEANUP_FREE = mem_new(struct parts);
 	uint8_t uuid[16];
 	if (build_system(w, &system) || build_boot(w, &boot) || build_vbmeta(w, boot, &vbmeta))
 		return -1;
-	add_part(w, parts, &count, "boot", boot, &w->p->boot.kernel.loc);
-	add_part(w, parts, &count, "vbmeta", vbmeta, &w->p->loc);
+	add_slots(w, parts, pd, "boot", boot, image_len(boot) / 4 * 5 + BOOT_ROOM, &w->p->boot.kernel.loc);
+	add_slots(w, parts, pd, "vbmeta", vbmeta, 0, &w->p->loc);
 	if (system)
-		add_part(w, parts, &count, "system", system, &w->p->system.loc);
+		add_slots(w, parts, pd, "system", system, w->p->system.size.v, &w->p->system.loc);
 	for (size_t i = 0; i < ANDROID_PARTS; i++)
 		if (w->android.images[i] && i != ANDROID_SYSTEM)
-			add_part(w, parts, &count, android_part_names[i], w->android.images[i], &w->p->system.loc);
+			add_slots(w, parts, pd, android_part_names[i], w->android.images[i], 0, &w->p->system.loc);
+	if (has_slots(w->p))
+		add_part(w, parts, MVP_MISC_PARTITION, "", NULL, MISC_LEN, &w->p->slots.loc);
 	if (w->p->userdata.size.v) {
 		if (build_fs(w, NULL, "userdata", w->p->userdata.size.v, &w->p->userdata.size.loc, &userdata))
 			return -1;
-		add_part(w, parts, &count, "userdata", userdata, &w->p->userdata.size.loc);
+		add_part(w, parts, "userdata", "", userdata, 0, &w->p->userdata.size.loc);
 	}
 	identify(w, "disk", uuid);
-	return gpt_compose(parts, count, uuid, 0, ret_disk, w->d);
+	return gpt_compose(parts->v, parts->count, uuid, 0, &pd->disk, w->d);
 }
 
 static void take_inputs(struct work *w)
@@ -406,7 +445,7 @@ int persona_build(const struct manifest *m, const struct persona *p, const struc
 	take_inputs(&w);
 	if (load_kernel(&w) || load_initrd(&w) || make_cmdline(&w))
 		return -1;
-	if (make_digest(&w) || compose(&w, &pd.disk))
+	if (make_digest(&w) || compose(&w, &pd))
 		return -1;
 	memcpy(pd.digest, w.digest, sizeof(pd.digest));
 	*ret = pd;
@@ -417,6 +456,8 @@ int persona_build(const struct manifest *m, const struct persona *p, const struc
 void persona_disk_fini(struct persona_disk *pd)
 {
 	image_free(pd->disk);
+	for (size_t i = 0; i < pd->parts_count; i++)
+		image_free(pd->parts[i].img);
 	stamps_fini(&pd->inputs);
 	*pd = (struct persona_disk){ 0 };
 }

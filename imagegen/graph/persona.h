@@ -18,10 +18,20 @@ struct persona_opts {
 	uint8_t overlay[32];       /* digest of what a carrier adds to the personal persona; zeros: nothing */
 };
 
+/* What an update replaces: a partition of a disk with slots, without the slot's suffix. */
+struct persona_part {
+	char name[40];
+	struct image *img;
+	uint64_t len; /* bytes of the partition */
+	struct loc loc;
+};
+
 struct persona_disk {
 	struct image *disk;   /* plaintext */
 	uint8_t digest[32];   /* of all it is made from */
 	struct stamps inputs; /* files read */
+	struct persona_part parts[ANDROID_PARTS + 2]; /* with two slots: those of a slot */
+	size_t parts_count;
 };
 
 /* ret is zero, or has inputs to which those of the layers are added. */

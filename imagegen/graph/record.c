@@ -40,6 +40,7 @@ void record_key(const struct manifest *m, const struct build_opts *o, uint8_t re
 	digest_num(g, "epoch", (uint64_t)o->epoch);
 	digest_str(g, "oem", o->oem);
 	digest_str(g, "carrier", o->carrier);
+	digest_num(g, "component", o->component);
 	if (o->ota_from)
 		add_path(g, "ota-from", o->ota_from);
 	for (size_t i = 0; i < o->formats_count; i++)

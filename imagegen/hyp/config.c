@@ -234,7 +234,7 @@ int config_vault(const struct board *b, const struct manifest *m, const struct l
 			 ",\n\t.quiet_to = %" PRIu64 ",\n",
 			 m->policy.notifications.queue.v, m->policy.notifications.rate.v, m->policy.notifications.quiet_from.v,
 			 m->policy.notifications.quiet_to.v);
-	(void)buf_printf(ret, "\t.fw_cfg_pa = 0x%" PRIx64 ",\n\t.product = ", b->fw_cfg.v);
+	(void)buf_printf(ret, "\t.good_after = %" PRIu64 ",\n\t.fw_cfg_pa = 0x%" PRIx64 ",\n\t.product = ", m->hypervisor.good_after.v, b->fw_cfg.v);
 	c_string(ret, m->name.s);
 	(void)buf_puts(ret, " \" \" ");
 	c_string(ret, m->version.s);

@@ -285,6 +285,21 @@ static int compare_paths(const void *a, const void *b)
 	return r ? r : (*x > *y) - (*x < *y);
 }
 
+/* Nobody but the first process knows which slot's system is meant. */
+static void check_slots(const struct context *c)
+{
+	const struct layer *android = persona_layer(c->p, LAYER_ANDROID);
+	if (c->p->slots.v < 2)
+		return;
+	if (android && android->android[ANDROID_SUPER].s) {
+		diag_fail(c->d, MVP0213, &c->p->slots.loc, "a disk with two slots cannot have a 'super', which has slots of its own");
+		diag_hint(c->d, "take its partitions out of it one by one: 'system: super:system'");
+	} else if (c->p->has_system && !strcmp(c->p->boot.initrd.s, "none")) {
+		diag_fail(c->d, MVP0213, &c->p->slots.loc, "a disk with two slots needs an initrd, which mounts the system of the slot");
+		diag_hint(c->d, "write 'initrd: generate'");
+	}
+}
+
 /* One layer naming a path twice is a mistake; a later layer replacing it is what layers are for. */
 static void check_inline_files(const struct context *c)
 {
@@ -355,6 +370,7 @@ static const struct check persona_checks[] = {
 	{ "cmdline", { NEED_TEXT(struct persona, boot.cmdline) }, 1, check_cmdline },
 	{ "verity", { NEED_TEXT(struct persona, boot.cmdline), NEED_TEXT(struct persona, boot.initrd) }, 2, check_verity },
 	{ "layers", { { 0 } }, 0, check_layers },
+	{ "slots", { NEED_TEXT(struct persona, boot.initrd) }, 1, check_slots },
 	{ "one-system", { { 0 } }, 0, check_one_system },
 	{ "inline-files", { { 0 } }, 0, check_inline_files },
 	{ "passcode-file", { NEED_TEXT(struct persona, encryption.passcode_file) }, 1, check_passcode_file },

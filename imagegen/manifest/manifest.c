@@ -70,6 +70,7 @@ static const struct key hypervisor_keys_v[] = {
 	{ "security-version", KEY_COUNT, M(hypervisor.security_version), .max = INT64_MAX },
 	{ "component-version", KEY_COUNT, M(hypervisor.component.version), .max = INT64_MAX },
 	{ "needs", KEY_MAP, .map = &hypervisor_needs },
+	{ "good-after", KEY_DURATION, M(hypervisor.good_after), .min = 1, .max = 86400, .def_num = 60 },
 };
 static const struct keys hypervisor_keys = KEYS(hypervisor_keys_v);
 
@@ -122,6 +123,7 @@ static const struct keys personal_needs = KEYS(personal_needs_v), work_needs = K
 		{ "cpus", KEY_COUNT, .required = true, P(cpus), .min = 1, .max = MVP_MAX_VCPUS }, \
 		{ "security-version", KEY_COUNT, P(security_version), .max = INT64_MAX }, \
 		{ "component-version", KEY_COUNT, P(component.version), .max = INT64_MAX }, { "needs", KEY_MAP, .map = &(needs_) }, \
+		{ "slots", KEY_COUNT, P(slots), .min = 1, .max = 2, .def_num = 1 }, \
 		{ "boot", KEY_MAP, .required = true, .map = &boot_keys }, \
 		{ "system", KEY_MAP, .map = &system_keys, .loc_at = offsetof(struct persona, system.loc), \
 		  .on_at = offsetof(struct persona, has_system) }, \

@@ -126,6 +126,7 @@ struct persona {
 	struct mnum cpus;
 	struct mnum security_version;
 	struct component_version component;
+	struct mnum slots; /* of its disk: 1, or 2 for updates beside what runs */
 	struct {
 		struct mstr kernel;  /* "android", "file:PATH" on the host, else an absolute path or glob in the layers */
 		struct mstr initrd;  /* "generate" (default), "android", "none", "file:PATH" or a path in the layers */
@@ -176,6 +177,7 @@ struct manifest {
 		struct mstr build;            /* "release" or "measure" */
 		struct mnum security_version; /* rollback index of the handset's own vbmeta */
 		struct component_version component;
+		struct mnum good_after; /* seconds that a slot runs until it is good without having said so */
 	} hypervisor;
 	struct persona personas[PERSONA_MAX];
 	struct {

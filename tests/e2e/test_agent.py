@@ -39,6 +39,8 @@ class Vault:
     def _answer(self, line):
         word, _, rest = line.partition(" ")
         self.asked.append(word)
+        if word == "up":
+            return "ok"
         if word == "hello":
             return "mvp 1 personal"
         if word == "status":
@@ -231,6 +233,7 @@ def test_orders_through_failures():
     vault.serial = "none"
     with Agent(vault, server.url, "unprovisioned"):
         wait_until(lambda: vault.asked.count("serial") >= 2, 30, "questions for the serial number")
+        check_equal(vault.asked[0], "up", "the first that the agent says")
         check_equal(server.requests, [], "requests of a device without a serial number")
     return 5
 

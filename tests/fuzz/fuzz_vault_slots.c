@@ -4,6 +4,8 @@
 #include "vmm/vault/lib.c"
 #include "vmm/vault/slots.c"
 
+struct persona personas[MVP_MAX_PERSONAS];
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Not reached: the record alone is looked at. */
@@ -34,6 +36,19 @@ bool job_step(struct job *j, bool work)
 	return false;
 }
 
+/* Whatever the record says, one of the slots that are not refused is started, and only it pays. */
+static void choose(struct mvp_slots s, unsigned refused)
+{
+	unsigned slot = slots_choose(&s, refused);
+	if ((slot == SLOTS) != (refused == 3) || s.checksum != sum_of(&s) || s.magic != MVP_SLOTS_MAGIC)
+		__builtin_trap();
+	for (unsigned i = 0; i < SLOTS; i++)
+		if ((refused & 1u << i) && s.slot[i])
+			__builtin_trap();
+	if (slot != SLOTS && ((refused & 1u << slot) || !(s.slot[slot] & MVP_SLOT_PRIORITY)))
+		__builtin_trap();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mvp_slots s, was;
@@ -43,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (data[0] & 1)
 		s.checksum = sum_of(&s);
 	was = s;
+	choose(s, data[0] >> 1 & 3u);
 	if (!slots_mark(&s)) {
 		if (memcmp(&s, &was, sizeof(s)) != 0)
 			__builtin_trap();

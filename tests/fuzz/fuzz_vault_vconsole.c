@@ -59,6 +59,11 @@ unsigned front_persona(void)
 	return shown;
 }
 
+void handset_persona_up(unsigned persona)
+{
+	(void)persona;
+}
+
 void handset_switch(void)
 {
 	if (host_time - switched_at < SWITCH_MS * 1000)

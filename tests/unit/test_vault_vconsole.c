@@ -58,6 +58,13 @@ void console_answer(unsigned source)
 	fail();
 }
 
+static unsigned ups[MVP_MAX_PERSONAS];
+
+void handset_persona_up(unsigned persona)
+{
+	ups[persona]++;
+}
+
 void handset_switch(void)
 {
 	switches++;
@@ -342,6 +349,7 @@ static void test_lines_and_answers(void **state)
 		{ "helloo\n", "unknown\n" },
 		{ "switch\n", "denied\n" },
 		{ "switch now\n", "unknown\n" },
+		{ "up\n", "ok\n" },
 		{ "alerts 0\n", "ok\n" },
 		{ "alerts 7\n", "ok\n" },
 		{ "alerts 999\n", "ok\n" },

@@ -3,9 +3,9 @@
  * both writable and executable.
  *
  * Kernel command line: mvp.system=rw mounts the system partition writable; mvp.userdata=1 wants a userdata partition, mounted on /data;
- * init=PATH names the program to start; mvp.verity=VERSION,DATA_BLOCKS,TREE_BLOCK,HASH,ROOT,SALT[,ROOTS,FEC_BLOCK,FEC_BLOCKS] has the
- * system partition verified block by block (dm-verity) before anything of it is used. Whatever fails is said on the console, then the
- * persona is powered off. */
+ * init=PATH names the program to start; androidboot.slot_suffix=_a the slot whose system is meant;
+ * mvp.verity=VERSION,DATA_BLOCKS,TREE_BLOCK,HASH,ROOT,SALT[,ROOTS,FEC_BLOCK,FEC_BLOCKS] has the system partition verified block by block
+ * (dm-verity) before anything of it is used. Whatever fails is said on the console, then the persona is powered off. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -547,9 +547,12 @@ static void set_up_verity(const char *verity, char *device, size_t size)
 
 static void mount_system(bool writable)
 {
-	static char device[80];
+	static char device[80], name[16] = "system";
+	const char *slot = option("androidboot.slot_suffix=");
+	if (slot != NULL && !ADD(name, slot))
+		FAIL("no slot is named ", slot);
+	wait_for_partition(name, device, sizeof device);
 	const char *verity = option("mvp.verity=");
-	wait_for_partition("system", device, sizeof device);
 	if (verity != NULL) {
 		if (writable)
 			FAIL("mvp.system=rw: a verified system cannot be written");

@@ -7,6 +7,7 @@
  *                                                 managed persona may be used without an order
  *     switch            ok|denied                 brings the persona to the front or, if it is there, gives the screen away; denied unless
  *                                                 the configuration lets this persona ask, and within a second of the last time
+ *     up                ok                        the persona has come up: the slot that it was started from is good
  *     alerts N          ok                        N, 0 to 999, alerts wait in this persona: shown in the trusted bar of the other one
  *     serial            serial NAME|none          which device this is; none: it is not provisioned, and takes no orders
  *     order BASE64      order accepted|refused    an order (mvp/order.h), which is carried out now or will be; a receipt tells more
@@ -156,6 +157,10 @@ static size_t answer(unsigned persona, char *ret, size_t size)
 		a->len--;
 	if (is(a, "hello"))
 		return text_format(ret, size, "mvp 1 %s\n", mvp_vault_config.persona[persona].name);
+	if (is(a, "up")) {
+		handset_persona_up(persona);
+		return text_format(ret, size, "ok\n");
+	}
 	if (is(a, "status"))
 		return status(persona, ret, size);
 	if (is(a, "switch"))

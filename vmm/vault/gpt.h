@@ -6,7 +6,7 @@
 #include "mvp/gpt.h"
 #include "mvp/machine.h"
 
-#define GPT_WANTED_MAX (MVP_MAX_PERSONAS + 3) /* the handset's: personas, the device's own, and misc */
+#define GPT_WANTED_MAX 7 /* a persona's: boot and vbmeta, alone or in two slots, and misc */
 
 struct gpt_table {
 	uint64_t entries_sector, entries_len; /* bytes: entries_count * entry_size */

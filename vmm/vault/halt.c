@@ -6,6 +6,7 @@
 #include "devices/devices.h"
 #include "job.h"
 #include "net.h"
+#include "slots.h"
 #include "ui/screen.h"
 
 void halt_start(struct job *j)
@@ -28,12 +29,13 @@ enum job_state halt_stop(struct job *j)
 	if (hc(MVP_HC_PERSONA_STOP, j->persona, 0, 0) == MVP_E_BUSY)
 		return JOB_HALT_STOP;
 	devices_unplug(j->persona);
+	slots_open_persona(j->persona, 0);
 	return JOB_HALT_DRAIN;
 }
 
 enum job_state halt_drain(struct job *j)
 {
-	if (devices_busy(j->persona))
+	if (devices_busy(j->persona) || slots_busy(j->persona))
 		return JOB_HALT_DRAIN;
 	wipe(&personas[j->persona].crypt.key, sizeof(personas[j->persona].crypt.key));
 	console_forget(j->persona);

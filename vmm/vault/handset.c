@@ -95,6 +95,7 @@ static void load(unsigned persona)
 	personas[persona].state = PERSONA_LOADING;
 	personas[persona].wrong = NULL;
 	personas[persona].unverified = false;
+	__atomic_store_n(&personas[persona].up, 0, __ATOMIC_RELEASE);
 	load_start(&personas[persona].job);
 	front_update();
 }
@@ -115,9 +116,30 @@ void handset_load_result(unsigned persona, const char *wrong)
 		console_log("%s: not started: %s", name_of(persona), wrong);
 	else
 		console_log("%s: started", name_of(persona));
-	if (!wrong)
-		slots_good();
+	personas[persona].good = false;
+	personas[persona].good_at = arch_counter() + mvp_vault_config.good_after * (uint64_t)arch_counter_hz();
 	front_update();
+}
+
+void handset_persona_up(unsigned persona)
+{
+	if (!__atomic_exchange_n(&personas[persona].up, 1, __ATOMIC_ACQ_REL) && arch_cpu() != 0)
+		hc(MVP_HC_DOORBELL, 0, 0, 0);
+}
+
+/* Is it known by now to run well? Then what is older may not start any more. */
+static void look_if_good(unsigned persona)
+{
+	struct persona *p = &personas[persona];
+	if (p->state != PERSONA_RUNNING || p->good)
+		return;
+	if (!__atomic_load_n(&p->up, __ATOMIC_ACQUIRE) && arch_counter() < p->good_at) {
+		timer_at(p->good_at);
+		return;
+	}
+	p->good = true;
+	verify_good(&p->job);
+	slots_good(persona);
 }
 
 /* What the core said about a persona that stopped by itself. */
@@ -453,6 +475,7 @@ static bool step_jobs(bool *work)
 	bool moved = false;
 	for (unsigned p = 0; p < mvp_vault_config.personas; p++) {
 		take_stopped(p);
+		look_if_good(p);
 		bool computes = job_computes(&personas[p].job);
 		moved |= job_step(&personas[p].job, *work);
 		*work &= !computes;

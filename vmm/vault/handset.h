@@ -1,4 +1,4 @@
-/* The handset: its disk, its personas and what becomes of them. All of it runs on CPU 0 but handset_persona_stopped(). */
+/* The handset: its disk, its personas and what becomes of them. All of it runs on CPU 0 but handset_persona_stopped() and handset_persona_up(). */
 #ifndef VAULT_HANDSET_H
 #define VAULT_HANDSET_H
 
@@ -15,6 +15,9 @@ bool handset_irq(uint32_t intid); /* false if the interrupt is not one of its de
 
 /* A persona stopped by itself (MVP_PERSONA_*). Any CPU. */
 void handset_persona_stopped(unsigned persona, uint64_t how);
+
+/* The persona says that it has come up. Any CPU. */
+void handset_persona_up(unsigned persona);
 
 /* The user's wishes */
 void handset_switch(void);

@@ -52,6 +52,9 @@ enum job_state {
 	JOB_DRAIN,
 	JOB_SCRUB,
 	JOB_LOAD_TABLE,
+	JOB_LOAD_SLOT,
+	JOB_LOAD_SLOT_WRITTEN,
+	JOB_LOAD_SLOT_FLUSHED,
 	JOB_VBMETA,
 	JOB_SIGNATURE,
 	JOB_SIGNATURE_STEP,
@@ -113,6 +116,10 @@ struct job {
 	} unlock;
 	struct {
 		struct view boot;
+		bool slotted;      /* the disk has slots */
+		unsigned slot;     /* that is loaded */
+		unsigned refused;  /* bit map of those that do not hold what they should */
+		const char *wrong; /* with the first of them */
 		struct bootplan plan;
 		uint64_t done, frame_done;
 		struct avb avb; /* of what is in buf */
@@ -151,6 +158,9 @@ struct persona {
 	const char *wrong;   /* why it failed, or NULL */
 	bool unverified;     /* because of what is on its disk */
 	bool measured;       /* since the handset was started */
+	bool good;           /* what was started is known to run well */
+	uint32_t up;         /* it says so; any CPU writes */
+	uint64_t good_at;    /* counter value: from then on without its word */
 	unsigned failures;   /* wrong passcodes since the last right one */
 	uint64_t not_before; /* counter value: no attempt until then */
 	uint32_t stopped;    /* 1 + MVP_PERSONA_* when it stopped by itself; any CPU writes */
@@ -207,6 +217,9 @@ enum job_state rekey_flushed(struct job *j);
 enum job_state load_drain(struct job *j);
 enum job_state load_scrub(struct job *j);
 enum job_state load_table(struct job *j);
+enum job_state load_slot(struct job *j);
+enum job_state load_slot_written(struct job *j);
+enum job_state load_slot_flushed(struct job *j);
 enum job_state verify_vbmeta(struct job *j);
 enum job_state verify_signature(struct job *j);
 enum job_state verify_signature_step(struct job *j);
@@ -261,6 +274,8 @@ bool rekey_stop(struct job *j);
 
 /* load.c, for verify.c */
 enum job_state load_fail(struct job *j, const char *wrong);
+/* What is to be started is not what it should be: the other slot is tried, if there is one. */
+enum job_state load_refuse(struct job *j, const char *wrong);
 enum job_state load_boot(struct job *j); /* the vbmeta is right: the boot image is next */
 enum job_state load_next(struct job *j); /* what is read of it is hashed */
 
@@ -269,7 +284,7 @@ enum job_state verify_start(struct job *j, const struct gpt_wanted *vbmeta);
 const char *verify_plan(struct job *j); /* the head of the boot image is in buf */
 enum job_state verify_piece(struct job *j, uint8_t *data, uint64_t len);
 const char *verify_end(struct job *j); /* all of it is hashed */
-void verify_started(struct job *j);    /* and runs: what is older may not any more */
+void verify_good(struct job *j);       /* and runs well: what is older may not any more */
 
 /* handset.c */
 bool handset_has_entropy(void);

@@ -15,6 +15,7 @@ void open_start(struct job *j)
 {
 	whole = (struct view){ .sector = 0, .sectors = disk_sectors() };
 	unsigned personas_count = mvp_vault_config.personas;
+	_Static_assert(MVP_MAX_PERSONAS + 3 <= GPT_WANTED_MAX, "room for the personas, the device's own, and misc");
 	for (unsigned p = 0; p < personas_count; p++)
 		j->gpt.scan.wanted[p].name = mvp_vault_config.persona[p].name;
 	j->gpt.scan.wanted[personas_count].name = MVP_KEYS_PARTITION;

@@ -9,7 +9,7 @@
 static enum job_state refuse(struct job *j, const char *wrong)
 {
 	personas[j->persona].unverified = true;
-	return load_fail(j, wrong);
+	return load_refuse(j, wrong);
 }
 
 enum job_state verify_start(struct job *j, const struct gpt_wanted *vbmeta)
@@ -124,7 +124,7 @@ const char *verify_end(struct job *j)
 	return NULL;
 }
 
-void verify_started(struct job *j)
+void verify_good(struct job *j)
 {
 	struct mvp_state_persona *s = &state_edit()->persona[j->persona];
 	if (!personas[j->persona].config->verified || s->rollback_index >= j->load.rollback_index)

@@ -1,5 +1,7 @@
 """The work persona's container on a flash image, as cryptsetup sees it."""
 import base64
+import ctypes
+import ctypes.util
 import hmac
 import json
 import os
@@ -9,6 +11,7 @@ import subprocess
 from . import env, gpt
 from .env import check, check_equal
 
+UNIT = 4096  # bytes that are encrypted together
 KEYS_LEN = 16 << 20  # what lies in front of the payload
 
 
@@ -64,3 +67,23 @@ def recovery_key(path, escrow_key):
                             input=base64.b64decode(token["escrow"]), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     check(opened.returncode == 0, f"openssl does not open the envelope: {opened.stderr.decode()}")
     return opened.stdout
+
+
+def write(disk, key, at, data):
+    """Puts whole data units into the payload of the container on a flash image, `at` counted from the payload's start. AES-XTS is
+    libcrypto's; the tweak counts sectors of 512 bytes (LUKS2 On-Disk Format Specification 1.1.4, section 3.3)."""
+    crypto = ctypes.CDLL(ctypes.util.find_library("crypto"))
+    for name in ("EVP_CIPHER_CTX_new", "EVP_aes_256_xts"):
+        getattr(crypto, name).restype = ctypes.c_void_p
+    context, cipher = ctypes.c_void_p(crypto.EVP_CIPHER_CTX_new()), ctypes.c_void_p(crypto.EVP_aes_256_xts())
+    out, length = ctypes.create_string_buffer(UNIT), ctypes.c_int()
+    check(at % UNIT == 0 and len(data) % UNIT == 0, "part of a data unit")
+    with open(disk, "r+b") as f:
+        f.seek(gpt.read(disk)["work"].at + KEYS_LEN + at)
+        for done in range(0, len(data), UNIT):
+            tweak = ((at + done) // gpt.SECTOR).to_bytes(16, "little")
+            good = crypto.EVP_EncryptInit_ex(context, cipher, None, key, tweak) == 1 and crypto.EVP_EncryptUpdate(
+                context, out, ctypes.byref(length), data[done:done + UNIT], UNIT) == 1
+            check(good and length.value == UNIT, "libcrypto does not encrypt")
+            f.write(out.raw)
+    crypto.EVP_CIPHER_CTX_free(context)

@@ -6,7 +6,7 @@
 
 #define CONTROL_QUEUE 8u
 
-enum control_asker { CONTROL_FOR_ORDERS, CONTROL_FOR_CLIENT };
+enum control_asker { CONTROL_FOR_ORDERS, CONTROL_FOR_CLIENT, CONTROL_FOR_NOBODY };
 
 struct control {
 	int fd;       /* to be polled; -1: the port is not open */

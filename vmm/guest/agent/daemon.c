@@ -60,7 +60,7 @@ void control_answer(enum control_asker asker, uint32_t tag, const char *line)
 {
 	if (asker == CONTROL_FOR_ORDERS)
 		orders_answer(&agent.orders, line, agent_now_ms());
-	else
+	else if (asker == CONTROL_FOR_CLIENT)
 		clients_answered(tag, line);
 }
 
@@ -99,8 +99,10 @@ static int try_port(struct reopen *r, uint64_t now)
 static void open_ports(uint64_t now)
 {
 	int fd = agent.control.fd < 0 ? try_port(&agent.control_port, now) : -1;
-	if (fd >= 0)
+	if (fd >= 0) {
 		control_start(&agent.control, fd);
+		(void)control_ask(&agent.control, CONTROL_FOR_NOBODY, 0, "up"); /* it is: the slot it was started from is good */
+	}
 	fd = agent.alerts.fd < 0 ? try_port(&agent.alerts_port, now) : -1;
 	if (fd >= 0)
 		alerts_open(&agent.alerts, fd);

@@ -7,7 +7,7 @@
 #include "mvp/machine.h"
 #include "mvp/notify.h"
 
-#define MVP_CONFIG_REVISION 6 /* of the layout of these structures; core and vault check it at start */
+#define MVP_CONFIG_REVISION 7 /* of the layout of these structures; core and vault check it at start */
 
 #define MVP_MAX_VAULT_MMIO 8
 #define MVP_MAX_VAULT_IRQS 64
@@ -108,6 +108,7 @@ struct mvp_vault_config {
 	uint64_t lock_after, wipe_after;          /* seconds: the lease of the managed persona until an order changes it; 0: never */
 	uint32_t notify_queue, notify_rate;       /* alerts that wait for a persona at most; that are taken from one a minute; >= 1 */
 	uint16_t quiet_from, quiet_to;            /* minutes of the day by the board's clock between which alerts are quiet; equal: none */
+	uint32_t good_after;                      /* seconds that a slot runs until it is good without having said so; >= 1 */
 	const char *product;                      /* manifest name and version, for the greeting */
 	struct mvp_vault_persona persona[MVP_MAX_PERSONAS];
 };
