@@ -89,7 +89,9 @@ static int look_update(const struct image *img, const struct zip_dir *z, const c
 	l->kind = "update package";
 	if (payload_open(img, payload->at, payload->len, label, &f, d) < 0)
 		return -1;
-	l->title = mem_printf("%s to %s, payload %s, package %s, digests right", f.p.minor ? "from a former build" : "full",
+	bool alone = to.of != COMPONENT_HYPERVISOR;
+	l->title = mem_printf("%s%s%s to %s, payload %s, package %s, digests right", alone ? component_names[to.of] : "",
+			      alone ? " alone, " : "", f.p.minor ? "from a former build" : "full",
 			      to.incremental ? to.incremental : "an unknown version", f.p.signatures_len ? "signed" : "not signed",
 			      z->comment_len ? "signed" : "not signed");
 	return look_payload(img, payload->at, payload->len, label, l, d);

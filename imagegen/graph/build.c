@@ -139,7 +139,15 @@ static int open_out_dir(struct build *b)
 
 static struct hyp_job hyp_job(const struct build *b)
 {
-	return (struct hyp_job){ .board = b->board, .manifest = b->m, .layout = &b->layout, .trust = &b->trust.hyp, .cache = b->cache };
+	const struct carrier *carrier = pack_carrier(b->pack);
+	return (struct hyp_job){
+		.board = b->board,
+		.manifest = b->m,
+		.layout = &b->layout,
+		.trust = &b->trust.hyp,
+		.logo = carrier ? carrier->logo.s : NULL,
+		.cache = b->cache,
+	};
 }
 
 static int run_hyp(struct task *t)
@@ -473,7 +481,7 @@ static int plan(struct build *b)
 	rc |= secrets_master(b->m, b->master, b->d);
 	rc |= trust_open(b->m, b->opts->exchange, b->prepare, &b->trust, b->d);
 	if (!rc && pack_carrier(b->pack))
-		rc = overlay_init(&b->overlay, &b->m->personas[PERSONA_PERSONAL], pack_carrier(b->pack), b->d);
+		rc = overlay_init(&b->overlay, b->m, &b->m->personas[PERSONA_PERSONAL], pack_carrier(b->pack), b->d);
 	return rc ? -1 : 0;
 }
 

@@ -27,9 +27,9 @@ struct persona_part {
 };
 
 struct persona_disk {
-	struct image *disk;   /* plaintext */
-	uint8_t digest[32];   /* of all it is made from */
-	struct stamps inputs; /* files read */
+	struct image *disk;                           /* plaintext */
+	uint8_t digest[32];                           /* of all it is made from */
+	struct stamps inputs;                         /* files read */
 	struct persona_part parts[ANDROID_PARTS + 2]; /* with two slots: those of a slot */
 	size_t parts_count;
 };

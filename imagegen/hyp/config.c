@@ -202,8 +202,8 @@ static void storage(struct buf *out, const struct board *b)
 			 b->storage.ecam.v, b->storage.window.v, b->storage.window_size.v, b->storage.intid.v);
 }
 
-int config_vault(const struct board *b, const struct manifest *m, const struct layout *l, const struct hyp_trust *trust, struct buf *ret,
-		 struct diag *d)
+int config_vault(const struct board *b, const struct manifest *m, const struct layout *l, const struct hyp_trust *trust, const char *logo,
+		 struct buf *ret, struct diag *d)
 {
 	const struct layout_region *vault = region(l, "vault");
 	struct guest_fdt trees[PERSONA_MAX] = { 0 };
@@ -234,10 +234,15 @@ int config_vault(const struct board *b, const struct manifest *m, const struct l
 			 ",\n\t.quiet_to = %" PRIu64 ",\n",
 			 m->policy.notifications.queue.v, m->policy.notifications.rate.v, m->policy.notifications.quiet_from.v,
 			 m->policy.notifications.quiet_to.v);
-	(void)buf_printf(ret, "\t.good_after = %" PRIu64 ",\n\t.fw_cfg_pa = 0x%" PRIx64 ",\n\t.product = ", m->hypervisor.good_after.v, b->fw_cfg.v);
+	(void)buf_printf(ret, "\t.good_after = %" PRIu64 ",\n\t.fw_cfg_pa = 0x%" PRIx64 ",\n\t.product = ", m->hypervisor.good_after.v,
+			 b->fw_cfg.v);
 	c_string(ret, m->name.s);
 	(void)buf_puts(ret, " \" \" ");
 	c_string(ret, m->version.s);
+	if (logo) {
+		(void)buf_puts(ret, ",\n\t.logo = ");
+		c_string(ret, logo);
+	}
 	(void)buf_puts(ret, ",\n\t.persona = {\n");
 	for (size_t i = 0; i < PERSONA_MAX && !rc; i++)
 		persona_config(ret, m, &m->personas[i], region(l, m->personas[i].name), trust, &trees[i]);

@@ -526,7 +526,7 @@ static int open_compile(struct compile *c, const struct hyp_job *job, const char
 	*ret_define = m->hypervisor.build.s && !strcmp(m->hypervisor.build.s, "measure") ? "-DMVP_MEASURE" : NULL;
 	for (size_t i = 0; i < ARRAY_LEN(c->configs); i++)
 		c->configs[i] = BUF_INIT;
-	if (prepare(c, d) || config_vault(job->board, m, job->layout, job->trust, &c->configs[0], d) ||
+	if (prepare(c, d) || config_vault(job->board, m, job->layout, job->trust, job->logo, &c->configs[0], d) ||
 	    config_core(job->board, m, job->layout, &c->configs[1], d))
 		return -1;
 	*ret_has_key = whole_key(c, job->layout, *ret_define, key);

@@ -53,6 +53,7 @@ struct hyp_job {
 	const struct manifest *manifest;
 	const struct layout *layout;
 	const struct hyp_trust *trust;
+	const char *logo; /* what the screen says while a persona starts; NULL: nothing */
 	struct cache *cache;
 };
 /* Compiles core and vault in tmp_dir with jobs compilers at once; what the cache has of it is not compiled again. */

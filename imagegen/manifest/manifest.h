@@ -55,6 +55,7 @@ struct layer_file {
 	struct mstr path;    /* absolute path in the persona */
 	struct mstr content; /* text for a regular file; NULL if link is set */
 	struct mstr link;    /* symlink target; s NULL if not a link */
+	struct mstr host;    /* file of the host that it is a copy of, instead of content; not from the manifest */
 	uint32_t mode;       /* permission bits, default 0644 */
 	uint32_t uid, gid;
 	struct loc loc;

@@ -5,6 +5,8 @@
 
 #include "imagegen/base/mem.h"
 
+enum { LOGO_MAX = 40 }; /* a line of the vault's screen */
+
 #define FIELD(key_, type_, member, ...) \
 	{ \
 		.key = (key_), .type = PROFILE_##type_, .offset = offsetof(struct carrier, member), __VA_ARGS__ \
@@ -55,6 +57,7 @@ static const struct profile_table item_table = { item_fields, ARRAY_LEN(item_fie
 static const struct profile_field preload_fields[] = {
 	PRELOAD("package", STR, package, .required = true),
 	PRELOAD("policy", STR, policy, .required = true, .choices = policies),
+	PRELOAD("file", STR, file),
 };
 static const struct profile_table preload_table = { preload_fields, ARRAY_LEN(preload_fields), sizeof(struct carrier_preload) };
 
@@ -123,15 +126,37 @@ static int check_word(const struct mstr *s, const char *what, size_t max, struct
 	return 0;
 }
 
+/* The name becomes a path and a property. */
+static int check_preload(const struct carrier_preload *p, struct diag *d)
+{
+	const char *s = p->package.s;
+	size_t len = strlen(s);
+	if (len > 100 || strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.") != len || s[0] == '.' ||
+	    strstr(s, ".."))
+		return diag_fail(d, MVP0561, &p->package.loc, "'%s' is no name of a package", s);
+	if (p->file.s && !strcmp(p->policy.s, "disable"))
+		return diag_fail(d, MVP0561, &p->file.loc, "a package that is disabled is not brought: leave 'file' out");
+	return 0;
+}
+
 static int check(const struct carrier *c, struct diag *d)
 {
 	int rc = check_networks(&c->mccmnc, d) | check_word(&c->name, "name", 32, d) | check_word(&c->csc, "CSC code", 3, d);
+	for (const char *s = c->logo.s; s && *s; s++) {
+		if (*s < ' ' || *s > '~' || s - c->logo.s == LOGO_MAX) {
+			rc = diag_fail(d, MVP0561, &c->logo.loc,
+				       "'%s' cannot be shown: expected at most %d letters, digits and marks of ASCII", c->logo.s, LOGO_MAX);
+			break;
+		}
+	}
 	if (!c->mccmnc.count)
 		rc = diag_fail(d, MVP0561, &c->mccmnc.loc, "a carrier has one network at least");
 	for (size_t i = 0; i < c->apns.count; i++)
 		rc |= check_networks(&((const struct carrier_apn *)c->apns.v)[i].mccmnc, d);
 	for (size_t i = 0; i < c->config.count; i++)
 		rc |= check_item((const struct carrier_item *)c->config.v + i, d);
+	for (size_t i = 0; i < c->preload.count; i++)
+		rc |= check_preload((const struct carrier_preload *)c->preload.v + i, d);
 	for (size_t i = 0; i < c->features.count; i++) {
 		const struct carrier_item *it = (const struct carrier_item *)c->features.v + i;
 		if (check_word(&it->key, "CSC feature", 128, d))

@@ -19,7 +19,7 @@ struct carrier_item {
 };
 struct carrier_preload {
 	struct loc loc;
-	struct mstr package, policy;
+	struct mstr package, policy, file; /* file: the package on the host, relative to the manifest's folder; NULL: the system has it */
 };
 
 struct carrier {
@@ -47,5 +47,7 @@ void carrier_emit_config(const struct carrier *c, struct buf *out);             
 void carrier_emit_cscfeature(const struct carrier *c, const char *version, struct buf *out); /* Samsung's cscfeature.xml */
 void carrier_emit_customer(const struct carrier *c, struct buf *out);                        /* Samsung's customer.xml */
 void carrier_emit_props(const struct carrier *c, struct buf *out);                           /* mvp-carrier.prop */
+void carrier_emit_rc(const struct carrier *c, struct buf *out);                              /* the same, for Android's init */
+void carrier_emit_preload(const struct carrier *c, struct buf *out);                         /* Android's sysconfig */
 
 #endif

@@ -1,4 +1,5 @@
 /* A carrier's files. XML by hand: five small documents, whose only danger is text that is not escaped. */
+#include <stdio.h>
 #include <string.h>
 
 #include "imagegen/oem/carrier.h"
@@ -175,31 +176,87 @@ void carrier_emit_customer(const struct carrier *c, struct buf *out)
 	buf_puts(out, "\n  </GeneralInfo>\n</CustomerData>\n");
 }
 
+/* Properties, as whoever reads them writes them down. */
+typedef void (*property_fn)(struct buf *out, const char *name, const char *value);
+
 /* A value ends with its line. */
-static void property(struct buf *out, const char *name, const char *value)
+static void in_a_line(struct buf *out, const char *name, const char *value)
 {
-	if (!value)
-		return;
 	buf_printf(out, "%s=", name);
 	for (; *value; value++)
 		buf_putc(out, (unsigned char)*value < 0x20 ? ' ' : *value);
 	buf_putc(out, '\n');
 }
 
-void carrier_emit_props(const struct carrier *c, struct buf *out)
+/* Of Android's init language: in quotes a backslash takes the next character as it is, and two dollars are one. */
+static void of_init(struct buf *out, const char *name, const char *value)
 {
-	property(out, "ro.carrier", c->name.s);
-	property(out, "ro.mvp.carrier.title", c->title.s);
-	if (c->id.given)
-		buf_printf(out, "ro.mvp.carrier.id=%llu\n", (unsigned long long)c->id.v);
-	property(out, "ro.csc.sales_code", c->csc.s);
-	property(out, "ro.csc.country_code", c->country.s);
-	property(out, "ro.csc.countryiso_code", c->country_iso.s);
-	property(out, "ro.mvp.boot.logo", c->logo.s);
-	property(out, "ro.mvp.carrier.lock", c->lock.s);
+	buf_printf(out, "    setprop %s \"", name);
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
+			buf_putc(out, '\\');
+		if (*value == '$')
+			buf_putc(out, '$');
+		buf_putc(out, (unsigned char)*value < 0x20 ? ' ' : *value);
+	}
+	buf_puts(out, "\"\n");
+}
+
+static void put(struct buf *out, property_fn how, const char *name, const char *value)
+{
+	if (value)
+		how(out, name, value);
+}
+
+static void properties(const struct carrier *c, property_fn how, struct buf *out)
+{
+	char id[24];
+	put(out, how, "ro.carrier", c->name.s);
+	put(out, how, "ro.mvp.carrier.title", c->title.s);
+	(void)snprintf(id, sizeof(id), "%llu", (unsigned long long)c->id.v);
+	put(out, how, "ro.mvp.carrier.id", c->id.given ? id : NULL);
+	put(out, how, "ro.csc.sales_code", c->csc.s);
+	put(out, how, "ro.csc.country_code", c->country.s);
+	put(out, how, "ro.csc.countryiso_code", c->country_iso.s);
+	put(out, how, "ro.mvp.boot.logo", c->logo.s);
+	put(out, how, "ro.mvp.carrier.lock", c->lock.s);
+	/* What Settings asks before they offer OEM unlocking. */
+	put(out, how, "ro.oem_unlock_supported", !c->lock.s ? NULL : strcmp(c->lock.s, "locked") ? "1" : "0");
 	for (size_t i = 0; i < c->preload.count; i++) {
 		const struct carrier_preload *p = (const struct carrier_preload *)c->preload.v + i;
-		buf_puts(out, "ro.mvp.preload.");
-		property(out, p->package.s, p->policy.s);
+		char name[128];
+		(void)snprintf(name, sizeof(name), "ro.mvp.preload.%s", p->package.s);
+		put(out, how, name, p->policy.s);
 	}
+}
+
+void carrier_emit_props(const struct carrier *c, struct buf *out)
+{
+	properties(c, in_a_line, out);
+}
+
+void carrier_emit_rc(const struct carrier *c, struct buf *out)
+{
+	buf_puts(out, "on early-init\n");
+	properties(c, of_init, out);
+}
+
+/* AOSP frameworks/base: SystemConfig reads the first, which stays off until a SIM card of the carrier asks for it;
+ * UserSystemPackageInstaller the second. */
+void carrier_emit_preload(const struct carrier *c, struct buf *out)
+{
+	buf_puts(out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<config>\n");
+	for (size_t i = 0; i < c->preload.count; i++) {
+		const struct carrier_preload *p = (const struct carrier_preload *)c->preload.v + i;
+		bool off = !strcmp(p->policy.s, "disable");
+		if (!strcmp(p->policy.s, "install"))
+			continue;
+		buf_printf(out, off ? "    <install-in-user-type" : "    <disabled-until-used-preinstalled-carrier-app");
+		attribute(out, "package", p->package.s);
+		buf_puts(out,
+			 off ? ">\n        <do-not-install-in user-type=\"FULL\" />\n        <do-not-install-in user-type=\"PROFILE\" />\n"
+			       "    </install-in-user-type>\n"
+			     : " />\n");
+	}
+	buf_puts(out, "</config>\n");
 }

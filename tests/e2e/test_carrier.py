@@ -50,11 +50,15 @@ config:
   - {key: codes_int_array, values: ['1', '2']}
   - {key: names_string_array, values: ['x', '"y"']}
 preload:
-  - {package: com.example.mail, policy: install}
+  - {package: com.example.mail, policy: install, file: mail.apk}
+  - {package: com.example.offer, policy: offer, file: offer.apk}
   - {package: com.example.shop, policy: disable}
-boot-logo: {text: Own}
+boot-logo: {text: 'Own "$1"'}
 lock: locked
 """
+
+
+APKS = {"mail.apk": bytes(range(256)) * 300, "offer.apk": b"PK\0\0offer"}
 
 
 def _system(folder, carrier, kernel):
@@ -118,9 +122,44 @@ def test_is_in_the_system():
     return len(carriers) + 1
 
 
+def _what_init_reads(folder, props):
+    """Android's init gets the same properties: its quotes, backslashes and dollars are undone as its language says."""
+    with open(_dump(os.path.join(folder, "system.img"), "/product/etc/init/mvp-carrier.rc", os.path.join(folder, "rc")), encoding="utf-8") as f:
+        head, *lines = f.read().splitlines()
+    check_equal(head, "on early-init", "when init sets them")
+    words = [re.fullmatch(r'    setprop (\S+) "((?:[^"\\]|\\.)*)"', line) for line in lines]
+    check(all(words), f"not of init's language: {lines}")
+    check_equal({w[1]: re.sub(r"\\(.)", r"\1", w[2]).replace("$$", "$") for w in words}, props, "properties by init")
+
+
+def _preloads(folder):
+    system = os.path.join(folder, "system.img")
+    for package, name in (("com.example.mail", "mail.apk"), ("com.example.offer", "offer.apk")):
+        with open(_dump(system, f"/product/app/{package}/{package}.apk", os.path.join(folder, "apk")), "rb") as f:
+            check(f.read() == APKS[name], f"{package} is not the file of the profile")
+    path = _dump(system, "/product/etc/sysconfig/mvp-carrier.xml", os.path.join(folder, "sysconfig.xml"))
+    run(["xmllint", "--noout", "--nonet", path])
+    check_equal(_xpath(path, "string(/config/disabled-until-used-preinstalled-carrier-app/@package)"), "com.example.offer", "offered")
+    check_equal(_xpath(path, "string(/config/install-in-user-type[do-not-install-in/@user-type='FULL']/@package)"), "com.example.shop",
+                "disabled")
+    check_equal(_xpath(path, "count(/config/*)"), "2", "packages that are not just installed")
+    # An APK that changes is another system; one that is not there is missed by its line.
+    with open(os.path.join(folder, "mail.apk"), "wb") as f:
+        f.write(b"newer")
+    with open(_dump(_system(folder, "own.yaml", os.path.join(folder, "guest.bin")), "/product/app/com.example.mail/com.example.mail.apk",
+                    os.path.join(folder, "apk")), "rb") as f:
+        check_equal(f.read(), b"newer", "the package after its file changed")
+    os.unlink(os.path.join(folder, "mail.apk"))
+    said = run([env.MVPCTL, "build", "-q", "--format=disk", "-o", os.path.join(folder, "out"), os.path.join(folder, "phone.yaml")], status=4)
+    check(re.search(r"own\.yaml:\d+:\d+: error\[MVP0302\]: '.*mail\.apk' cannot be read", said.stderr), said.stderr)
+
+
 def _every_kind_of_value(folder, kernel):
     with open(os.path.join(folder, "own.yaml"), "w", encoding="utf-8") as f:
         f.write(OWN)
+    for name, data in APKS.items():
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(data)
     apns, config, props = _files(_system(folder, "own.yaml", kernel), folder, "own")
     first = "//apn[@apn='own.example' and @mcc='262' and @mnc='999']"
     for expression, want in {
@@ -134,9 +173,12 @@ def _every_kind_of_value(folder, kernel):
             "sum(//int-array/item/@value)": "3", "string(//int-array/@num)": "2", "string(//string-array/item[2]/@value)": '"y"'}.items():
         check_equal(_xpath(config, expression), want, expression)
     check_equal({key: props[key] for key in props if key.startswith("ro.mvp.")},
-                {"ro.mvp.carrier.title": "Own & Partners", "ro.mvp.carrier.id": "2098", "ro.mvp.boot.logo": "Own",
+                {"ro.mvp.carrier.title": "Own & Partners", "ro.mvp.carrier.id": "2098", "ro.mvp.boot.logo": 'Own "$1"',
                  "ro.mvp.carrier.lock": "locked", "ro.mvp.preload.com.example.mail": "install",
-                 "ro.mvp.preload.com.example.shop": "disable"}, "properties")
+                 "ro.mvp.preload.com.example.offer": "offer", "ro.mvp.preload.com.example.shop": "disable"}, "properties")
+    check_equal(props["ro.oem_unlock_supported"], "0", "OEM unlocking of a phone that is locked to its carrier")
+    _what_init_reads(folder, props)
+    _preloads(folder)
     # The schemas tell: an APN without its network, and a number where none is, are refused.
     for path, old, new, schema in (apns, 'mcc="262"', 'mcc="2"', "apns.rng"), (config, 'value="-5"', 'value="five"', "carrier_config.rng"):
         with open(path, encoding="utf-8") as f:

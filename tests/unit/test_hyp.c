@@ -217,18 +217,21 @@ static void test_configuration_says_what_the_manifest_says(void **state)
 	m.policy.notifications.category[MVP_NOTIFY_CALL].work_to_personal.s = (char *)(uintptr_t) "count";
 	m.policy.notifications.category[MVP_NOTIFY_SYSTEM].personal_to_work.s = (char *)(uintptr_t) "none";
 	m.policy.notifications.queue.v = 64;
+	m.hypervisor.good_after.v = 90;
 	m.policy.notifications.rate.v = 120;
 	m.policy.notifications.quiet_from.v = 1320;
 	m.policy.notifications.quiet_to.v = 420;
 	m.policy.switch_request = (struct mstrs){ .v = &work, .count = 1 };
 	assert_int_equal(layout_plan(b, &m, &l, d), 0);
-	assert_int_equal(config_vault(b, &m, &l, &trust, &vault, d), 0);
+	assert_int_equal(config_vault(b, &m, &l, &trust, "Own \"&\" you", &vault, d), 0);
 	assert_int_equal(config_core(b, &m, &l, &core, d), 0);
 	has(&vault, ".console_key = 29,\n\t.switch_chord = { 125, 15, 0, 0 },\n");
 	has(&vault, ".display = MVP_DISPLAY_RAMFB,\n\t.width = 480,\n\t.height = 960,\n\t.stride = 1920,\n\t.bar_height = 32,\n");
 	/* 32 lines of 1920 bytes below the first block's end, and the next one's; then the vault's. */
 	has(&vault, ".screens_size = 0xa00000,\n\t.screen_at = { 0x1f1000, 0x5f1000, 0x800000, },\n");
 	has(&vault, ".fw_cfg_pa = 0x9020000,\n");
+	has(&vault, "\t.good_after = 90,\n");
+	has(&vault, "\t.logo = \"Own \\042\\046\\042 you\",\n");
 	has(&vault, "\t.notify_queue = 64,\n\t.notify_rate = 120,\n\t.quiet_from = 1320,\n\t.quiet_to = 420,\n");
 	has(&vault, ".clipboard = 1,\n\t\t\t.notify_level = { 3, 3, 3, 3, 3, 3, 0, },\n");
 	has(&vault, ".clipboard = 0,\n\t\t\t.notify_level = { 2, 1, 2, 2, 2, 2, 2, },\n");
@@ -240,7 +243,7 @@ static void test_configuration_says_what_the_manifest_says(void **state)
 	has(&core, ".frame_pa = 0x41600000, .frame_size = 0x200000 }");
 	has(&core, ".frame_pa = 0x41a00000, .frame_size = 0x200000 }");
 	m.personas[PERSONA_WORK].encryption.holes.s = (char *)(uintptr_t) "keep";
-	assert_int_equal(config_vault(b, &m, &l, &trust, &keep, d), 0);
+	assert_int_equal(config_vault(b, &m, &l, &trust, NULL, &keep, d), 0);
 	has(&keep, ".color = 0x00abcd,\n\t\t\t.discard = 1,\n");
 	assert_int_equal(diag_count(d), 0);
 }

@@ -1,4 +1,5 @@
-/* The handset: its disk, its personas and what becomes of them. All of it runs on CPU 0 but handset_persona_stopped() and handset_persona_up(). */
+/* The handset: its disk, its personas and what becomes of them. All of it runs on CPU 0 but handset_persona_stopped() and
+ * handset_persona_up(). */
 #ifndef VAULT_HANDSET_H
 #define VAULT_HANDSET_H
 

@@ -110,6 +110,7 @@ struct mvp_vault_config {
 	uint16_t quiet_from, quiet_to;            /* minutes of the day by the board's clock between which alerts are quiet; equal: none */
 	uint32_t good_after;                      /* seconds that a slot runs until it is good without having said so; >= 1 */
 	const char *product;                      /* manifest name and version, for the greeting */
+	const char *logo;                         /* what the vault's screen shows while a persona starts; NULL: nothing */
 	struct mvp_vault_persona persona[MVP_MAX_PERSONAS];
 };
 

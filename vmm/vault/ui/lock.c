@@ -224,7 +224,8 @@ void lock_prepare(unsigned persona)
 	put_persona(persona);
 	put_field(TITLE, p->config->name);
 	put_field(STATUS, status(p->state));
-	put_field(PROMPT, locked ? prompts[entry] : "");
+	bool starts = p->state == PERSONA_WAITING || p->state == PERSONA_LOADING;
+	put_field(PROMPT, locked ? prompts[entry] : starts && mvp_vault_config.logo ? mvp_vault_config.logo : "");
 	put_field(HINT, !locked ? "" : entry == ENTRY_UNLOCK ? "Tab: another passcode" : "Tab: back");
 	put_box(locked, locked && persona == front_persona() ? passcode_len : 0);
 	put_field(WRONG, wrong);
