@@ -8,19 +8,14 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/bundle/flash.h"
-#include "imagegen/bundle/imgfile.h"
-#include "imagegen/bundle/output.h"
-#include "imagegen/zip/zip.h"
+#include "imagegen/bundle/imgzip.h"
 
 #define LUNS 8
 
 struct edl {
 	const struct bundle *b;
-	struct output *out;
-	struct zip *zip;
+	struct imgzip zip;
 	struct flash flash[LUNS]; /* those without places are not there */
-	struct imgfile *files;
-	size_t current;
 };
 
 static void edl_free(void *state)
@@ -30,11 +25,7 @@ static void edl_free(void *state)
 		return;
 	for (size_t i = 0; i < LUNS; i++)
 		flash_fini(&s->flash[i]);
-	for (size_t i = 0; s->files && i < s->b->parts_count; i++)
-		imgfile_fini(&s->files[i]);
-	free(s->files);
-	zip_free(s->zip);
-	output_free(s->out);
+	imgzip_fini(&s->zip);
 	free(s);
 }
 DEFINE_FREEP(void, edl_free)
@@ -82,7 +73,7 @@ static void emit_rawprogram(const struct edl *s, const struct flash *f, struct b
 						 .label = place->name,
 						 .sectors = place->len / f->sector_len,
 						 .start = place->at / f->sector_len,
-						 .sparse = s->files[place->part].plan != NULL };
+						 .sparse = imgzip_is_sparse(&s->zip, place->part) };
 		emit_program(f, &program, out);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
@@ -154,7 +145,7 @@ static int add_text(struct edl *s, const char *prefix, const struct flash *f, co
 	char *name CLEANUP_FREE = mem_printf("%s%u.xml", prefix, f->lun);
 	if (buf_error(text))
 		return diag_fail(d, MVP0001, NULL, "no memory for the XML of a bundle");
-	return zip_add(s->zip, name, 0644, ZIP_DEFLATED, text->data, text->len, d);
+	return zip_add(s->zip.zip, name, 0644, ZIP_DEFLATED, text->data, text->len, d);
 }
 
 static int add_table(struct edl *s, const struct flash *f, bool backup, struct diag *d)
@@ -164,7 +155,7 @@ static int add_table(struct edl *s, const struct flash *f, bool backup, struct d
 	uint8_t *buf CLEANUP_FREE = mem_zeroed(1, len);
 	if (image_read(f->frame, backup ? image_len(f->frame) - len : 0, buf, (size_t)len, d) < 0)
 		return -1;
-	return zip_add(s->zip, name, 0644, ZIP_DEFLATED, buf, (size_t)len, d);
+	return zip_add(s->zip.zip, name, 0644, ZIP_DEFLATED, buf, (size_t)len, d);
 }
 
 static int add_unit(struct edl *s, const struct flash *f, struct diag *d)
@@ -190,22 +181,11 @@ static int edl_plan(const struct bundle *b, void **ret_state, struct diag *d)
 	void *state CLEANUP(edl_freep) = mem_new(struct edl);
 	struct edl *s = state;
 	s->b = b;
-	s->current = b->parts_count;
-	s->files = mem_array(struct imgfile, b->parts_count);
-	for (size_t i = 0; i < b->parts_count; i++) {
-		char *image CLEANUP_FREE = bundle_image_name(&b->parts[i]);
-		if (bundle_check_name("partition name", b->parts[i].name, d) < 0 || bundle_check_name("image name", image, d) < 0)
-			return -1;
-		if (!b->parts[i].own && imgfile_plan(&b->parts[i], true, &s->files[i], d) < 0)
-			return -1;
-	}
 	for (unsigned lun = 0; lun < LUNS; lun++)
 		if (plan_unit(s, lun, d) < 0)
 			return -1;
-	char *name CLEANUP_FREE = bundle_name(b, b->oem ? &b->oem->names.edl : NULL, "{product}-edl-{version}.zip", NULL, d);
-	if (!name || output_open(b->out_dir, name, &s->out, d) < 0)
+	if (imgzip_open(b, b->oem ? &b->oem->names.edl : NULL, "{product}-edl-{version}.zip", &s->zip, d) < 0)
 		return -1;
-	s->zip = zip_new(output_fd(s->out), 0, b->epoch, output_path(s->out));
 	for (size_t i = 0; i < LUNS; i++)
 		if (s->flash[i].places_count && add_unit(s, &s->flash[i], d) < 0)
 			return -1;
@@ -213,53 +193,22 @@ static int edl_plan(const struct bundle *b, void **ret_state, struct diag *d)
 	return 0;
 }
 
-static int sink_write(void *ctx, const void *data, size_t len, struct diag *d)
-{
-	return zip_write(ctx, data, len, d);
-}
-
-static int end_part(struct edl *s, struct diag *d)
-{
-	if (s->current == s->b->parts_count)
-		return 0;
-	return imgfile_end(&s->files[s->current], d) < 0 ? -1 : zip_member_end(s->zip, d);
-}
-
-static int begin_part(struct edl *s, size_t part, struct diag *d)
-{
-	const struct bundle_part *p = &s->b->parts[part];
-	const struct sparse_sink sink = { .write = sink_write, .ctx = s->zip };
-	char *image CLEANUP_FREE = bundle_image_name(p);
-	if (end_part(s, d) < 0 || zip_member(s->zip, image, 0644, p->encrypted ? ZIP_STORED : ZIP_DEFLATED, s->files[part].len, d) < 0)
-		return -1;
-	s->current = part;
-	imgfile_begin(&s->files[part], &sink);
-	return 0;
-}
-
 static int edl_write(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
 {
 	struct edl *s = state;
-	if (s->b->parts[part].own)
-		return 0;
-	if (part != s->current && begin_part(s, part, d) < 0)
-		return -1;
-	return imgfile_write(&s->files[part], at, data, len, d);
+	return imgzip_write(&s->zip, part, at, data, len, d);
 }
 
 static int edl_finish(void *state, struct bundle_outputs *outputs, struct diag *d)
 {
 	struct edl *s = state;
-	uint64_t len;
-	if (end_part(s, d) < 0 || zip_end(s->zip, &len, d) < 0)
-		return -1;
-	return output_done(s->out, "edl", len, NULL, outputs, d);
+	return imgzip_finish(&s->zip, "edl", outputs, d);
 }
 
 static int edl_publish(void *state, struct diag *d)
 {
 	struct edl *s = state;
-	return output_publish(s->out, d);
+	return output_publish(s->zip.out, d);
 }
 
 const struct packer packer_edl = {

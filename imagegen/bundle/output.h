@@ -34,6 +34,6 @@ char *bundle_image_name(const struct bundle_part *p);
 MUST_USE int bundle_check_name(const char *what, const char *s, struct diag *d);
 
 extern const struct packer packer_disk, packer_fastboot, packer_disk_sparse, packer_bmap, packer_odin, packer_edl, packer_super, packer_kdz,
-	packer_ota;
+	packer_ota, packer_mtk;
 
 #endif

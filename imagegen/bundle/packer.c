@@ -5,8 +5,8 @@
 #include "imagegen/base/diag.h"
 #include "imagegen/bundle/output.h"
 
-static const struct packer *const packers[] = { &packer_disk,  &packer_fastboot, &packer_odin,        &packer_edl, &packer_kdz,
-						&packer_super, &packer_ota,      &packer_disk_sparse, &packer_bmap };
+static const struct packer *const packers[] = { &packer_disk,  &packer_fastboot, &packer_odin,        &packer_edl,  &packer_kdz,
+						&packer_super, &packer_ota,      &packer_disk_sparse, &packer_bmap, &packer_mtk };
 
 const struct packer *packer_find(const char *name)
 {

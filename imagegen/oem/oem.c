@@ -77,11 +77,16 @@ static const struct profile_field fields[] = {
 	FIELD("names.mtk", STR, names.mtk),
 };
 
+bool oem_is_ufs(const struct oem *o)
+{
+	return o->storage.type.s && !strcmp(o->storage.type.s, "ufs");
+}
+
 uint32_t oem_sector_size(const struct oem *o)
 {
 	if (o->storage.sector_size.given)
 		return (uint32_t)o->storage.sector_size.v;
-	return o->storage.type.s && !strcmp(o->storage.type.s, "ufs") ? 4096 : 512;
+	return oem_is_ufs(o) ? 4096 : 512;
 }
 
 /* Partition names end up in scripts, file names and tables of 32 to 72 bytes. */
@@ -137,7 +142,7 @@ static int check_part(const struct oem *o, const struct oem_part *p, struct diag
 		return diag_fail(d, MVP0553, &p->in.loc, "'%s' lies in a super partition, but the profile has no 'super'", p->name.s);
 	if (p->optional.s && !p->file.s)
 		return diag_fail(d, MVP0553, &p->optional.loc, "only a partition with a 'file' can be optional");
-	if (p->lun.v && strcmp(o->storage.type.s ? o->storage.type.s : "emmc", "ufs") != 0)
+	if (p->lun.v && !oem_is_ufs(o))
 		return diag_fail(d, MVP0553, &p->lun.loc, "only UFS storage has logical units");
 	return 0;
 }

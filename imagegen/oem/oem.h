@@ -74,6 +74,7 @@ static inline bool oem_yes(const struct mstr *s)
 {
 	return s->s && s->s[0] == 'y';
 }
+bool oem_is_ufs(const struct oem *o);
 uint32_t oem_sector_size(const struct oem *o); /* 512 unless the profile says otherwise or the storage is UFS */
 
 /* What the build makes, and a partition of a profile may hold as its content. */

@@ -338,6 +338,41 @@ super()
 }
 t 'super: metadata is sound and the logical partition is in it' super
 
+# MediaTek: the scatter file by PyYAML, and each image where it says.
+mtk()
+{
+	unzip -q -o a/mediatek/acme-mtk-7.zip -d mtk
+	python3 - <<-'EOL'
+	import os, subprocess, yaml
+	general, *parts = yaml.safe_load(open("mtk/MT6765_Android_scatter.txt"))
+	info = general["info"][0]
+	assert (general["general"], info["config_version"], info["platform"]) == ("MTK_PLATFORM_CFG", "V1.1.2", "MT6765")
+	assert (info["project"], info["storage"], info["boot_channel"], info["block_size"]) == ("acme", "EMMC", "MSDC_0", 0x20000)
+	assert [p["partition_index"] for p in parts] == [f"SYS{i}" for i in range(len(parts))]
+	first, *parts, last = parts
+	assert (first["partition_name"], first["operation_type"], first["linear_start_addr"]) == ("pgpt", "INVISIBLE", 0)
+	assert (last["partition_name"], last["operation_type"], last["linear_start_addr"]) == ("sgpt", "RESERVED", 0xffff0000)
+	assert [p["partition_name"] for p in parts] == "boot_a boot_b vbmeta_a vbmeta_b lk_a lk_b misc personal work".split()
+	end = first["partition_size"]
+	for p in parts:
+	    at, length, name = p["linear_start_addr"], p["partition_size"], p["partition_name"]
+	    assert at == p["physical_start_addr"] and at >= end and at % (1 << 20) == length % (1 << 20) == 0, name
+	    assert (p["region"], p["storage"]) == ("EMMC_USER", "HW_STORAGE_EMMC"), name
+	    end = at + length
+	    if name in ("lk_a", "lk_b", "misc"):  # of lk there is no file
+	        assert (p["file_name"], p["is_download"], p["operation_type"]) == ("NONE", False, "PROTECTED")
+	        continue
+	    assert p["is_download"] is True and p["operation_type"] == "UPDATE", name
+	    image = os.path.join("mtk", p["file_name"])
+	    if p["type"] == "EXT4_IMG":
+	        subprocess.run(["simg2img", image, "mtk/raw"], check=True)
+	        image = "mtk/raw"
+	    got, want = open(image, "rb").read(), open(f"a/part-{name.removesuffix('_a').removesuffix('_b')}.img", "rb").read()
+	    assert got[:len(want)] == want and not any(got[len(want):]) and len(got) <= length, name
+	EOL
+}
+t 'MediaTek: the scatter file is sound, and the images are the partitions' mtk
+
 # Updates: applied by Python that shares nothing with the writer, and verified by openssl.
 ota()
 {

@@ -221,7 +221,7 @@ static void bundle_sample(struct image *personal, struct image *work_plain)
 	struct bundle_job *jobs CLEANUP_FREE = mem_array(struct bundle_job, count);
 	size_t n = 0;
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(packers[i]->name, "super") != 0) /* there is no super partition here */
+		if (strcmp(packers[i]->name, "super") != 0 && strcmp(packers[i]->name, "mtk") != 0) /* which need a profile */
 			jobs[n++] = (struct bundle_job){ &b, packers[i] };
 	if (bundle_write(jobs, n, 2, NULL, NULL, &outputs, diag) < 0)
 		fail("bundle");
@@ -286,7 +286,7 @@ static void profile_samples(const struct bundle_content *contents, size_t count)
 				       "  personal: {memory: 64 MiB, cpus: 1, boot: {kernel: 'file:k', initrd: none}}\n"
 				       "  work: {memory: 64 MiB, cpus: 1, boot: {kernel: 'file:k', initrd: none},\n"
 				       "         encryption: {passcode: {file: p}}}\n";
-	static const char *const names[] = { "google", "samsung", "lg", "qualcomm" };
+	static const char *const names[] = { "google", "samsung", "lg", "qualcomm", "mediatek" };
 	char *path CLEANUP_FREE = mem_printf("%s/phone.yaml", out_dir);
 	struct manifest *m CLEANUP(manifest_freep) = NULL;
 	struct carrier *carrier CLEANUP(carrier_freep) = NULL;

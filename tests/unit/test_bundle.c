@@ -14,6 +14,8 @@
 #include "imagegen/bundle/packer.h"
 #include "imagegen/cache/cache.h"
 #include "imagegen/gpt/gpt.h"
+#include "imagegen/oem/oem.h"
+#include "imagegen/zip/read.h"
 
 static struct tmpdir *dir;
 
@@ -176,7 +178,7 @@ static int write_all(const struct bundle *b, const struct packer *const *packers
 	struct bundle_job jobs[16];
 	size_t n = 0;
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(packers[i]->name, "super") != 0) /* these bundles have no super partition */
+		if (strcmp(packers[i]->name, "super") != 0 && (strcmp(packers[i]->name, "mtk") != 0 || b->oem)) /* which need a profile */
 			jobs[n++] = (struct bundle_job){ b, packers[i] };
 	return bundle_write(jobs, n, threads, progress, ctx, ret, d);
 }
@@ -367,7 +369,7 @@ static void test_bytes_do_not_depend_on_the_number_of_jobs(void **state)
 		struct diag *d CLEANUP(diag_freep) = diag_new();
 		struct bundle_outputs outputs CLEANUP(bundle_outputs_fini) = { 0 };
 		assert_int_equal(write_all(&p.b, packers, count, jobs, NULL, NULL, &outputs, d), 0);
-		assert_true(outputs.count >= count - 1 && (!first.count || first.count == outputs.count));
+		assert_true(outputs.count >= count - 2 && (!first.count || first.count == outputs.count));
 		for (size_t i = 0; i < outputs.count; i++) {
 			uint8_t *bytes CLEANUP_FREE = read_output(&outputs.v[i]);
 			assert_non_null(bytes);
@@ -379,6 +381,85 @@ static void test_bytes_do_not_depend_on_the_number_of_jobs(void **state)
 			outputs = (struct bundle_outputs){ 0 };
 		}
 	}
+}
+
+/* Of the tables, a partition with a file, and one that is the device's own. */
+static const char scatter[] = "# Where each image of this package goes.\n"
+			      "- general: MTK_PLATFORM_CFG\n"
+			      "  info:\n"
+			      "    - config_version: V1.1.2\n"
+			      "      platform: MT6765\n"
+			      "      project: acme\n"
+			      "      storage: UFS\n"
+			      "      boot_channel: UFS_0\n"
+			      "      block_size: 0x20000\n"
+			      "- partition_index: SYS0\n"
+			      "  partition_name: pgpt\n"
+			      "  file_name: NONE\n"
+			      "  is_download: false\n"
+			      "  type: NORMAL_ROM\n"
+			      "  linear_start_addr: 0x0\n"
+			      "  physical_start_addr: 0x0\n"
+			      "  partition_size: 0x6000\n"
+			      "  region: UFS_LU2\n"
+			      "  storage: HW_STORAGE_UFS\n"
+			      "  boundary_check: true\n"
+			      "  is_reserved: false\n"
+			      "  operation_type: INVISIBLE\n"
+			      "  is_upgradable: false\n"
+			      "  empty_boot_needed: false\n"
+			      "  combo_partsize_check: false\n"
+			      "  reserve: 0x00\n"
+			      "- partition_index: SYS1\n"
+			      "  partition_name: boot\n"
+			      "  file_name: boot.img\n"
+			      "  is_download: true\n"
+			      "  type: NORMAL_ROM\n"
+			      "  linear_start_addr: 0x100000\n"
+			      "  physical_start_addr: 0x100000\n"
+			      "  partition_size: 0x100000\n"
+			      "  region: UFS_LU2\n"
+			      "  storage: HW_STORAGE_UFS\n"
+			      "  boundary_check: true\n"
+			      "  is_reserved: false\n"
+			      "  operation_type: UPDATE\n"
+			      "  is_upgradable: true\n"
+			      "  empty_boot_needed: false\n"
+			      "  combo_partsize_check: false\n"
+			      "  reserve: 0x00\n"
+			      "- partition_index: SYS2\n"
+			      "  partition_name: personal\n"
+			      "  file_name: NONE\n"
+			      "  is_download: false\n";
+
+static void test_a_scatter_file_says_where_images_go(void **state)
+{
+	(void)state;
+	struct parts p CLEANUP(parts_fini);
+	struct oem oem = { .storage.type.s = (char *)(uintptr_t) "ufs", .mtk.platform.s = (char *)(uintptr_t) "MT6765" };
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct bundle_outputs outputs CLEANUP(bundle_outputs_fini) = { 0 }, none = { 0 };
+	struct zip_dir zip CLEANUP(zip_dir_fini) = { 0 };
+	struct image *img CLEANUP(image_freep) = NULL;
+	uint8_t *text CLEANUP_FREE = NULL;
+	const struct packer *mtk = packer_find("mtk");
+	parts_init(&p);
+	p.b.oem = &oem;
+	p.v[1].own = true;
+	assert_int_equal(write_all(&p.b, &mtk, 1, 2, NULL, NULL, &outputs, d), 0);
+	assert_int_equal(image_open(outputs.v[0].path, &img), 0);
+	assert_int_equal(zip_read(img, "mtk", &zip, d), 0);
+	assert_int_equal(zip.count, 3); /* and the images of boot and work */
+	assert_int_equal(zip_take(img, "mtk", zip_find(&zip, "MT6765_Android_scatter.txt"), 65536, &text, d), 0);
+	assert_int_equal(strncmp((const char *)text, scatter, sizeof(scatter) - 1), 0);
+	/* Without a platform it has no name, and it knows one unit of the storage. */
+	oem.mtk.platform.s = NULL;
+	assert_int_equal(write_all(&p.b, &mtk, 1, 1, NULL, NULL, &none, d), -1);
+	expect_only(&d, MVP0553);
+	oem.mtk.platform.s = (char *)(uintptr_t) "MT6765";
+	p.v[2].lun = 1;
+	assert_int_equal(write_all(&p.b, &mtk, 1, 1, NULL, NULL, &none, d), -1);
+	expect_only(&d, MVP0553);
 }
 
 static void test_names_that_need_quoting_are_refused(void **state)
@@ -502,6 +583,7 @@ int main(void)
 		IN_DIR(test_progress_ends_at_the_whole_and_can_cancel),
 		IN_DIR(test_disk_is_what_gpt_compose_makes),
 		IN_DIR(test_bytes_do_not_depend_on_the_number_of_jobs),
+		IN_DIR(test_a_scatter_file_says_where_images_go),
 		IN_DIR(test_names_that_need_quoting_are_refused),
 		IN_DIR(test_partitions_that_cannot_be_are_refused),
 	};
