@@ -23,7 +23,8 @@ static const struct opt opts[] = {
 		 .choices = build_formats),
 	OPT_STRING(0, "oem", struct sign_args, oem, "NAME", "build for this OEM profile, not for those of the manifest"),
 	OPT_STRING(0, "carrier", struct sign_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
-	OPT_FLAG(0, "no-cache", struct sign_args, no_cache, "compile the hypervisor anew: neither look into the cache nor keep anything there"),
+	OPT_FLAG(0, "no-cache", struct sign_args, no_cache,
+		 "compile the hypervisor anew: neither look into the cache nor keep anything there"),
 };
 
 static int prepare(struct cli *cli, const struct manifest *m, const struct build_opts *o)
