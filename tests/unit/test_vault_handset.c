@@ -124,7 +124,6 @@ STUB(void, lease_poll, (void), )
 STUB(void, orders_start, (void), )
 STUB(void, orders_end, (void), )
 STUB(bool, orders_has_work, (void), false)
-STUB(void, slots_good, (void), )
 STUB(bool, slots_poll, (void), false)
 STUB(bool, state_poll, (void), false)
 STUB(bool, wipe_has_work, (void), false)
@@ -133,6 +132,16 @@ STUB(void, identity_end, (void), )
 STUB(void, virtio_rng_irq, (void), )
 STUB(const char *, disk_start, (void), "no disk")
 STUB(uint64_t, disk_sectors, (void), 0)
+
+void slots_good(unsigned persona)
+{
+	(void)persona;
+}
+
+void verify_good(struct job *j)
+{
+	(void)j;
+}
 
 bool wipe_step(bool work)
 {
