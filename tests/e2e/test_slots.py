@@ -42,6 +42,7 @@ personas:
 """
 RECORD_AT = 2048
 GOOD = 0x80
+DAMAGE_AT = 4096 + 1024  # of a boot image: in its kernel, behind what the kernel says of itself
 # movz w0, #9; movk w0, #0x8400, lsl #16 (PSCI SYSTEM_RESET); hvc #0; b .
 RESETS = struct.pack("<4I", 0x52800120, 0x72b08000, 0xd4000002, 0x14000000) + bytes(1008)
 PERSONA_LEN, ROLLBACK_AT = 64, 16  # struct mvp_state_persona
@@ -199,17 +200,17 @@ def _refused(phone, record_of_personal, log, lines):
 def test_a_slot_that_is_not_what_was_signed_is_left():
     phone = phone_1().again()
     phone.apply("personal", phone.build("personal", "whole", 2), 7)
-    damaged = bytes(b ^ 255 for b in phone.personal(phone.at["boot_b"] + 4096, 16))
-    sound = phone.personal(phone.at["boot_b"] + 4096, 16)
-    phone.write("personal", phone.at["boot_b"] + 4096, damaged)
+    damaged = bytes(b ^ 255 for b in phone.personal(phone.at["boot_b"] + DAMAGE_AT, 16))
+    sound = phone.personal(phone.at["boot_b"] + DAMAGE_AT, 16)
+    phone.write("personal", phone.at["boot_b"] + DAMAGE_AT, damaged)
     _refused(phone, ((14, 1, True), (15, 7, False)), "slots-broken",
              ["slot b$", "slot b is not started: its boot image is not ", "slot a$", "started"])
-    check_equal(phone.rollback_indexes()[0], 1, "rollback index after the fall-back")
+    check(phone.rollback_indexes()[0] <= 1, "what was never started has raised the rollback index")
     # Whole again, it runs; then the old one does not any more, and the index stays.
-    phone.write("personal", phone.at["boot_b"] + 4096, sound)
+    phone.write("personal", phone.at["boot_b"] + DAMAGE_AT, sound)
     _refused(phone, ((14, 1, True), (15, 7, False)), "slots-whole", ["slot b$", "started", "slot b is good"])
     _refused(phone, ((15, 1, True), (14, 1, True)), "slots-older",
-             ["slot a$", "slot a is not started: it is older than what has run before", "slot b$", "started", "slot b is good|"])
+             ["slot a$", "slot a is not started: it is older than what has run before", "slot b$", "started"])
     check_equal(phone.rollback_indexes()[0], 2, "rollback index after an old slot was refused")
     return 3
 
