@@ -1,7 +1,6 @@
 /* One pass over the contents of all bundles. Workers read windows of them, in any order, into a ring of slots; each packer has a thread
  * that takes the windows in order. A slot is free again when every packer is done with it, so the slowest of all sets the pace and memory
  * is bounded. */
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,8 +71,11 @@ struct pass {
 	struct source *sources;
 	size_t sources_count;
 	pthread_mutex_t lock; /* of all that follows but the contents of slots that are being filled or read */
-	pthread_cond_t changed;
-	size_t source; /* the next window to be read ... */
+	/* Apart, since a thread that is woken for nothing costs more than what it waits for: a window is ready; the slowest packer is done
+	 * with one; a packer has ended. */
+	pthread_cond_t filled, freed, ended;
+	size_t hungry, full; /* packers that wait for the first, workers for the second */
+	size_t source;       /* the next window to be read ... */
 	uint64_t at;
 	uint64_t number; /* ... and its number */
 	bool stop;       /* something failed, or the caller cancelled */
@@ -156,14 +158,30 @@ static uint64_t slowest(const struct pass *p)
 	return n;
 }
 
+/* Is there a slot for the next window, or none to read? */
+static bool may_read(const struct pass *p)
+{
+	return p->stop || p->source == p->sources_count || p->number - slowest(p) < p->slots_count;
+}
+
+static void stop(struct pass *p)
+{
+	p->stop = true;
+	pthread_cond_broadcast(&p->filled);
+	pthread_cond_broadcast(&p->freed);
+	pthread_cond_broadcast(&p->ended);
+}
+
 static void *work(void *ctx)
 {
 	struct worker *w = ctx;
 	struct pass *p = w->pass;
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		while (!p->stop && p->source < p->sources_count && p->number - slowest(p) >= p->slots_count)
-			pthread_cond_wait(&p->changed, &p->lock);
+		p->full++;
+		while (!may_read(p))
+			pthread_cond_wait(&p->freed, &p->lock);
+		p->full--;
 		struct slot *s = &p->slots[p->number % p->slots_count];
 		if (p->stop || !next_window(p, s))
 			break;
@@ -173,8 +191,10 @@ static void *work(void *ctx)
 		int r = fill(&p->sources[s->source], s, w->diag);
 		pthread_mutex_lock(&p->lock);
 		s->ready = r == 0;
-		p->stop |= r < 0;
-		pthread_cond_broadcast(&p->changed);
+		if (r < 0)
+			stop(p);
+		else if (p->hungry)
+			pthread_cond_broadcast(&p->filled);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -218,25 +238,30 @@ static void *pack(void *ctx)
 	while (!p->stop && !at_end(p, c)) {
 		struct slot *s = &p->slots[c->windows % p->slots_count];
 		if (!s->ready || s->number != c->windows) {
-			pthread_cond_wait(&p->changed, &p->lock);
+			p->hungry++;
+			pthread_cond_wait(&p->filled, &p->lock);
+			p->hungry--;
 			continue;
 		}
 		pthread_mutex_unlock(&p->lock);
 		r = consume(c, s);
 		pthread_mutex_lock(&p->lock);
-		p->stop |= r < 0;
+		if (r < 0)
+			stop(p);
 		c->windows++;
 		c->bytes += s->len;
-		pthread_cond_broadcast(&p->changed);
+		if (p->full && may_read(p))
+			pthread_cond_broadcast(&p->freed);
 	}
-	bool stop = p->stop;
+	bool stopped = p->stop;
 	pthread_mutex_unlock(&p->lock);
-	if (!stop)
+	if (!stopped)
 		r = c->packer->finish(c->state, &c->outputs, c->diag);
 	pthread_mutex_lock(&p->lock);
-	p->stop |= r < 0;
+	if (r < 0)
+		stop(p);
 	c->running = false;
-	pthread_cond_broadcast(&p->changed);
+	pthread_cond_broadcast(&p->ended);
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
@@ -259,25 +284,15 @@ static int watch(struct pass *p, uint64_t total, progress_fn progress, void *pro
 			pthread_mutex_unlock(&p->lock);
 			cancelled = progress(progress_ctx, "bundles", done, total) != 0;
 			pthread_mutex_lock(&p->lock);
-			p->stop |= cancelled;
 			if (cancelled)
-				pthread_cond_broadcast(&p->changed);
+				stop(p);
 		}
 		struct timespec until;
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += PROGRESS_NS;
 		until.tv_sec += until.tv_nsec / 1000000000;
 		until.tv_nsec %= 1000000000;
-		/* Packers wake us at every window; look again only when the time is over or one has ended. */
-		int r = 0;
-		while (r != ETIMEDOUT) {
-			size_t left = 0;
-			for (size_t i = 0; i < p->consumers_count; i++)
-				left += p->consumers[i].running;
-			if (left == 0)
-				break;
-			r = pthread_cond_timedwait(&p->changed, &p->lock, &until);
-		}
+		(void)pthread_cond_timedwait(&p->ended, &p->lock, &until);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return cancelled ? -1 : 0;
@@ -290,7 +305,9 @@ static void pass_init(struct pass *p, unsigned threads, size_t jobs_count)
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->changed, &attr);
+	pthread_cond_init(&p->ended, &attr);
+	pthread_cond_init(&p->filled, NULL);
+	pthread_cond_init(&p->freed, NULL);
 	pthread_condattr_destroy(&attr);
 	p->workers_count = (size_t)num_min(num_max(threads, 1), WORKERS_MAX);
 	p->slots_count = (size_t)num_min(num_max(2 * p->workers_count + 2, SLOTS_MIN), SLOTS_MAX);
@@ -317,7 +334,9 @@ static void pass_fini(struct pass *p)
 	free(p->workers);
 	free(p->consumers);
 	free(p->sources);
-	pthread_cond_destroy(&p->changed);
+	pthread_cond_destroy(&p->filled);
+	pthread_cond_destroy(&p->freed);
+	pthread_cond_destroy(&p->ended);
 	pthread_mutex_destroy(&p->lock);
 }
 
@@ -347,8 +366,7 @@ static int run(struct pass *p, uint64_t total, progress_fn progress, void *progr
 	}
 	if (error && workers == 0) { /* with one worker at least, the job gets done */
 		pthread_mutex_lock(&p->lock);
-		p->stop = true;
-		pthread_cond_broadcast(&p->changed);
+		stop(p);
 		pthread_mutex_unlock(&p->lock);
 	}
 	bool cancelled = watch(p, total, progress, progress_ctx) < 0;
