@@ -29,13 +29,15 @@ enum { TEXT_MAX = 1 << 20, BINARY_MAX = 64 << 20 };
 #define SIMD_ARCH "-march=armv8-a+crypto"
 #define LINKED_PLAINLY "-fno-lto"
 #define COMPILER_PACKAGE "gcc-aarch64-linux-gnu"
+#define VAULT_HOLDER "core/vault_blob.S" /* includes the vault's image */
 
 struct job {
 	struct args args;
-	char *object; /* path of what it makes */
-	bool whole;   /* C that is compiled together with the rest of its part */
-	bool is_config;
-	bool has_key; /* for the cache */
+	char *object;   /* path of what it makes */
+	bool whole;     /* C that is compiled together with the rest of its part */
+	bool is_config; /* and no part of the code */
+	bool unneeded;  /* what it makes is in code that is at hand */
+	bool has_key;   /* for the cache */
 	uint8_t key[CACHE_KEY_LEN];
 	struct buf output;
 	int status;
@@ -195,6 +197,8 @@ static void run_job(struct compile *c, struct job *j)
 {
 	uint8_t *object CLEANUP_FREE = NULL;
 	size_t len;
+	if (j->unneeded)
+		return;
 	if (j->has_key && cache_get(c->cache, "object", j->key, BINARY_MAX, &object, &len) && !write_file(j->object, object, len))
 		return;
 	free(TAKE(object));
@@ -250,8 +254,8 @@ static int write_config(const struct compile *c, const char *name, const struct 
 	return 0;
 }
 
-/* Jobs for the sources of one part; assembler (which may include the vault's image) only or the rest only. */
-static int add_sources(struct compile *c, const char *part, bool assembler, const char *define, const char *include, struct diag *d)
+/* Jobs for the sources of one part; assembler only or the rest only, and without that which holds the vault. */
+static int add_sources(struct compile *c, const char *part, bool assembler, const char *define, struct diag *d)
 {
 	char *list CLEANUP_FREE = mem_printf("%s/%s.sources", c->vmm, part), *text CLEANUP_FREE = NULL;
 	struct sources s CLEANUP(sources_fini) = { 0 };
@@ -259,8 +263,8 @@ static int add_sources(struct compile *c, const char *part, bool assembler, cons
 		return -1;
 	for (size_t i = 0; i < s.count; i++) {
 		char *path CLEANUP_FREE = mem_printf("%s/%s", c->vmm, s.v[i].path);
-		if (s.v[i].assembler == assembler)
-			add_compile(c, part, path, s.v[i].simd, define, include)->whole = !assembler && !s.v[i].simd;
+		if (s.v[i].assembler == assembler && strcmp(s.v[i].path, VAULT_HOLDER) != 0)
+			add_compile(c, part, path, s.v[i].simd, define, NULL)->whole = !assembler && !s.v[i].simd;
 	}
 	return 0;
 }
@@ -283,21 +287,97 @@ static void add_link(const struct compile *c, const char *part, const char *elf,
 	args_addf(a, "%s/%s.elf", c->tmp, elf);
 }
 
-/* Links the part of the jobs' objects; `code`, if given, takes the place of those that are compiled as a whole. */
-static int link_part(struct compile *c, const char *part, const char *extra, size_t first, size_t end, const char *code, struct diag *d)
+/* What the compiler saw of a part's C, compiled as a whole. It outlives all that it does not depend on: that of the vault any change of the
+ * configuration, that of the core any change of the vault. */
+struct code {
+	const char *part;
+	size_t first, end; /* its jobs */
+	char *extra;       /* argument that it is linked with; NULL: none */
+	char *object;
+	bool found, has_key;
+	uint8_t key[CACHE_KEY_LEN];
+};
+
+static void code_fini(struct code *k)
+{
+	free(k->extra);
+	free(k->object);
+}
+
+/* From the cache, and then nobody needs the objects that it was made of. */
+static void find_code(struct compile *c, struct code *k)
+{
+	struct digest *g CLEANUP(digest_freep) = digest_new("mvp hypervisor code 1");
+	uint8_t *code CLEANUP_FREE = NULL;
+	size_t len;
+	k->object = mem_printf("%s/%s-code.o", c->tmp, k->part);
+	k->has_key = true;
+	for (size_t i = k->first; i < k->end; i++) {
+		const struct job *j = &c->jobs[i];
+		if (j->is_config)
+			continue;
+		k->has_key &= j->has_key;
+		digest_add(g, "object", j->key, sizeof(j->key));
+	}
+	digest_get(g, k->key);
+	k->found = k->has_key && cache_get(c->cache, "object", k->key, BINARY_MAX, &code, &len) && !write_file(k->object, code, len);
+	for (size_t i = k->first; k->found && i < k->end; i++)
+		c->jobs[i].unneeded = c->jobs[i].whole;
+}
+
+/* GCC generates the code when it links (-flto), so it is given all there is to link, and its assembly is what is kept of that. */
+static int generate(struct compile *c, const struct code *k, size_t end, struct diag *d)
+{
+	struct args whole CLEANUP(args_fini) = { 0 }, assemble CLEANUP(args_fini) = { 0 };
+	struct buf output CLEANUP(buf_fini) = BUF_INIT;
+	char *what CLEANUP_FREE = mem_printf("compiling the %s as a whole", k->part), *elf CLEANUP_FREE = mem_printf("%s-whole", k->part);
+	add_link(c, k->part, elf, &whole);
+	args_add(&whole, "-g0"); /* debug information would point into the objects */
+	args_add(&whole, "-flto-partition=one");
+	args_add(&whole, "-save-temps=obj");
+	for (size_t i = k->first; i < end; i++)
+		args_add(&whole, c->jobs[i].object);
+	if (k->extra)
+		args_add(&whole, k->extra);
+	if (run_tool(&whole, what, &output, d))
+		return -1;
+	args_addf(&assemble, "%sgcc", c->cross);
+	args_add(&assemble, "-c");
+	args_addf(&assemble, "%s/%s.elf.ltrans0.ltrans.s", c->tmp, elf);
+	args_add(&assemble, "-o");
+	args_add(&assemble, k->object);
+	return run_tool(&assemble, what, &output, d);
+}
+
+/* end: of the part's jobs, those that the code does not depend on included. */
+static int make_code(struct compile *c, const struct code *k, size_t end, struct diag *d)
+{
+	uint8_t *code CLEANUP_FREE = NULL;
+	size_t len;
+	if (k->found)
+		return 0;
+	if (generate(c, k, end, d))
+		return -1;
+	if (k->has_key && !stamps_changed(&c->sources, false) && !io_read_file(k->object, BINARY_MAX, &code, &len))
+		cache_put(c->cache, "object", k->key, code, len);
+	return 0;
+}
+
+/* Links the code of a part with the objects that are no part of it. */
+static int link_part(struct compile *c, const struct code *k, size_t end, struct diag *d)
 {
 	struct args link CLEANUP(args_fini) = { 0 }, flatten CLEANUP(args_fini) = { 0 };
 	struct buf output CLEANUP(buf_fini) = BUF_INIT;
+	const char *part = k->part;
 	char *what CLEANUP_FREE = mem_printf("linking the %s", part);
 	add_link(c, part, part, &link);
-	if (code)
-		args_add(&link, code);
-	for (size_t i = first; i < end; i++) {
-		if (!code || !c->jobs[i].whole)
+	args_add(&link, k->object);
+	for (size_t i = k->first; i < end; i++) {
+		if (!c->jobs[i].whole)
 			args_add(&link, c->jobs[i].object);
 	}
-	if (extra)
-		args_add(&link, extra);
+	if (k->extra)
+		args_add(&link, k->extra);
 	if (run_tool(&link, what, &output, d))
 		return -1;
 	args_addf(&flatten, "%sobjcopy", c->cross);
@@ -306,53 +386,6 @@ static int link_part(struct compile *c, const char *part, const char *extra, siz
 	args_addf(&flatten, "%s/%s.elf", c->tmp, part);
 	args_addf(&flatten, "%s/%s.bin", c->tmp, part);
 	return run_tool(&flatten, what, &output, d);
-}
-
-/* Compiles what the compiler saw of the vault's sources as a whole, to an object that does not depend on the configuration: GCC generates
- * the code when it links (-flto), so it is given all there is to link, and its assembly is what is kept of that. */
-static int generate(struct compile *c, size_t first, size_t end, const char *object, struct diag *d)
-{
-	struct args whole CLEANUP(args_fini) = { 0 }, assemble CLEANUP(args_fini) = { 0 };
-	struct buf output CLEANUP(buf_fini) = BUF_INIT;
-	add_link(c, "vault", "whole", &whole);
-	args_add(&whole, "-g0"); /* debug information would point into the objects */
-	args_add(&whole, "-flto-partition=one");
-	args_add(&whole, "-save-temps=obj");
-	for (size_t i = first; i < end; i++)
-		args_add(&whole, c->jobs[i].object);
-	if (run_tool(&whole, "compiling the vault as a whole", &output, d))
-		return -1;
-	args_addf(&assemble, "%sgcc", c->cross);
-	args_add(&assemble, "-c");
-	args_addf(&assemble, "%s/whole.elf.ltrans0.ltrans.s", c->tmp);
-	args_add(&assemble, "-o");
-	args_add(&assemble, object);
-	return run_tool(&assemble, "assembling the vault", &output, d);
-}
-
-/* The same from the cache, if nothing but the configuration changed. */
-static int make_code(struct compile *c, size_t first, size_t end, const char *object, struct diag *d)
-{
-	struct digest *g CLEANUP(digest_freep) = digest_new("mvp vault's code 1");
-	uint8_t key[CACHE_KEY_LEN], *code CLEANUP_FREE = NULL;
-	bool has_key = true;
-	size_t len;
-	for (size_t i = first; i < end; i++) {
-		const struct job *j = &c->jobs[i];
-		if (j->is_config)
-			continue;
-		has_key = has_key && j->has_key;
-		digest_add(g, "object", j->key, sizeof(j->key));
-	}
-	digest_get(g, key);
-	if (has_key && cache_get(c->cache, "object", key, BINARY_MAX, &code, &len) && !write_file(object, code, len))
-		return 0;
-	free(TAKE(code));
-	if (generate(c, first, end, object, d))
-		return -1;
-	if (has_key && !stamps_changed(&c->sources, false) && !io_read_file(object, BINARY_MAX, &code, &len))
-		cache_put(c->cache, "object", key, code, len);
-	return 0;
 }
 
 static int read_made(const struct compile *c, const char *name, uint8_t **ret, size_t *ret_len, struct diag *d)
@@ -392,24 +425,29 @@ static const struct layout_region *region(const struct layout *l, const char *na
 	return &l->regions[0];
 }
 
-static int build_vault(struct compile *c, size_t first, size_t end, const struct layout *l, struct diag *d)
+static int build_vault(struct compile *c, const struct code *k, const struct layout *l, struct diag *d)
 {
-	char *code CLEANUP_FREE = mem_printf("%s/vault-code.o", c->tmp);
 	struct elf_sizes sizes;
-	if (make_code(c, first, end, code, d) || link_part(c, "vault", NULL, first, end, code, d))
+	if (make_code(c, k, k->end, d) || link_part(c, k, k->end, d))
 		return -1;
 	return check_elf(c, "vault", MVP_VAULT_BASE, region(l, "vault")->size, &sizes, d);
 }
 
-static int build_core(struct compile *c, size_t first, const struct layout *l, struct hyp_result *ret, struct diag *d)
+static int add_vault(struct compile *c, struct diag *d)
+{
+	char *path CLEANUP_FREE = mem_printf("%s/" VAULT_HOLDER, c->vmm);
+	char *bin CLEANUP_FREE = mem_printf("%s/vault.bin", c->tmp), *blob CLEANUP_FREE = mem_printf("-DMVP_VAULT_BLOB=\"%s\"", bin);
+	add_compile(c, "core", path, false, blob, bin);
+	return run_jobs(c, d);
+}
+
+static int build_core(struct compile *c, const struct code *k, const struct layout *l, struct hyp_result *ret, struct diag *d)
 {
 	const struct layout_region *core = region(l, "core");
-	char *load CLEANUP_FREE = mem_printf("-Wl,--defsym,LOAD_PA=0x%" PRIx64, core->pa);
-	char *bin CLEANUP_FREE = mem_printf("%s/vault.bin", c->tmp), *blob CLEANUP_FREE = mem_printf("-DMVP_VAULT_BLOB=\"%s\"", bin);
 	uint8_t *vault CLEANUP_FREE = NULL, *image CLEANUP_FREE = NULL;
 	struct elf_sizes sizes;
 	size_t vault_len, image_len;
-	if (add_sources(c, "core", true, blob, bin, d) || run_jobs(c, d) || link_part(c, "core", load, first, c->count, NULL, d) ||
+	if (add_vault(c, d) || make_code(c, k, c->count, d) || link_part(c, k, c->count, d) ||
 	    check_elf(c, "core", core->pa, core->size, &sizes, d))
 		return -1;
 	if (read_made(c, "vault.bin", &vault, &vault_len, d) || read_made(c, "core.bin", &image, &image_len, d))
@@ -443,10 +481,13 @@ static int prepare(struct compile *c, struct diag *d)
 static int add_config(struct compile *c, const char *part, const struct buf *text, struct diag *d)
 {
 	char *name CLEANUP_FREE = mem_printf("config_%s", part), *path CLEANUP_FREE = NULL;
+	bool seen = !strcmp(part, "core");
 	if (write_config(c, name, text, &path, d))
 		return -1;
 	/* The core's is seen by what uses it; the vault's code outlives a change of it. */
-	add_compile(c, part, path, false, strcmp(part, "core") ? LINKED_PLAINLY : NULL, NULL)->is_config = true;
+	struct job *j = add_compile(c, part, path, false, seen ? NULL : LINKED_PLAINLY, NULL);
+	j->whole = seen;
+	j->is_config = !seen;
 	return 0;
 }
 
@@ -508,13 +549,18 @@ static bool whole_key(struct compile *c, const struct layout *l, const char *def
 
 static int compile_all(struct compile *c, const struct layout *l, const char *define, struct hyp_result *ret, struct diag *d)
 {
-	if (add_config(c, "vault", &c->configs[0], d) || add_sources(c, "vault", false, define, NULL, d) ||
-	    add_sources(c, "vault", true, define, NULL, d))
+	struct code vault CLEANUP(code_fini) = { .part = "vault" }, core CLEANUP(code_fini) = { .part = "core" };
+	if (add_config(c, "vault", &c->configs[0], d) || add_sources(c, "vault", false, define, d) ||
+	    add_sources(c, "vault", true, define, d))
 		return -1;
-	size_t core_first = c->count;
-	if (add_config(c, "core", &c->configs[1], d) || add_sources(c, "core", false, define, NULL, d) || run_jobs(c, d))
+	vault.end = core.first = c->count;
+	if (add_config(c, "core", &c->configs[1], d) || add_sources(c, "core", false, define, d) || add_sources(c, "core", true, NULL, d))
 		return -1;
-	return build_vault(c, 0, core_first, l, d) || build_core(c, core_first, l, ret, d) ? -1 : 0;
+	core.end = c->count;
+	core.extra = mem_printf("-Wl,--defsym,LOAD_PA=0x%" PRIx64, region(l, "core")->pa);
+	find_code(c, &vault);
+	find_code(c, &core);
+	return run_jobs(c, d) || build_vault(c, &vault, l, d) || build_core(c, &core, l, ret, d) ? -1 : 0;
 }
 
 /* What the key of the whole is made of is read; the key itself, if it could be found. */

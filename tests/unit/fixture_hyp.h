@@ -52,7 +52,7 @@ static inline void put_all(void)
 	put("vmm/core.cflags", "-fno-lto\n");
 	put("vmm/vault.cflags", "-flto\n");
 	put("vmm/vault.sources", "# vault\nvault/start.S\nvault/main.c simd\nvault/plain.c\n");
-	put("vmm/core.sources", "core/start.S\ncore/main.c # one\n\ncore/blob.S\n");
+	put("vmm/core.sources", "core/start.S\ncore/main.c # one\n\ncore/vault_blob.S\n");
 	put("vmm/vault/start.S", "\t.section .text.start, \"ax\"\n\t.global _start\n_start:\tb vault_main\n");
 	put("vmm/vault/main.c", "#include \"mvp/config.h\"\n#include <arm_neon.h>\nvoid vault_main(uint8_t *p);\nuint8_t first_key(void);\n"
 				"void vault_main(uint8_t *p)\n{\n\tvst1q_u8(p, vaeseq_u8(vld1q_u8(p), vdupq_n_u8(first_key())));\n}\n");
@@ -66,7 +66,7 @@ static inline void put_all(void)
 	    "#include \"mvp/config.h\"\n#define FILE_NAME __FILE__\nextern const char *volatile core_name;\nconst char *volatile core_name "
 	    "= "
 	    "FILE_NAME;\nvoid core_main(void);\nvoid core_main(void)\n{\n\twhile (mvp_core_config.cpus)\n\t\tcore_name = 0;\n}\n");
-	put("vmm/core/blob.S", "\t.section .vault_blob, \"a\"\n\t.incbin MVP_VAULT_BLOB\n");
+	put("vmm/core/vault_blob.S", "\t.section .vault_blob, \"a\"\n\t.incbin MVP_VAULT_BLOB\n");
 	put("vmm/core/core.ld", "ENTRY(head)\nPHDRS { code PT_LOAD FLAGS(5); all PT_LOAD FLAGS(6); }\nSECTIONS { . = LOAD_PA; .text : { "
 				"KEEP(*(.head)) *(.text*) } :code "
 				".rodata : { *(.rodata*) KEEP(*(.vault_blob)) } :code .data : { *(.data*) *(.bss*) } :all "
