@@ -77,18 +77,34 @@ static int take_blocks(struct ext4_writer *w, uint64_t want, uint64_t *ret_first
 	return 0;
 }
 
-/* Blocks for count blocks of a file from logical on; spool_at: where their bytes lie (no_spool: they are written by the caller). */
 #define NO_SPOOL UINT64_MAX
+static void map_add(struct extent_map *m, uint32_t logical, uint64_t physical, uint64_t count)
+{
+	/* Where the content comes from is no reason for another extent. */
+	if (m->count && m->v[m->count - 1].logical + m->v[m->count - 1].len == logical &&
+	    m->v[m->count - 1].physical + m->v[m->count - 1].len == physical) {
+		uint32_t n = (uint32_t)num_min(count, EXTENT_BLOCKS - m->v[m->count - 1].len);
+		m->v[m->count - 1].len += n;
+		logical += n;
+		physical += n;
+		count -= n;
+	}
+	if (!count)
+		return;
+	mem_grow(&m->v, m->count, &m->cap, sizeof *m->v);
+	m->v[m->count].logical = logical;
+	m->v[m->count].len = (uint32_t)count;
+	m->v[m->count++].physical = physical;
+}
+
+/* Blocks for count blocks of a file from logical on; spool_at: where their bytes lie (no_spool: they are written by the caller). */
 static int map_blocks(struct ext4_writer *w, struct extent_map *m, uint32_t logical, uint64_t count, uint64_t spool_at, struct diag *d)
 {
 	while (count > 0) {
 		uint64_t first = 0, got = 0;
 		if (take_blocks(w, num_min(count, EXTENT_BLOCKS), &first, &got, d) < 0)
 			return -1;
-		mem_grow(&m->v, m->count, &m->cap, sizeof *m->v);
-		m->v[m->count].logical = logical;
-		m->v[m->count].len = (uint32_t)got;
-		m->v[m->count++].physical = first;
+		map_add(m, logical, first, got);
 		if (spool_at != NO_SPOOL) {
 			mem_grow(&w->pieces, w->pieces_count, &w->pieces_cap, sizeof *w->pieces);
 			w->pieces[w->pieces_count++] = (struct ext4_piece){ first * EXT4_BLOCK, got * EXT4_BLOCK, spool_at };
@@ -295,6 +311,15 @@ static uint64_t content_blocks(const struct content *c)
 	return sum;
 }
 
+/* Runs of data with a hole before each but the first. */
+static uint64_t content_stretches(const struct content *c)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < c->runs_count; i++)
+		count += i == 0 || c->runs[i - 1].at + c->runs[i - 1].len != c->runs[i].at;
+	return count;
+}
+
 /* Type-dependent part of an inode: where its content lies. */
 static int write_content(struct ext4_writer *w, const struct node *n, struct ext2_inode_large *out, uint64_t *ret_size,
 			 uint64_t *ret_blocks, struct diag *d)
@@ -448,7 +473,7 @@ static int node_blocks(struct ext4_writer *w, const struct node *n, uint64_t *su
 	*sum += xattr_blocks(i);
 	if (S_ISREG(i->mode)) {
 		uint64_t blocks = content_blocks(&i->content);
-		*sum += blocks + extent_nodes(i->content.runs_count + blocks / EXTENT_BLOCKS);
+		*sum += blocks + extent_nodes(content_stretches(&i->content) + blocks / EXTENT_BLOCKS);
 	} else if (S_ISLNK(i->mode)) {
 		*sum += strlen(i->target) > FAST_LINK_LEN ? 1 : 0;
 	} else if (S_ISDIR(i->mode)) {

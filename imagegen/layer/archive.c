@@ -7,8 +7,10 @@
 #include "imagegen/base/bytes.h"
 #include "imagegen/base/diag.h"
 #include "imagegen/base/mem.h"
+#include "imagegen/base/num.h"
 
 #define ACL_ENTRIES_MAX 1024
+#define REFER_LEN 65536 /* shorter files are read faster from where they lie side by side */
 
 struct utf8_scope utf8_enter(void)
 {
@@ -167,23 +169,36 @@ static int fill_attributes(struct archive_entry *ae, const struct origin *o, str
 	return S_ISDIR(e->mode) ? add_acl(ae, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, "system.posix_acl_default", o, e, d) : 0;
 }
 
-static int read_content(struct tree *t, const struct origin *o, struct archive *a, uint64_t len, struct content *ret, struct diag *d)
+/* Where data lies that libarchive points to: it hands out what it was given, unless it had to unpack or join it. */
+static uint64_t place_of(const struct archive_file *f, const void *data, size_t len)
+{
+	uintptr_t start = f ? (uintptr_t)f->data : 0, at = (uintptr_t)data;
+	if (!f || f->from == SPOOL_NOWHERE || at < start || !num_inside(at - start, len, f->len))
+		return SPOOL_NOWHERE;
+	return f->from + (at - start);
+}
+
+static int read_content(struct tree *t, const struct origin *o, struct archive *a, const struct archive_file *f, uint64_t len,
+			struct content *ret, struct diag *d)
 {
 	struct spool *s = tree_spooler(t);
 	const void *data;
 	size_t n;
 	la_int64_t at;
 	int r;
+	/* Filters: more than one means that something is unpacked. */
+	f = len >= REFER_LEN && archive_filter_count(a) == 1 ? f : NULL;
 	spool_begin(s);
 	while ((r = archive_read_data_block(a, &data, &n, &at)) == ARCHIVE_OK)
-		if (at < 0 || spool_put(s, (uint64_t)at, data, n, o->label, d) < 0)
+		if (at < 0 || spool_refer(s, (uint64_t)at, data, n, place_of(f, data, n), o->label, d) < 0)
 			return at < 0 ? archive_damaged(o, a, d) : -1;
 	if (r != ARCHIVE_EOF)
 		return archive_damaged(o, a, d);
 	return spool_end(s, len, o->label, ret, d);
 }
 
-static int merge_entry(struct tree *t, const struct origin *o, struct archive *a, struct archive_entry *ae, struct diag *d)
+static int merge_entry(struct tree *t, const struct origin *o, struct archive *a, const struct archive_file *f, struct archive_entry *ae,
+		       struct diag *d)
 {
 	const char *path = archive_entry_pathname(ae);
 	const char *link = archive_entry_hardlink(ae);
@@ -198,7 +213,7 @@ static int merge_entry(struct tree *t, const struct origin *o, struct archive *a
 			return -1;
 		if (len == 0)
 			return 0;
-		return read_content(t, o, a, (uint64_t)len, &c, d) < 0 ? -1 : tree_put_content(t, o, path, &c, d);
+		return read_content(t, o, a, f, (uint64_t)len, &c, d) < 0 ? -1 : tree_put_content(t, o, path, &c, d);
 	}
 	if (archive_entry_filetype(ae) == AE_IFSOCK) {
 		origin_left_socket(o, path, d);
@@ -207,7 +222,7 @@ static int merge_entry(struct tree *t, const struct origin *o, struct archive *a
 	struct entry e CLEANUP(entry_fini) = { 0 };
 	if (fill_attributes(ae, o, &e, d) < 0)
 		return -1;
-	if (S_ISREG(e.mode) && read_content(t, o, a, (uint64_t)len, &e.content, d) < 0)
+	if (S_ISREG(e.mode) && read_content(t, o, a, f, (uint64_t)len, &e.content, d) < 0)
 		return -1;
 	return tree_put(t, o, path, &e, d);
 }
@@ -232,7 +247,7 @@ static int merge_whiteout(struct tree *t, const struct origin *o, const char *pa
 	return tree_whiteout(t, o, target, d) < 0 ? -1 : 1;
 }
 
-int archive_merge(struct tree *t, const struct origin *o, struct archive *a, bool whiteouts, struct diag *d)
+int archive_merge(struct tree *t, const struct origin *o, struct archive *a, const struct archive_file *f, bool whiteouts, struct diag *d)
 {
 	for (;;) {
 		struct archive_entry *ae;
@@ -244,7 +259,7 @@ int archive_merge(struct tree *t, const struct origin *o, struct archive *a, boo
 			return archive_damaged(o, a, d);
 		const char *path = archive_entry_pathname(ae);
 		int taken = whiteouts && path ? merge_whiteout(t, o, path, d) : 0;
-		if (taken < 0 || (taken == 0 && merge_entry(t, o, a, ae, d) < 0))
+		if (taken < 0 || (taken == 0 && merge_entry(t, o, a, f, ae, d) < 0))
 			return -1;
 	}
 }

@@ -12,9 +12,16 @@ enum archive_kind {
 };
 /* A reader for archives in every compression that libarchive decodes by itself: none that starts another program. */
 MUST_USE int archive_reader_new(enum archive_kind kind, struct archive **ret_a, struct diag *d);
-/* Puts every entry of the opened archive into the tree. whiteouts: entries named .wh.NAME remove NAME of earlier layers (OCI image
- * specification, "Image Layer Filesystem Changeset"). */
-MUST_USE int archive_merge(struct tree *t, const struct origin *o, struct archive *a, bool whiteouts, struct diag *d);
+/* The file that an archive is read from, if it can be read again: what libarchive was given last, and where that lies (spool.h). */
+struct archive_file {
+	const uint8_t *data;
+	size_t len;
+	uint64_t from; /* SPOOL_NOWHERE: nothing may be referred to */
+};
+/* Puts every entry of the opened archive into the tree. f: NULL if contents have to be copied. whiteouts: entries named .wh.NAME remove
+ * NAME of earlier layers (OCI image specification, "Image Layer Filesystem Changeset"). */
+MUST_USE int archive_merge(struct tree *t, const struct origin *o, struct archive *a, const struct archive_file *f, bool whiteouts,
+			   struct diag *d);
 /* Reports what libarchive has to say. */
 int archive_damaged(const struct origin *o, struct archive *a, struct diag *d);
 

@@ -97,7 +97,7 @@ static int merge_next(struct tree *t, const struct origin *o, const char *path, 
 		return -1;
 	if (archive_read_open(a, &s, NULL, stream_read, NULL) != ARCHIVE_OK)
 		return archive_damaged(o, a, d);
-	if (archive_merge(t, o, a, false, d) < 0)
+	if (archive_merge(t, o, a, NULL, false, d) < 0)
 		return -1;
 	/* Of a packed archive behind an unpacked one the decoder does not tell where it ends; it is the last one. */
 	bool packed = archive_filter_count(a) > 1;

@@ -79,7 +79,7 @@ static int package_load(struct tree *t, const struct origin *o, const char *path
 		return -1;
 	if (archive_read_open(inner, &m, NULL, member_read, NULL) != ARCHIVE_OK)
 		return diag_fail(d, MVP0302, o->loc, "'%s': its data cannot be read: %s", o->label, archive_error_string(inner));
-	return archive_merge(t, o, inner, false, d);
+	return archive_merge(t, o, inner, NULL, false, d);
 }
 
 static int by_path(const void *a, const void *b)

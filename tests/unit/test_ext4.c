@@ -334,6 +334,40 @@ static void test_equal_input_gives_equal_bytes_at_any_time(void **state)
 	assert_memory_equal(first, second, first_len);
 }
 
+/* Contents that are copied and contents that are not: the same file system, one file longer than an extent can be. */
+static void test_where_content_comes_from_is_not_seen(void **state)
+{
+	(void)state;
+	struct image *img[2] = { 0 };
+	size_t len = (size_t)140 << 20;
+	char *data CLEANUP_FREE = mem_zeroed(len, 1);
+	struct fixture f[2];
+	for (size_t i = 0; i < len; i += 64)
+		memcpy(data + i, &i, i >= ((size_t)90 << 20) && i < ((size_t)90 << 20) + 5 * 4096 ? 0 : sizeof(i));
+	for (size_t k = 0; k < 2; k++) {
+		fixture_init(&f[k]);
+		struct archive *a = fixture_tar(&f[k], "a.tar", k ? archive_write_add_filter_lz4 : NULL);
+		tar_put(a, tar_entry("large", S_IFREG | 0644), data, len - 5);
+		tar_put(a, tar_entry("other", S_IFREG | 0644), data, 100000);
+		tar_close(a);
+		fixture_layer(&f[k], LAYER_TAR, "a.tar");
+		fixture_loads(&f[k]);
+		free(build(&f[k], &defaults, &img[k]));
+	}
+	assert_int_equal(image_len(img[0]), image_len(img[1]));
+	for (uint64_t at = 0; at < image_len(img[0]); at += 1 << 20) {
+		static uint8_t piece[2][1 << 20];
+		size_t n = (size_t)num_min(1 << 20, image_len(img[0]) - at);
+		for (size_t k = 0; k < 2; k++)
+			assert_int_equal(image_read(img[k], at, piece[k], n, f[k].d), 0);
+		assert_memory_equal(piece[0], piece[1], n);
+	}
+	for (size_t k = 0; k < 2; k++) {
+		image_free(img[k]);
+		fixture_fini(&f[k]);
+	}
+}
+
 static void test_size_is_content_plus_headroom(void **state)
 {
 	(void)state;
@@ -446,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_large_folders_are_indexed),
 		cmocka_unit_test(test_extent_trees_of_all_depths),
 		cmocka_unit_test(test_equal_input_gives_equal_bytes_at_any_time),
+		cmocka_unit_test(test_where_content_comes_from_is_not_seen),
 		cmocka_unit_test(test_size_is_content_plus_headroom),
 		cmocka_unit_test(test_a_size_given_is_kept_or_refused),
 		cmocka_unit_test(test_an_empty_file_system_has_a_journal_if_asked),

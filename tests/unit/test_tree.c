@@ -546,7 +546,7 @@ static void test_runs_of_zeros_become_holes(void **state)
 	memset(data, 't', (size_t)3 * 4096);
 	memset(data + (size_t)23 * 4096, 'u', 4096);
 	memset(data + (size_t)29 * 4096, 'v', 10);
-	struct archive *a = fixture_tar(&f, "a.tar", NULL);
+	struct archive *a = fixture_tar(&f, "a.tar", archive_write_add_filter_gzip);
 	tar_put(a, tar_entry("plain", S_IFREG | 0644), data, len);
 	struct archive_entry *e = tar_entry("sparse", S_IFREG | 0644);
 	archive_entry_sparse_add_entry(e, 0, 3 * 4096);
@@ -575,6 +575,73 @@ static void test_runs_of_zeros_become_holes(void **state)
 	assert_int_equal(tree_read_file(f.tree, "/sparse", NULL, &back, &back_len, NULL, f.d), 0);
 	assert_int_equal(back_len, len);
 	assert_memory_equal(back, data, len);
+}
+
+/* Noise, a few blocks of zeros, noise from no block's start on, a hole, an odd end. */
+static char *mixed(size_t len)
+{
+	char *data = mem_zeroed(len, 1);
+	uint32_t x = 1;
+	for (size_t i = 0; i < len; i++) {
+		size_t block = i / 4096;
+		x = x * 1664525 + 1013904223;
+		if ((block < 100 || block > 105) && (block < 200 || block > 240))
+			data[i] = (char)(x >> 24);
+	}
+	return data;
+}
+
+static void check_mixed(const struct fixture *f, const char *data, size_t len)
+{
+	uint8_t *back CLEANUP_FREE = NULL;
+	size_t back_len;
+	assert_int_equal(tree_read_file(f->tree, "/large", NULL, &back, &back_len, NULL, f->d), 0);
+	assert_int_equal(back_len, len);
+	assert_memory_equal(back, data, len);
+	free(TAKE(back));
+	assert_int_equal(tree_read_file(f->tree, "/small", NULL, &back, &back_len, NULL, f->d), 0);
+	assert_int_equal(back_len, 5);
+	assert_memory_equal(back, "small", 5);
+}
+
+static void test_content_of_an_unpacked_tar_stays_where_it_is(void **state)
+{
+	(void)state;
+	const size_t len = 1500001;
+	char *data CLEANUP_FREE = mixed(len);
+	uint8_t digest[2][32];
+	for (int packed = 0; packed < 2; packed++) {
+		struct fixture f CLEANUP(fixture_fini);
+		fixture_init(&f);
+		struct archive *a = fixture_tar(&f, "a.tar", packed ? archive_write_add_filter_gzip : NULL);
+		tar_file(a, "small", "small");
+		tar_put(a, tar_entry("large", S_IFREG | 0644), data, len);
+		tar_close(a);
+		fixture_layer(&f, LAYER_TAR, "a.tar");
+		fixture_loads(&f);
+		const struct content *c = &fixture_node(&f, "/large")->inode->content;
+		uint64_t referred = 0, all = 0;
+		for (size_t i = 0; i < c->runs_count; i++) {
+			referred += c->runs[i].spool_at >> 46 ? c->runs[i].len : 0;
+			all += c->runs[i].len;
+		}
+		/* All but the last block, which ends in the file's zeros. */
+		assert_int_equal(referred, packed ? 0 : all - 4096);
+		assert_int_equal(fixture_node(&f, "/small")->inode->content.runs[0].spool_at >> 46, 0);
+		memcpy(digest[packed], c->digest, 32);
+		check_mixed(&f, data, len);
+		/* A file that gets shorter in the meantime is an error, not a crash. */
+		char *path CLEANUP_FREE = fixture_path(&f, "a.tar");
+		uint8_t *back = NULL;
+		size_t back_len;
+		assert_int_equal(truncate(path, 4096), 0);
+		assert_int_equal(tree_read_file(f.tree, "/large", NULL, &back, &back_len, NULL, f.d), packed ? 0 : -1);
+		free(back);
+		assert_int_equal(diag_errors(f.d), packed ? 0 : 1);
+		if (!packed)
+			assert_int_equal(diag_get(f.d, diag_count(f.d) - 1)->code, MVP0801);
+	}
+	assert_memory_equal(digest[0], digest[1], 32);
 }
 
 static void test_hundred_thousand_entries_are_merged(void **state)
@@ -612,6 +679,7 @@ int main(void)
 		cmocka_unit_test(test_digest_is_of_the_tree_alone),
 		cmocka_unit_test(test_patterns_find_exactly_one_file),
 		cmocka_unit_test(test_runs_of_zeros_become_holes),
+		cmocka_unit_test(test_content_of_an_unpacked_tar_stays_where_it_is),
 		cmocka_unit_test(test_hundred_thousand_entries_are_merged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
