@@ -49,7 +49,7 @@ static inline void link_source(const char *name)
 static inline void put_all(void)
 {
 	put("vmm/cflags", cflags);
-	put("vmm/core.cflags", "-fno-lto\n");
+	put("vmm/core.cflags", "-flto\n");
 	put("vmm/vault.cflags", "-flto\n");
 	put("vmm/vault.sources", "# vault\nvault/start.S\nvault/main.c simd\nvault/plain.c\n");
 	put("vmm/core.sources", "core/start.S\ncore/main.c # one\n\ncore/vault_blob.S\n");
