@@ -338,6 +338,21 @@ super()
 }
 t 'super: metadata is sound and the logical partition is in it' super
 
+super_unpacked() # by AOSP's own lpunpack, which checks all digests of the metadata
+{
+	mkdir -p unpacked
+	"$O"/lpunpack/lpunpack super.raw unpacked
+	equal "$(ls unpacked | tr '\n' ' ')" 'product_a.img product_b.img '
+	cmp unpacked/product_a.img a/firmware/google/product.img
+	equal "$(stat -c %s unpacked/product_b.img)" 0
+	# Both copies of the geometry, and all six of the metadata: nothing is left to believe.
+	cp super.raw wrong.raw
+	printf x | dd of=wrong.raw bs=1 seek=4100 conv=notrunc status=none
+	printf x | dd of=wrong.raw bs=1 seek=8196 conv=notrunc status=none
+	refuses "$O"/lpunpack/lpunpack wrong.raw unpacked
+}
+t 'super: lpunpack takes it apart' super_unpacked
+
 # MediaTek: the scatter file by PyYAML, and each image where it says.
 mtk()
 {
