@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#ifndef MVP_HOST
+#define MVP_HOST 1
+#endif
 #include "vmm/vault/p256.h"
 
 static inline bool p256_verifies(const uint8_t point[MVP_P256_POINT_LEN], const uint8_t digest[SHA256_LEN],
