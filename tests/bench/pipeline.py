@@ -143,9 +143,9 @@ def rows(place):
     yield "peak memory, MiB", "<= 150", peak, None, peak <= 150
     yield "no-op rebuild", "<= 0.1 s", place.median("no-op rebuild", 0), place.median("no-op rebuild", 1), \
         place.median("no-op rebuild", 0) <= 0.1
-    yield "policy edit, hypervisor linked anew", "<= 3 s", place.median("policy edit, relinked", 0), \
+    yield "policy edit, the second, hypervisor linked anew", "<= 3 s", place.median("policy edit, relinked", 0), \
         place.median("policy edit, relinked", 1), place.median("policy edit, relinked", 0) <= 3
-    yield "the same, hypervisor in the cache", "<= 3 s", place.median("policy edit", 0), place.median("policy edit", 1), \
+    yield "policy edit, the first, hypervisor in the cache", "<= 3 s", place.median("policy edit", 0), place.median("policy edit", 1), \
         place.median("policy edit", 0) <= 3
 
 
