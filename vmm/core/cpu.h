@@ -99,6 +99,7 @@ struct pcpu {
 	uint64_t slice_end; /* counter value; 0: nobody waits for the CPU */
 	uint64_t min_vruntime;
 	uint64_t vault_vruntime; /* of the vault's background work */
+	uint64_t vault_since;    /* counter value: the vault has kept personas from the CPU since then; 0: it does not */
 	uint32_t lrs_written;    /* bit per list register of the CPU that may hold something */
 	bool resched;
 	bool vault_waiting; /* the vault is in MVP_HC_WAIT here */

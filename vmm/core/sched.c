@@ -204,22 +204,28 @@ struct vcpu *sched_next(struct pcpu *p)
 			switch_to(p, p->vault);
 			return p->vault;
 		}
+		uint64_t slice = slice_ticks();
 		struct vcpu *v = pick(p, t, &ready);
 		bool work = p->vault_waiting && p->vault_work;
-		p->slice_end = ready > 1 || (work && ready) ? t + slice_ticks() : 0;
+		p->slice_end = v && ready + work > 1 ? t + slice : 0;
 		if (p->vault_waiting && vault_pending(p)) {
 			sched_arm(p);
 			return vault_deliver(p);
 		}
-		/* A little less for the vault, whose last step takes longer than it may: personas wait for no more than a slice. */
-		p->vault_vruntime = after_sleep(p, p->vault_vruntime, WEIGHT_WORK * 17 / 16);
-		if (work && (!v || p->vault_vruntime < v->vruntime)) {
+		/* Personas wait for no more than a slice, the events before the work counted, and its last step, which is up to a fifth of
+		 * one. */
+		if (!p->vault_since)
+			p->vault_since = t;
+		bool over = t - p->vault_since >= slice * 4 / 5;
+		p->vault_vruntime = after_sleep(p, p->vault_vruntime, WEIGHT_WORK);
+		if (work && (!v || (!over && p->vault_vruntime < v->vruntime))) {
 			p->charged_work = true;
 			sched_arm(p);
 			return vault_background(p);
 		}
 		if (v) {
 			p->charged = v;
+			p->vault_since = 0;
 			/* In this order: who changes its state and does not see it run has changed it before the last look below. */
 			__atomic_store_n(&p->running, v, __ATOMIC_SEQ_CST);
 			load_persona(p, v);

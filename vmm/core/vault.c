@@ -48,6 +48,8 @@ static struct vcpu *resume_vault(struct pcpu *p, uint64_t event, uint64_t a1, ui
 
 struct vcpu *vault_deliver(struct pcpu *p)
 {
+	if (!p->vault_since)
+		p->vault_since = now();
 	if (p->irq_count) {
 		uint32_t intid = p->irq_queue[p->irq_head];
 
