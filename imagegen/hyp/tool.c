@@ -1,15 +1,13 @@
-/* posix_spawn, not fork: the program has threads and may hold keys in memory. */
 #include "imagegen/hyp/tool.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "imagegen/base/child.h"
 #include "imagegen/base/diag.h"
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/io.h"
@@ -31,52 +29,16 @@ static bool steers_compiler(const char *variable)
 	return false;
 }
 
-/* Of our own; the strings are borrowed. */
-static char **environment(void)
-{
-	size_t n = 0, count = 0;
-	while (environ && environ[n])
-		n++;
-	char **kept = mem_array(char *, n + 1);
-	for (size_t i = 0; i < n; i++)
-		if (!steers_compiler(environ[i]))
-			kept[count++] = environ[i];
-	return kept;
-}
-
-static int spawn(const char *const *argv, int out_fd, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	char **env CLEANUP_FREE = environment();
-	int rc = posix_spawn_file_actions_init(&actions);
-	if (rc)
-		return -rc;
-	rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	if (!rc)
-		rc = posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
-	if (!rc)
-		rc = posix_spawn_file_actions_adddup2(&actions, out_fd, STDERR_FILENO);
-	if (!rc)
-		rc = posix_spawnp(ret_pid, argv[0], &actions, NULL, (char *const *)argv, env);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	return -rc;
-}
-
 int tool_run(const char *const *argv, struct buf *ret_output)
 {
 	int fd CLEANUP(fd_closep) = memfd_create("tool", MFD_CLOEXEC), status, rc;
 	uint8_t *data CLEANUP_FREE = NULL;
 	size_t len = 0;
-	pid_t pid = 0;
 	if (fd < 0)
 		return -errno;
-	rc = spawn(argv, fd, &pid);
+	rc = child_run(&(struct child){ argv, -1, fd, fd, steers_compiler }, &status);
 	if (rc)
 		return rc;
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -errno;
-	}
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
 	/* Output beyond the ceiling is a symptom, not the result: the exit status still counts. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "imagegen/base/child.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/sign/sign_int.h"
 
@@ -51,6 +52,7 @@ static int read_env(const char *name, struct secret *ret)
 	size_t len = value ? strlen(value) : 0;
 	if (!value)
 		return -ENOENT;
+	child_hide(name);
 	if (len > PASSPHRASE_MAX)
 		return -EFBIG;
 	secret_alloc(ret, len + 1);

@@ -199,6 +199,23 @@ static void test_a_helper_signs(void **state)
 	expect_signs(s, SIGN_SHA512, "rsa.pub");
 }
 
+/* A passphrase that was read from a variable is not for the helper; other variables are. */
+static void test_a_helper_does_not_get_passphrases(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("MVP_TEST_HIDDEN", "open sesame", 1), 0);
+	assert_int_equal(setenv("MVP_TEST_HIDDEN_NOT", "seen", 1), 0);
+	signer_free(open_key(&(struct sign_key){ .key = in_folder("locked.pem"), .passphrase = "env:MVP_TEST_HIDDEN" }));
+	put_text("helper",
+		 "#!/bin/sh\nset -e\n"
+		 "[ -z \"${MVP_TEST_HIDDEN+is there}\" ] && [ \"$MVP_TEST_HIDDEN_NOT\" = seen ]\n"
+		 "openssl rsautl -sign -raw -inkey ${2%.pub}.pem 2>/dev/null\n",
+		 0700);
+	struct sign_key k = { .helper = in_folder("helper"), .public_key = in_folder("rsa.pub") };
+	struct signer *s CLEANUP(signer_freep) = open_key(&k);
+	expect_signs(s, SIGN_SHA256, "rsa.pub");
+}
+
 static void test_a_bad_helper_is_caught(void **state)
 {
 	(void)state;
@@ -290,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_passphrases_come_from_files_variables_and_descriptors),
 		cmocka_unit_test(test_what_is_no_key_of_ours_is_refused),
 		cmocka_unit_test(test_a_helper_signs),
+		cmocka_unit_test(test_a_helper_does_not_get_passphrases),
 		cmocka_unit_test(test_a_bad_helper_is_caught),
 		cmocka_unit_test(test_signatures_come_from_elsewhere),
 		cmocka_unit_test(test_a_token_signs),
