@@ -138,7 +138,8 @@ MUST_USE int cli_flush(struct cli *cli);
 int cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
 void cli_progress_end(struct cli *cli, bool done);
 
-/* SIGINT or SIGTERM came. A second one kills the program at once. */
+/* From now on SIGINT and SIGTERM are told to d and to cli_interrupted(); a second one kills the program at once. Ignores SIGPIPE. */
+void interrupt_catch(struct diag *d);
 bool cli_interrupted(void);
 
 /* With --json of CMD_JSON_EVENTS: {"schema":"mvp.event","version":1,"event":NAME,...}; the caller adds members, then cli_event_end. */

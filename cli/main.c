@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <locale.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,30 +11,6 @@
 #include "cli/render.h"
 #include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
-
-static atomic_bool interrupted;
-
-bool cli_interrupted(void)
-{
-	return atomic_load_explicit(&interrupted, memory_order_relaxed);
-}
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	atomic_store_explicit(&interrupted, true, memory_order_relaxed);
-}
-
-/* The first signal asks for an orderly end, which all that reads images heeds; SA_RESETHAND lets the second one kill. Writing into a pipe
- * without a reader is an error to report, not a reason to die in the middle of a build. */
-static void catch_signals(void)
-{
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
-	sigemptyset(&sa.sa_mask);
-	(void)sigaction(SIGINT, &sa, NULL);
-	(void)sigaction(SIGTERM, &sa, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
-}
 
 static void setup_terminal(struct cli *cli)
 {
@@ -129,8 +104,7 @@ int main(int argc, char **argv)
 	struct cli cli = { .diag = d, .out = BUF_INIT };
 	struct command_line line = { 0 };
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
-	catch_signals();
-	diag_watch(d, &interrupted);
+	interrupt_catch(d);
 	int result = opts_parse(&cli, argv + 1, argc > 0 ? (size_t)argc - 1 : 0, &line, d);
 	if (result < 0)
 		setup_terminal(&cli);

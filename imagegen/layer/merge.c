@@ -87,53 +87,6 @@ void origin_left_socket(const struct origin *o, const char *path, struct diag *d
 			  path);
 }
 
-static uint64_t name_hash(const struct node *folder, const char *name, size_t len)
-{
-	uint64_t h = 0xcbf29ce484222325u ^ ((uint64_t)(uintptr_t)folder >> 4) * 0x9e3779b97f4a7c15u;
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)name[i]) * 0x100000001b3u;
-	return h ^ h >> 29;
-}
-
-/* Also a name that was removed. */
-static struct node *slot_find(const struct tree *t, const struct node *folder, const char *name, size_t len)
-{
-	if (t->slots_count == 0)
-		return NULL;
-	for (size_t i = name_hash(folder, name, len) & (t->slots_count - 1); t->slots[i]; i = (i + 1) & (t->slots_count - 1)) {
-		struct node *n = t->slots[i];
-		if (n->parent == folder && strncmp(n->name, name, len) == 0 && n->name[len] == '\0')
-			return n;
-	}
-	return NULL;
-}
-
-struct node *tree_child(const struct tree *t, const struct node *folder, const char *name, size_t len)
-{
-	struct node *n = slot_find(t, folder, name, len);
-	return n && n->inode ? n : NULL;
-}
-
-static void slots_insert(struct tree *t, struct node *n)
-{
-	size_t i = name_hash(n->parent, n->name, strlen(n->name)) & (t->slots_count - 1);
-	while (t->slots[i])
-		i = (i + 1) & (t->slots_count - 1);
-	t->slots[i] = n;
-}
-
-static void slots_grow(struct tree *t)
-{
-	struct node **old = t->slots;
-	size_t old_count = t->slots_count;
-	t->slots_count = old_count ? old_count * 2 : 1024;
-	t->slots = mem_array(struct node *, t->slots_count);
-	for (size_t i = 0; i < old_count; i++)
-		if (old[i])
-			slots_insert(t, old[i]);
-	free(old);
-}
-
 static int node_add(struct tree *t, const struct origin *o, struct node *folder, const char *name, struct inode *inode TAKES,
 		    struct diag *d)
 {
@@ -143,15 +96,13 @@ static int node_add(struct tree *t, const struct origin *o, struct node *folder,
 			return diag_fail(d, MVP0307, o->loc, "'%s': the layers hold more than %u entries", o->label, TREE_NODES_MAX);
 		return diag_fail(d, MVP0307, o->loc, "'%s': folders are nested more than %u deep", o->label, NODE_DEPTH_MAX);
 	}
-	struct node *n = slot_find(t, folder, name, strlen(name));
+	struct node *n = slots_find(t, folder, name, strlen(name));
 	if (!n) {
 		n = mem_new(struct node);
 		n->name = mem_strdup(name);
 		n->parent = folder;
 		n->depth = folder->depth + 1;
-		if (++t->nodes_count > t->slots_count / 2)
-			slots_grow(t);
-		slots_insert(t, n);
+		slots_add(t, n);
 	}
 	n->inode = inode;
 	n->layer = t->layer;

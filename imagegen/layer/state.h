@@ -1,4 +1,4 @@
-/* What tree.c and merge.c share; of no concern to others. */
+/* What the files of this folder share; of no concern to others. */
 #ifndef IMAGEGEN_LAYER_STATE_H
 #define IMAGEGEN_LAYER_STATE_H
 
@@ -24,6 +24,10 @@ struct tree {
 void inode_unref(struct inode *i); /* drops a name; frees with the last one */
 /* Takes the inode from a name that has none below it; the caller gives it another one, or counts it off its folder's children. */
 void node_clear(struct node *n);
+
+/* slots.c. A name that was removed has a slot, too. */
+struct node *slots_find(const struct tree *t, const struct node *folder, const char *name, size_t len);
+void slots_add(struct tree *t, struct node *n); /* its name, parent and depth are set; none of that name is there */
 struct node *tree_child(const struct tree *t, const struct node *folder, const char *name, size_t len); /* NULL if there is none */
 
 enum walk_result { WALK_FOUND, WALK_MISSING, WALK_LOOP, WALK_NOT_DIR, WALK_TOO_LONG };

@@ -21,7 +21,7 @@ MUST_USE int exchange_take(const char *dir, const char *name, uint8_t ret[SIGN_L
 MUST_USE int exchange_ask(const char *dir, const char *name, const void *message, size_t len, const uint8_t *padded, size_t padded_len,
 			  EVP_PKEY *public_key, const struct loc *loc, struct diag *d);
 
-/* The reason OpenSSL gives for its last failure; empties its queue. Returns buf. */
+/* reason.c: the reason OpenSSL gives for its last failure; empties its queue. Returns buf. */
 const char *sign_reason(char buf[256]);
 
 #endif
