@@ -49,7 +49,7 @@ personas:
     boot: {{kernel: "file:{work}", initrd: none}}
     network: none
     encryption:
-      passcode: {{file: keys/passcode, tries: 10}}
+      passcode: {{file: keys/passcode, tries: 10, iterations: 1000}}
 """
 
 

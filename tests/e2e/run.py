@@ -4,12 +4,15 @@
 A test is a function test_* of a file test_*.py here, or a shell script. One line per test, the output of those that failed, and a last
 line `N passed, M failed`. A test that cannot run fails: nothing is skipped. Two run at once (E2E_WORKERS says otherwise), each worker in a
 folder of its own below $O/e2e; those marked `alone` run one by one at the end."""
+import contextlib
+import ctypes
 import functools
 import glob
 import importlib
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -24,6 +27,9 @@ from kit.handset import Handset  # noqa: E402
 
 SCRIPT_TIMEOUT_S = 900
 WORKERS = 2
+SLOWEST = 10  # named at the end
+ENDING_S = 1
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
 
 
@@ -70,24 +76,40 @@ def _raise(text):
     return fail
 
 
+def _adopt():
+    """A QEMU that outlives who started it becomes this process's child."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _cpu():
+    """Seconds of processors that this process and its children have had, which ended or are about to."""
+    end = time.monotonic() + ENDING_S
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < end:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.01)
+    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
 def run_one(name, function):
-    """Returns (passed, text to show)."""
-    start = time.monotonic()
+    """Returns (passed, name, error or None, seconds, seconds of processors)."""
+    start, cpu, passed, error = time.monotonic(), _cpu(), 0, None
     try:
         count = function()
-        return (count if isinstance(count, int) and count > 0 else 1), f"ok - e2e {name} ({time.monotonic() - start:.1f} s)\n"
+        passed = count if isinstance(count, int) and count > 0 else 1
     except KeyboardInterrupt:
         raise
     except BaseException as e:
-        text = str(e) if isinstance(e, env.Failure) else traceback.format_exc()
-        return 0, f"not ok - e2e {name} ({time.monotonic() - start:.1f} s)\n" + "".join(f"    {line}\n" for line in text.splitlines())
+        error = str(e) if isinstance(e, env.Failure) else traceback.format_exc()
     finally:
         Handset.kill_all()
+    return passed, name, error, time.monotonic() - start, _cpu() - cpu
 
 
 def worker():
     """Runs the tests whose names come on stdin, in a work folder of its own, and answers each with a line of JSON."""
     answers, sys.stdout = sys.stdout, sys.stderr
+    _adopt()
     os.makedirs(env.WORK, exist_ok=True)
     tests = dict([*python_tests(), *script_tests()])
     for line in sys.stdin:
@@ -100,12 +122,22 @@ class Runner:
     def __init__(self):
         self.passed = self.failed = 0
         self.lock = threading.Lock()
+        self.took = []  # (seconds, seconds of processors, name) of each that ran
 
-    def show(self, passed, text):
+    def show(self, passed, name, error=None, seconds=0.0, cpu=0.0):
         with self.lock:
             self.passed += passed
             self.failed += not passed
-            print(text, end="", flush=True)
+            self.took.append((seconds, cpu, name))
+            print(f"{'ok' if passed else 'not ok'} - e2e {name} ({seconds:.1f} s)")
+            for line in (error or "").splitlines():
+                print(f"    {line}")
+            sys.stdout.flush()
+
+    def show_slowest(self):
+        print(f"slowest of {sum(cpu for _, cpu, _ in self.took):.0f} s of processors:")
+        for seconds, cpu, name in sorted(self.took, reverse=True)[:SLOWEST]:
+            print(f"    {seconds:6.1f} s, {cpu:6.1f} of processors: {name}")
 
     def _serve(self, number, waiting):
         command = [sys.executable, os.path.abspath(__file__), "--worker"]
@@ -121,7 +153,7 @@ class Runner:
                 process.stdin.flush()
                 self.show(*json.loads(process.stdout.readline()))
             except (OSError, ValueError):
-                self.show(0, f"not ok - e2e {name}: the worker that ran it ended, status {process.wait()}\n")
+                self.show(0, name, f"the worker that ran it ended, status {process.wait()}")
                 break
         process.stdin.close()
         process.wait()
@@ -134,16 +166,19 @@ class Runner:
         for thread in threads:
             thread.join()
         for name in waiting:
-            self.show(0, f"not ok - e2e {name}: no worker was left to run it\n")
+            self.show(0, name, "no worker was left to run it")
 
 
 def main(words):
     chosen = [(name, f) for name, f in [*python_tests(), *script_tests()] if not words or any(word in name for word in words)]
     together = [name for name, f in chosen if not getattr(f, "alone", False)]
+    # What one worker makes for all, as things are now.
+    os.environ["E2E_SHARED"] = env.fresh("shared")
     runner = Runner()
     # Most of a test is waiting for one virtual CPU or another.
     runner.run(together, min(int(os.environ.get("E2E_WORKERS", WORKERS)), len(together)))
     runner.run([name for name, _ in chosen if name not in together], 1 if len(together) < len(chosen) else 0)
+    runner.show_slowest()
     print(f"{runner.passed} passed, {runner.failed} failed", flush=True)
     return 1 if runner.failed or not runner.passed else 0
 

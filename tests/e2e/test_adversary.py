@@ -33,7 +33,7 @@ BARE = """  {name}:
 LINUX = """  {name}:
     memory: 192 MiB
     cpus: 2
-    boot: {{kernel: /boot/vmlinuz-*, initrd: generate, cmdline: quiet}}
+    boot: {{kernel: /boot/vmlinuz-*, initrd: generate, cmdline: quiet cryptomgr.notests}}
     system:
       layers:
         - deb: [inputs/personal/*.deb]
@@ -47,7 +47,7 @@ LINUX = """  {name}:
     network: none
 """
 ENCRYPTION = """    encryption:
-      passcode: {file: keys/demo.passcode, tries: 10}
+      passcode: {file: keys/demo.passcode, tries: 10, iterations: 1000}
       holes: fill
 """
 HEAD = f"""mvp: 1

@@ -1,6 +1,6 @@
 """Alerts both ways while the screen is switched, agents are killed and personas are reset, all at random: none is lost, none comes twice,
-those of a category stay in order, and each has what the policy leaves of it. Some hundreds in `make check`; MVP_STORM says how many each
-way, MVP_STORM_SEED repeats a run."""
+those of a category stay in order, and each has what the policy leaves of it. A hundred in `make check`, thousands in `make soak`;
+MVP_STORM says how many each way, MVP_STORM_SEED repeats a run."""
 import collections
 import os
 import random
@@ -13,7 +13,7 @@ from kit.cases import alone
 from kit.env import Failure, check, check_equal
 from kit.handset import loose
 
-COUNT = int(os.environ.get("MVP_STORM", "100"))
+COUNT = int(os.environ.get("MVP_STORM", "50"))
 SEED = int(os.environ.get("MVP_STORM_SEED", time.time_ns() % 1000000))
 PERSONAS = ("personal", "work")
 CATEGORIES = ("other", "call", "message", "mail", "calendar", "alarm", "system")

@@ -5,7 +5,7 @@ import re
 
 from kit import env, gpt, mini
 from kit.env import check, check_equal, run
-from test_kernels import FLAT_AT, Guest
+from kit.flat import FLAT_AT, Guest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CARRIERS = os.path.join(env.ROOT, "templates", "carriers")
@@ -105,7 +105,7 @@ def _files(image, folder, carrier):
 def _folder():
     """With keys and a kernel: (path, kernel)."""
     folder = env.fresh("carrier")
-    run([env.MVPCTL, "-q", "keys", "init", os.path.join(folder, "keys")])
+    mini.take_keys(folder)
     with open(os.path.join(folder, "keys/passcode"), "w", encoding="utf-8") as f:
         f.write(mini.PASSCODE)
     return folder, Guest(folder, "guest", FLAT_AT, 1000).flat()

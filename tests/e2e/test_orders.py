@@ -1,10 +1,11 @@
-"""Orders that `mvpctl order` makes, to a handset that obeys or refuses, with receipts that are verified."""
+"""Orders that `mvpctl order` makes, to a handset that obeys or refuses, with receipts that are verified. Personas are bare-metal programs; an
+order that comes to Linux is in test_wipe.py."""
 import base64
 import os
 import secrets
 import time
 
-from kit import build, container, mini
+from kit import container, mini
 from kit.device import ORDER_TYPE, Key, cbor, sign1
 from kit.env import check, check_equal, run, wait_until
 from kit.memory import Memory, round_keys
@@ -21,12 +22,18 @@ def _flipped(order):
     return bytes(data)
 
 
+def _both_run(handset):
+    handset.unlock(PASSCODE)
+    for persona in ("personal", "work"):
+        handset.expect(persona, mini.BARE_READY, LONG)
+
+
 def test_refusals():
     """Whatever is not signed, stale, for another one or unknown: a signed refusal, and nothing has changed."""
-    office = Office("refusals")
-    with office.boot("refusals") as handset:
-        handset.personal_ready(LONG)
-        handset.unlock(build.passcode().decode(), LONG)
+    office = Office("refusals", mini.bare_signed())
+    with office.boot_mini("refusals") as handset:
+        handset.expect("mvp", "device A1 of fleet sales", LONG)
+        _both_run(handset)
         good = office.order("lock")
         office.refused(handset, office.order("wipe", "--counter", "99", device="B2"), "device")
         office.refused(handset, office.order("wipe", "--counter", "0"), "stale")
@@ -53,7 +60,6 @@ def _becomes(handset, wanted, what):
 
 def _lock(office, handset, key):
     """Locked, work is gone from memory, and no passcode opens it until it may."""
-    handset.sh("work", "echo here >/tmp/here")
     check(Memory(handset.qmp).find(key), "the search of memory does not find the volume key while work is open")
     office.obeyed(handset, office.order("lock", "--reason", "audit"))
     wait_until(lambda: handset.said("mvp", "work: stopped, its memory is scrubbed"), LONG, "work's memory is scrubbed")
@@ -61,7 +67,7 @@ def _lock(office, handset, key):
     check(not Memory(handset.qmp).find(key), "the volume key is in memory after a lock")
     handset.send("mvp", f"unlock {PASSCODE}")
     handset.expect("mvp", "no persona is locked", LONG)
-    handset.sh("personal", "true")
+    check_equal(state(handset, "personal"), "running", "personal after a lock")
 
 
 def _allow(office, handset):
@@ -69,8 +75,7 @@ def _allow(office, handset):
     check_equal(state(handset), "locked", "work after unlock-allow")
     handset.skip("work")
     handset.send("mvp", f"unlock {PASSCODE}")
-    handset.work_ready()
-    handset.sh("work", "[ ! -e /tmp/here ]")
+    handset.expect("work", mini.BARE_READY, LONG)  # from its beginning
 
 
 def _attest(office, handset, work):
@@ -127,11 +132,10 @@ def _lease_ends(office, handset):
 
 
 def test_orders_are_obeyed():
-    image = mini.signed()
-    office = Office("obeyed", image)
+    office = Office("obeyed", mini.bare_signed())
     key = round_keys(container.volume_key(container.copy(office.disk), PASSCODE.encode())[:32])[7]
     with office.boot_mini("obeyed") as handset:
-        handset.both_ready(PASSCODE)
+        _both_run(handset)
         open_state = _attest(office, handset, "open")
         _lock(office, handset, key)
         _attest(office, handset, "barred")
@@ -143,7 +147,7 @@ def test_orders_are_obeyed():
         check_equal(wiped["measurement"], open_state["measurement"], "the measurement of one start")
         handset.power_off(LONG)
     with office.boot_mini("obeyed-again") as handset:
-        handset.personal_ready()
+        handset.expect("personal", mini.BARE_READY, LONG)
         check_equal(state(handset), "wiped", "work after the lease's end and a new start")
     return 7
 
@@ -151,7 +155,7 @@ def test_orders_are_obeyed():
 def test_order_that_the_board_brings():
     """`mvpctl run --order`: the vault takes it before anybody asks, and its receipt comes on the console by itself; the same one at the next
     start with the same order."""
-    office = Office("board-order", mini.signed())
+    office = Office("board-order", mini.bare_signed())
     order, path, kept = office.order("wipe"), office.path("board.receipt"), office.path("kept.receipt")
     receipts = set()
     for start in range(2):

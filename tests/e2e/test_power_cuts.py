@@ -25,7 +25,7 @@ class Bench:
     """One provisioned device, put back to how it was after each cut. act() begins what is cut; its result says whether that is done."""
 
     def __init__(self, name, watched, act, order=()):
-        self.office = Office(name, mini.signed())
+        self.office = Office(name, mini.bare_signed())
         self.order = self.office.order(*order) if order else None
         parts = gpt.read(self.office.disk)
         self.watched = [(parts[part].at, parts[part].length) for part in watched]

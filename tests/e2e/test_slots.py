@@ -11,8 +11,8 @@ import zlib
 
 from kit import container, env, gpt, mini, ota
 from kit.env import check, check_equal, run
+from kit.flat import FLAT_AT, Guest
 from kit.handset import Handset
-from test_kernels import FLAT_AT, Guest
 
 MANIFEST = """mvp: 1
 name: slots
@@ -63,7 +63,7 @@ class Phone:
         self.kernels = {"good": Guest(self.folder, "guest", FLAT_AT, 1000).flat(), "resets": os.path.join(self.folder, "resets.bin")}
         with open(self.kernels["resets"], "wb") as f:
             f.write(RESETS)
-        run([env.MVPCTL, "-q", "keys", "init", os.path.join(self.folder, "keys")])
+        mini.take_keys(self.folder)
         with open(os.path.join(self.folder, "keys/passcode"), "w", encoding="utf-8") as f:
             f.write(mini.PASSCODE)
         self.built = self.build("disk", "old", 1)

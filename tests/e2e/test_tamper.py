@@ -13,13 +13,14 @@ PASSCODE = mini.LONG_PASSCODE
 WARN_COLOUR = (0xff, 0xc1, 0x07)
 BAR = 32
 HEADER = 0x4000  # bytes of each of a container's headers
+KERNEL_END = 4096 + mini.BARE_LEN  # in a boot image: behind the kernel's first byte, and before its last
 
 
 class Flash:
     """A provisioned device's flash, for one mutation after the other."""
 
     def __init__(self, name, image=None):
-        self.office = Office(name, image or mini.signed())
+        self.office = Office(name, image or mini.bare_signed())
         self.kept = self.office.path("kept.img")
         self.parts = gpt.read(self.office.disk)
         self.keep()
@@ -66,7 +67,7 @@ def _personal_refused(flash, log, why):
         handset.expect("mvp", f"personal: not started: {why}", LONG)
         check_equal(state(handset, "personal"), "failed", "personal")
         _shows_reason(handset)
-        handset.send("mvp", f"unlock {PASSCODE}")
+        handset.unlock(PASSCODE)
         handset.expect("mvp", "work: started", LONG)
         check(handset.silent("personal"), "something of personal ran")
 
@@ -75,7 +76,7 @@ def _work_refused(flash, log, unlocks, why):
     with flash.office.boot_mini(log) as handset:
         handset.expect("mvp", "personal: started", LONG)
         if unlocks:
-            handset.send("mvp", f"unlock {PASSCODE}")
+            handset.unlock(PASSCODE)
         wait_until(lambda: handset.said("mvp", why), LONG, why)
         handset.send("mvp", "switch")
         handset.expect("mvp", "front work", LONG)
@@ -94,7 +95,7 @@ def test_personal():
         "signature": (lambda: flash.flip(vbmeta + 256 + 40), "the signature of its vbmeta is wrong"),
         "header": (lambda: flash.flip(vbmeta + 119), "its vbmeta was changed"),
         "descriptor": (lambda: flash.flip(auxiliary + 150), "its vbmeta was changed"),
-        "kernel": (lambda: flash.flip(boot + (20 << 20)), "its boot image is not what was signed"),
+        "kernel": (lambda: flash.flip(boot + KERNEL_END), "its boot image is not what was signed"),
         "no vbmeta": (lambda: flash.write(vbmeta, bytes(65536)), "it has no vbmeta"),
     }
     for name, (mutate, why) in mutations.items():
@@ -115,7 +116,7 @@ def test_work():
 
     mutations = {
         "vbmeta": (lambda: flash.flip(flash.work("vbmeta") + 100), True, "work: not started: "),
-        "boot": (lambda: flash.flip(flash.work("boot") + (20 << 20)), True, "work: not started: its boot image is not what was signed"),
+        "boot": (lambda: flash.flip(flash.work("boot") + KERNEL_END), True, "work: not started: its boot image is not what was signed"),
         "headers": (both_headers, False, "work: no LUKS2 header that is sound"),
         "key material": (lambda: flash.flip(slot + 100000), True, r"work: wrong passcode \(1\)"),
         "journal": (lambda: [flash.flip(flash.parts["mvp_state"].at + copy * 0x10000 + 100) for copy in range(2)], False,
@@ -173,8 +174,8 @@ def test_one_copy_is_enough():
 
 def test_rollback():
     """What has run is the oldest that may: an image of before, well signed, is refused."""
-    old = mini.signed()
-    new = mini.disk("newer", keys=mini.SIGNED, passcode=PASSCODE, keys_of=old, personal="security-version: 2")
+    old = mini.bare_signed()
+    new = mini.disk("newer", keys=mini.SIGNED, passcode=PASSCODE, personal="security-version: 2", **mini.bare())
     flash = Flash("tamper-rollback", new)
     with flash.office.boot_mini("rollback-1") as handset:
         handset.expect("mvp", "personal: started", LONG)
@@ -190,7 +191,7 @@ def test_rollback():
 
 def test_orders():
     """Any byte of an order changed: refused, with a receipt that says so, and nothing has happened."""
-    office = Office("tamper-orders", mini.signed())
+    office = Office("tamper-orders", mini.bare_signed())
     chance = random.Random(5)
     with open(office.order("wipe"), "rb") as f:
         good = f.read()

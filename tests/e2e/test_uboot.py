@@ -10,8 +10,8 @@ import zlib
 
 from kit import build, env, gpt, mini, ota
 from kit.env import check, run
+from kit.flat import FLAT_AT, Guest
 from kit.handset import Console
-from test_kernels import FLAT_AT, Guest
 
 UBOOT = os.environ.get("UBOOT", os.path.join(env.O, "uboot", "u-boot.bin"))
 PROMPT = r"^=> "
@@ -83,7 +83,7 @@ personas:
 def _bare(folder):
     """The manifest, as a format, of a handset whose systems are bare-metal programs: a megabyte instead of a hundred."""
     kernel = Guest(folder, "guest", FLAT_AT, 1000).flat()
-    run([env.MVPCTL, "-q", "keys", "init", os.path.join(folder, "keys")])
+    mini.take_keys(folder)
     with open(os.path.join(folder, "keys/passcode"), "w", encoding="utf-8") as f:
         f.write(mini.PASSCODE)
     return lambda version, oem, keys: BARE.format(kernel=kernel, version=version, oem=oem, keys=keys)

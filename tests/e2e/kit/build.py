@@ -1,9 +1,9 @@
 """Builds of the demo handset, each made once per run, and a flash image that has been used."""
-import fcntl
 import functools
 import glob
 import json
 import os
+import re
 import shutil
 
 from . import env, gpt
@@ -52,10 +52,14 @@ def build(folder, console="prefixed", *options, **kwargs):
 
 @functools.cache
 def built(console="prefixed"):
-    # Each worker has its own, but only the first that comes makes it: the others find it in the cache.
-    with open(os.path.join(env.O, "e2e", "built.lock"), "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return build(env.fresh("built", console), console)
+    """Do not write to it: copy it."""
+    def make(folder):
+        made = build(os.path.join(folder, "out"), console)
+        with open(os.path.join(folder, "events"), "w", encoding="utf-8") as f:
+            json.dump(made.events, f)
+    folder = env.shared("built-" + console, make)
+    with open(os.path.join(folder, "events"), encoding="utf-8") as f:
+        return Built(os.path.join(folder, "out"), json.load(f))
 
 
 def compiled_cache(folder):
@@ -87,7 +91,12 @@ def digest_in(handset, persona, name):
 
 @functools.cache
 def used():
-    folder = env.fresh("used")
+    folder = env.shared("used", _use)
+    with open(os.path.join(folder, "files"), encoding="utf-8") as f:
+        return Used(os.path.join(folder, "flash.img"), json.load(f))
+
+
+def _use(folder):
     disk = os.path.join(folder, "flash.img")
     env.copy_sparse(built().disk, disk)
     files = {}
@@ -103,7 +112,8 @@ def used():
             handset.send(persona, "poweroff")
             handset.expect("mvp", rf"{persona}: off", 60)
         check(handset.wait() == 0, "the handset did not end well after both personas were off")
-    return Used(disk, files)
+    with open(os.path.join(folder, "files"), "w", encoding="utf-8") as f:
+        json.dump(files, f)
 
 
 def plain_work_disk(disk):
@@ -142,10 +152,26 @@ def zip_images(path, folder):
 
 
 @functools.cache
-def debian_kernel(persona):
-    """The kernel image in the package that the persona is made of, unpacked by dpkg-deb."""
-    folder = env.fresh("debian-kernel", persona)
-    deb, = glob.glob(os.path.join(env.INPUTS, persona, "linux-image-*.deb"))
-    run(["dpkg-deb", "-x", deb, folder])
-    kernel, = glob.glob(os.path.join(folder, "boot", "vmlinuz-*"))
-    return kernel
+def debian_kernel(inputs):
+    """The kernel image in the package that a persona is made of, unpacked by dpkg-deb, beside its modules and what depmod says of them. The
+    inputs mostly have the same package, and it is a large one."""
+    deb, = glob.glob(os.path.join(env.INPUTS, inputs, "linux-image-*.deb"))
+
+    def unpack(folder):
+        run(["dpkg-deb", "-x", deb, folder])
+        run(["depmod", "-b", folder, os.path.basename(kernel_in(folder)).removeprefix("vmlinuz-")])
+
+    def kernel_in(folder):
+        kernel, = glob.glob(os.path.join(folder, "boot", "vmlinuz-*"))
+        return kernel
+    return kernel_in(env.shared("debian-kernel-" + env.sha256(deb)[:16], unpack))
+
+
+def kernel_modules(kernel, names):
+    """The files of these modules of a debian_kernel(), and of those that they need, in the order in which they can be loaded."""
+    tree, release = os.path.dirname(os.path.dirname(kernel)), os.path.basename(kernel).removeprefix("vmlinuz-")
+    found = []
+    for name in names:
+        shown = run(["modprobe", "-d", tree, "-S", release, "--show-depends", name]).stdout
+        found += [path for path in re.findall(r"^insmod (\S+)", shown, re.M) if path not in found]
+    return found

@@ -1,4 +1,7 @@
 """Places and the running of programs."""
+import atexit
+import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -53,6 +56,29 @@ def fresh(*parts):
     shutil.rmtree(path, ignore_errors=True)
     os.makedirs(path)
     return path
+
+
+@functools.cache
+def _shared_folder():
+    folder = os.environ.get("E2E_SHARED")
+    if not folder:  # not started by run.py: nobody is there to share with
+        folder = fresh(f"shared-{os.getpid()}")
+        atexit.register(shutil.rmtree, folder, True)
+    return folder
+
+
+def shared(name, make):
+    """A folder that make(folder) fills for all workers of a run, by the first who asks. Do not write to it."""
+    folder = os.path.join(_shared_folder(), name)
+    with open(folder + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(folder + ".done"):
+            shutil.rmtree(folder, ignore_errors=True)
+            os.makedirs(folder)
+            make(folder)
+            with open(folder + ".done", "w", encoding="utf-8"):
+                pass
+    return folder
 
 
 def sha256(path, at=0, length=None):

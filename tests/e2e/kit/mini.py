@@ -7,7 +7,8 @@ import shutil
 import subprocess
 
 from . import build, env
-from .env import check, run
+from .env import check, run, wait_until
+from .flat import FLAT_AT, Guest
 from .handset import Console
 from .qmp import Qmp
 
@@ -20,6 +21,9 @@ UNSIGNED = "master: keys/master.key"
 SIGNED = UNSIGNED + ", oem: keys/oem.pem, enterprise: keys/enterprise.pem, orders: keys/orders.pub, escrow: keys/escrow.crt"
 HOST = "10.0.2.2"  # as QEMU's network shows it
 BOOT_S = 120
+BARE_LEN = 5 << 18  # bytes that bare()'s kernel has at least: more than are read at once
+CMDLINE = "quiet cryptomgr.notests"  # the kernel's tests of its ciphers take a seventh of a start
+BARE_READY = "flat: waiting for a line"
 COLOURS = {"personal": (0x2e, 0x7d, 0x32), "work": (0x15, 0x65, 0xc0)}
 
 INIT = r"""#!/bin/busybox sh
@@ -49,16 +53,16 @@ keys: {{{keys}}}
 hypervisor: {{console: prefixed{hypervisor}}}
 personas:
   personal:
-    memory: 256 MiB
+    memory: {personal_memory} MiB
     cpus: 2
-    boot: {{kernel: "file:{kernel}", initrd: "file:{initrd}", cmdline: "quiet persona=personal"}}
+    boot: {{kernel: "file:{personal_kernel}", initrd: {personal_initrd}, cmdline: "{cmdline} persona=personal"}}
     userdata: {{size: {userdata} MiB}}
     color: "#2e7d32"
     {personal}
   work:
-    memory: 256 MiB
+    memory: {memory} MiB
     cpus: 2
-    boot: {{kernel: "file:{kernel}", initrd: "file:{initrd}", cmdline: "quiet persona=work"}}
+    boot: {{kernel: "file:{kernel}", initrd: {initrd}, cmdline: "{cmdline} persona=work"}}
     userdata: {{size: {userdata} MiB}}
     color: "#1565c0"
     {work}
@@ -67,36 +71,25 @@ personas:
 {policy}"""
 
 
-def _tool(name):
-    out = os.path.join(env.fresh("mini-" + name), name)
+def _tool(name, folder):
+    """Compiles one of the guest's programs into the folder."""
     run([CROSS + "gcc", "-O2", "-std=c17", "-D_GNU_SOURCE", "-static", "-s", "-Wall", "-Wextra", "-Werror",
-         "-I" + os.path.join(env.ROOT, "vmm", "include"), "-o", out,
+         "-I" + os.path.join(env.ROOT, "vmm", "include"), "-o", os.path.join(folder, name),
          os.path.join(env.ROOT, "tests", "e2e", "guests", name, name + ".c")])
-    return out
 
 
-@functools.cache
-def initrd():
-    """(kernel, initrd)."""
-    folder = env.fresh("mini-initrd")
+def _make_initrd(folder):
     root = os.path.join(folder, "root")
-    kernel = build.debian_kernel("personal")
-    tree = os.path.dirname(os.path.dirname(kernel))
-    release = os.path.basename(kernel).removeprefix("vmlinuz-")
     deb, = (os.path.join(env.INPUTS, "personal", n) for n in os.listdir(os.path.join(env.INPUTS, "personal")) if n.startswith("busybox"))
     run(["dpkg-deb", "-x", deb, os.path.join(folder, "busybox")])
     for name in ("bin", "dev", "proc", "sys", "tmp", "run", "var/lib", "modules"):
         os.makedirs(os.path.join(root, name))
     shutil.copy(os.path.join(folder, "busybox", "bin", "busybox"), os.path.join(root, "bin"))
     for tool in ("probe", "courier"):
-        shutil.copy(_tool(tool), os.path.join(root, "bin"))
+        _tool(tool, os.path.join(root, "bin"))
     shutil.copy(TOOLS, os.path.join(root, "bin"))
     os.symlink("mvp-agent", os.path.join(root, "bin", "mvp-notify"))
-    run(["depmod", "-b", tree, release])
-    needed = []
-    for module in MODULES:
-        shown = run(["modprobe", "-d", tree, "-S", release, "--show-depends", module]).stdout
-        needed += [path for path in re.findall(r"^insmod (\S+)", shown, re.M) if path not in needed]
+    needed = build.kernel_modules(build.debian_kernel("personal"), MODULES)
     for path in needed:
         shutil.copy(path, os.path.join(root, "modules"))
     names = "".join(f"/modules/{os.path.basename(path)}\n" for path in needed)
@@ -105,34 +98,65 @@ def initrd():
             f.write(text)
         os.chmod(os.path.join(root, name), mode)
     subprocess.run("find . | cpio --quiet -o -H newc > ../initrd", shell=True, check=True, cwd=root)
-    return kernel, os.path.join(folder, "initrd")
 
 
-def disk(name, *, board="qemu-virt", oem="generic", hypervisor="", personal="network: nat", work="network: nat", policy="",
-         userdata=32, formats=("disk",), keys=UNSIGNED, passcode=PASSCODE, iterations=1000, keys_of=None):
-    """A flash image; the words go into the manifest, userdata in MiB. Other formats lie beside it. keys_of: an image with whose keys it is
-    built. Delete it with its folder when it is no longer needed."""
-    where = env.fresh("mini", name)
-    kernel, ramdisk = initrd()
-    if keys_of:
-        shutil.copytree(keys_folder(keys_of), os.path.join(where, "keys"))
-    else:
-        run([env.MVPCTL, "-q", "keys", "init", os.path.join(where, "keys")])
+def initrd():
+    """(kernel, initrd)."""
+    return build.debian_kernel("personal"), os.path.join(env.shared("mini-initrd", _make_initrd), "initrd")
+
+
+def take_keys(folder):
+    """Puts those of `mvpctl keys init` into a folder `keys` below. They are the same for all: it takes seconds to find primes."""
+    made = env.shared("keys", lambda shared: run([env.MVPCTL, "-q", "keys", "init", os.path.join(shared, "keys")]))
+    shutil.copytree(os.path.join(made, "keys"), os.path.join(folder, "keys"))
+
+
+def disk(name, **words):
+    """A flash image, for this worker alone. Delete it with its folder when it is no longer needed."""
+    return make(env.fresh("mini", name), **words)
+
+
+def make(where, *, board="qemu-virt", oem="generic", hypervisor="", personal="network: nat", work="network: nat", policy="", memory=256,
+         userdata=32, formats=("disk",), keys=UNSIGNED, passcode=PASSCODE, iterations=1000, kernel=None, personal_kernel=None,
+         personal_memory=None):
+    """A flash image in an empty folder; the words go into the manifest, memory and userdata in MiB. Other formats lie beside it. kernel: of
+    both personas, instead of Linux; personal_kernel: of one."""
+    def boot(file):
+        file, ramdisk = (file, None) if file else initrd()
+        return file, f'"file:{ramdisk}"' if ramdisk else "none"
+    (kernel, ramdisk), (personal_kernel, personal_ramdisk) = boot(kernel), boot(personal_kernel or kernel)
+    take_keys(where)
     with open(os.path.join(where, "keys", "passcode"), "w", encoding="utf-8") as f:
         f.write(passcode)
     with open(os.path.join(where, "mini.yaml"), "w", encoding="utf-8") as f:
-        f.write(MANIFEST.format(board=board, oem=oem, keys=keys, userdata=userdata, kernel=kernel, initrd=ramdisk, hypervisor=hypervisor,
-                                personal=personal, work=work, policy=policy, iterations=iterations))
+        f.write(MANIFEST.format(board=board, oem=oem, keys=keys, memory=memory, userdata=userdata, kernel=kernel, initrd=ramdisk,
+                                cmdline=CMDLINE, personal_kernel=personal_kernel, personal_initrd=personal_ramdisk,
+                                personal_memory=personal_memory or memory, hypervisor=hypervisor, personal=personal, work=work,
+                                policy=policy, iterations=iterations))
     run([env.MVPCTL, "build", "-q", *(f"--format={f}" for f in formats), "-o", os.path.join(where, "out"),
          os.path.join(where, "mini.yaml")])
+    return _image(where)
+
+
+def _image(where):
     name, = (n for n in os.listdir(os.path.join(where, "out")) if n.endswith(".img"))
     return os.path.join(where, "out", name)
 
 
-@functools.cache
 def signed():
     """An image whose personas are verified, the flash of a device that is not provisioned yet. Do not write to it: copy it."""
-    return disk("signed", keys=SIGNED, passcode=LONG_PASSCODE)
+    return _image(env.shared("signed", lambda folder: make(folder, keys=SIGNED, passcode=LONG_PASSCODE)))
+
+
+def bare():
+    """Words for disk(): bare-metal programs as personas, for tests of what starts these. They come up at once and say BARE_READY."""
+    folder = env.shared("bare", lambda shared: Guest(shared, "guest", FLAT_AT, BARE_LEN).flat())
+    return {"kernel": os.path.join(folder, "guest.bin"), "memory": 32}
+
+
+def bare_signed():
+    """signed() with such personas."""
+    return _image(env.shared("bare-signed", lambda folder: make(folder, keys=SIGNED, passcode=LONG_PASSCODE, **bare())))
 
 
 def keys_folder(image):
@@ -143,7 +167,9 @@ def keys_folder(image):
 @functools.cache
 def built():
     """The image that most tests use, both personas with a network. What they write to userdata stays."""
-    return disk("common")
+    image = os.path.join(env.fresh("mini", "common"), "flash.img")
+    env.copy_sparse(_image(env.shared("common", make)), image)
+    return image
 
 
 class Mini(Console):
@@ -172,8 +198,13 @@ class Mini(Console):
 
     def both_ready(self, passcode=PASSCODE):
         self.personal_ready()
-        self.send("mvp", f"unlock {passcode}")
+        self.unlock(passcode)
         self.work_ready()
+
+    def unlock(self, passcode=PASSCODE):
+        """Gives the passcode as soon as it is asked for."""
+        wait_until(lambda: self.said("mvp", r"^work: locked\n"), BOOT_S, "work is locked")
+        self.send("mvp", f"unlock {passcode}")
 
     def screen(self):
         return self.qmp.screen(self.pictures)

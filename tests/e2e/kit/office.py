@@ -1,15 +1,12 @@
 """The enterprise's office: provisions a device, makes orders by `mvpctl order`, and verifies the receipts that come back, by `mvpctl` and
 by openssl and cbor2."""
-import atexit
 import base64
 import json
 import os
-import shutil
 
-from . import build, env, mini
+from . import env, mini
 from .device import digest
 from .env import check, check_equal, run
-from .handset import Handset
 
 LONG = 300  # a machine that many tests share
 ORACLE = os.path.join(env.ROOT, "tests", "cli", "order", "oracle.py")
@@ -17,16 +14,16 @@ P256_DER = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
 
 
 class Office:
-    """A folder with a provisioned flash, a ledger, and the keys that order it about. image: of mini.disk(); None: the demo's."""
+    """A folder with a provisioned flash, a ledger, and the keys that order it about. image: of mini.disk()."""
 
-    def __init__(self, name, image=None, serial="A1"):
+    def __init__(self, name, image, serial="A1"):
         self.folder = env.fresh("office", name)
         self.disk = self.path("flash.img")
         self.ledger = self.path("ledger.db")
         self.serial = serial
-        keys = mini.keys_folder(image) if image else os.path.join(env.DEMO, "keys")
+        keys = mini.keys_folder(image)
         self.key = os.path.join(keys, "orders.pem")
-        env.copy_sparse(image or build.built().disk, self.disk)
+        env.copy_sparse(image, self.disk)
         self.mvpctl("provision", self.disk, "--serial", serial, "--fleet", "sales", "--ledger", self.ledger,
                     "--orders-key", os.path.join(keys, "orders.pub"))
         self.device_key = self.path(serial + ".device-key")
@@ -57,18 +54,7 @@ class Office:
         self.mvpctl("order", action, "--device", device, "--key", key or self.key, *ledger, "-o", path, *more)
         return path
 
-    def boot(self, log):
-        folder = env.short_folder()
-        atexit.register(shutil.rmtree, folder, True)
-        qmp = os.path.join(folder, "qmp")
-        arguments = [f"--qmp=unix:{qmp}", "--qemu-arg=-fw_cfg", f"--qemu-arg=name=opt/org.mvp/device-key,file={self.device_key}"]
-        handset = Handset(self.disk, log, arguments=arguments)
-        handset.qmp_path = qmp
-        handset.expect("mvp", rf"device {self.serial} of fleet sales", LONG)
-        return handset
-
     def boot_mini(self, log, *options):
-        """The same for an image of mini.disk(), in seconds."""
         return mini.Mini(self.disk, log, options=(f"--device-key={self.device_key}", *options))
 
     def text(self, order):
