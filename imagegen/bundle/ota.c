@@ -14,6 +14,7 @@
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
 #include "imagegen/base/tmpfile.h"
+#include "imagegen/bundle/backlog.h"
 #include "imagegen/bundle/delta.h"
 #include "imagegen/bundle/ota.h"
 #include "imagegen/bundle/payload_read.h"
@@ -23,6 +24,7 @@
 
 #define METADATA_MAX ((size_t)64 * KIB)
 #define BLOCKS (PAYLOAD_CHUNK / PAYLOAD_BLOCK)
+#define BEHIND (256 * MIB) /* how far compressing may fall behind the pass */
 
 struct ota {
 	const struct bundle *b;
@@ -34,6 +36,7 @@ struct ota {
 	struct ota_build build, old;
 	struct image *old_img; /* the former update package; NULL: this is a full update */
 	struct payload_file from;
+	struct backlog *backlog; /* compressing takes several times as long as what others do: until finish what follows is its thread's */
 	/* The partition being written: */
 	size_t current;
 	EVP_MD_CTX *md;
@@ -57,6 +60,7 @@ static void ota_free(void *state)
 	struct ota *s = state;
 	if (!s)
 		return;
+	backlog_free(s->backlog);
 	end_old(s);
 	payload_fini(&s->p);
 	if (s->old_img)
@@ -404,7 +408,7 @@ static int begin_part(struct ota *s, size_t part, struct diag *d)
 	return 0;
 }
 
-static int ota_write_piece(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
+static int take_piece(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
 {
 	struct ota *s = state;
 	if (part != s->current && begin_part(s, part, d) < 0)
@@ -425,6 +429,14 @@ static int ota_write_piece(void *state, size_t part, uint64_t at, const void *da
 			return -1;
 	}
 	return 0;
+}
+
+static int ota_write_piece(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
+{
+	struct ota *s = state;
+	if (!s->backlog && backlog_new(s->b->out_dir, BEHIND, take_piece, s, &s->backlog, d) < 0)
+		return -1;
+	return backlog_put(s->backlog, part, at, data, len, d);
 }
 
 /* The manifest with its header: its signatures' sizes are known before they are. */
@@ -449,7 +461,7 @@ static int ota_finish(void *state, struct bundle_outputs *outputs, struct diag *
 	struct ota *s = state;
 	struct buf head CLEANUP(buf_fini) = BUF_INIT;
 	uint64_t len = 0;
-	if (end_part(s, d) < 0 || emit_head(s, &head, d) < 0)
+	if ((s->backlog && backlog_end(s->backlog, d) < 0) || end_part(s, d) < 0 || emit_head(s, &head, d) < 0)
 		return -1;
 	const struct ota_package package = { .b = s->b,
 					     .build = &s->build,
