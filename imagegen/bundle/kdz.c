@@ -7,6 +7,7 @@
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
+#include "imagegen/base/bytes.h"
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/image.h"
 #include "imagegen/base/mem.h"
@@ -17,6 +18,7 @@
 #include "imagegen/oem/carrier.h"
 
 #define CHUNK_MAX ((size_t)MIB * 4)
+#define STORED_MAX 65535u /* bytes of a stored block: RFC 1951, 3.2.4 */
 #define LUNS 8
 
 struct kdz {
@@ -78,7 +80,26 @@ static int put(struct kdz *s, const void *data, size_t len, struct diag *d)
 	return 0;
 }
 
-/* One zlib stream. */
+/* One zlib stream (RFC 1950) of stored blocks. */
+static size_t store(struct kdz *s, const uint8_t *data, size_t len)
+{
+	static const uint8_t begin[] = { 0x78, 0x01 };
+	uint8_t *p = s->packed;
+	memcpy(p, begin, sizeof(begin));
+	p += sizeof(begin);
+	for (size_t at = 0, n; at < len; at += n) {
+		n = (size_t)num_min(len - at, STORED_MAX);
+		*p++ = at + n == len; /* the last block */
+		put_le16(p, (uint16_t)n);
+		put_le16(p + 2, (uint16_t)~n);
+		memcpy(p + 4, data + at, n);
+		p += 4 + n;
+	}
+	put_be32(p, isal_adler32(1, data, len));
+	return (size_t)(p + 4 - s->packed);
+}
+
+/* The same, deflated. */
 static int compress(struct kdz *s, const uint8_t *data, size_t len, size_t *ret_len, struct diag *d)
 {
 	struct isal_zstream *z = &s->stream;
@@ -99,32 +120,40 @@ static int compress(struct kdz *s, const uint8_t *data, size_t len, size_t *ret_
 	return 0;
 }
 
-/* A chunk of len bytes (a multiple of the sector) at byte at of a disk. */
-static int put_chunk(struct kdz *s, const struct flash *f, const char *part, uint64_t part_at, uint64_t at, const uint8_t *data, size_t len,
+/* What is the same of a chunk wherever it goes. Ciphertext does not shrink: it is stored. */
+static int pack_chunk(struct kdz *s, const uint8_t *data, size_t len, bool encrypted, struct dz_chunk *ret, struct diag *d)
+{
+	EVP_MD_CTX *md CLEANUP(EVP_MD_CTX_freep) = EVP_MD_CTX_new();
+	size_t packed = 0;
+	*ret = (struct dz_chunk){ .len = (uint32_t)len, .crc = crc32_gzip_refl(0, data, len) };
+	md5_init(md);
+	md5_add(md, data, len);
+	md5_get(md, ret->md5);
+	if (encrypted)
+		packed = store(s, data, len);
+	else if (compress(s, data, len, &packed, d) < 0)
+		return -1;
+	ret->packed_len = (uint32_t)packed;
+	return 0;
+}
+
+/* The packed chunk (its length is a multiple of the sector) at byte at of a disk. */
+static int put_chunk(struct kdz *s, const struct flash *f, const char *part, uint64_t part_at, uint64_t at, const struct dz_chunk *packed,
 		     struct diag *d)
 {
 	uint8_t header[DZ_CHUNK_LEN];
-	size_t packed = 0;
-	EVP_MD_CTX *md CLEANUP(EVP_MD_CTX_freep) = EVP_MD_CTX_new();
-	struct dz_chunk c = { .len = (uint32_t)len,
-			      .sector = (uint32_t)(at / f->sector_len),
-			      .sectors = (uint32_t)(len / f->sector_len),
-			      .lun = f->lun,
-			      .crc = crc32_gzip_refl(0, data, len),
-			      .id = s->chunks + 1,
-			      .part_sector = (uint32_t)(part_at / f->sector_len) };
-	md5_init(md);
-	md5_add(md, data, len);
-	md5_get(md, c.md5);
+	struct dz_chunk c = *packed;
+	c.sector = (uint32_t)(at / f->sector_len);
+	c.sectors = c.len / f->sector_len;
+	c.lun = f->lun;
+	c.id = s->chunks + 1;
+	c.part_sector = (uint32_t)(part_at / f->sector_len);
 	(void)snprintf(c.part, sizeof(c.part), "%s", part);
 	(void)snprintf(c.file, sizeof(c.file), "%s_%u.bin", part, c.sector);
-	if (compress(s, data, len, &packed, d) < 0)
-		return -1;
-	c.packed_len = (uint32_t)packed;
 	dz_chunk_emit(&c, header);
 	md5_add(s->chunks_md5, header, sizeof(header));
 	s->chunks++;
-	return put(s, header, sizeof(header), d) < 0 ? -1 : put(s, s->packed, packed, d);
+	return put(s, header, sizeof(header), d) < 0 ? -1 : put(s, s->packed, c.packed_len, d);
 }
 
 /* What is collected becomes a chunk, or two if the partition has two slots. */
@@ -133,13 +162,16 @@ static int flush(struct kdz *s, struct diag *d)
 	const struct bundle_part *p = &s->b->parts[s->part];
 	const struct flash *f = &s->flash[p->lun];
 	size_t len = s->buf_len;
+	struct dz_chunk c;
 	if (!len)
 		return 0;
 	memset(s->buf + len, 0, align_up(len, f->sector_len) - len);
 	len = align_up(len, f->sector_len);
+	if (pack_chunk(s, s->buf, len, p->encrypted, &c, d) < 0)
+		return -1;
 	for (size_t i = 0; i < f->places_count; i++) {
 		const struct flash_place *place = &f->places[i];
-		if (place->part == s->part && put_chunk(s, f, place->name, place->at, place->at + s->buf_at, s->buf, len, d) < 0)
+		if (place->part == s->part && put_chunk(s, f, place->name, place->at, place->at + s->buf_at, &c, d) < 0)
 			return -1;
 	}
 	s->buf_len = 0;
@@ -150,9 +182,10 @@ static int put_table(struct kdz *s, const struct flash *f, bool backup, struct d
 {
 	uint64_t len = backup ? gpt_back_len(f->sector_len) : gpt_front_len(f->sector_len);
 	uint64_t at = backup ? image_len(f->frame) - len : 0;
-	if (image_read(f->frame, at, s->buf, (size_t)len, d) < 0)
+	struct dz_chunk c;
+	if (image_read(f->frame, at, s->buf, (size_t)len, d) < 0 || pack_chunk(s, s->buf, (size_t)len, false, &c, d) < 0)
 		return -1;
-	return put_chunk(s, f, backup ? "BackupGPT" : "PrimaryGPT", at, at, s->buf, (size_t)len, d);
+	return put_chunk(s, f, backup ? "BackupGPT" : "PrimaryGPT", at, at, &c, d);
 }
 
 static int plan_units(struct kdz *s, struct diag *d)
