@@ -1,8 +1,6 @@
-/* The handset's flash as one disk image with a GUID partition table: raw, holes are holes of the file; or an Android sparse image. That is
- * made of a raw one without a name, since partitions do not come in the order of the disk: each slot has the same content. */
-#include <errno.h>
+/* The handset's flash as one disk image with a GUID partition table: raw, holes are holes of the file; or an Android sparse image.
+ * Partitions do not come in the order of the disk, since each slot has the same content: a plan says where each block goes. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/image.h"
@@ -10,17 +8,17 @@
 #include "imagegen/base/num.h"
 #include "imagegen/bundle/flash.h"
 #include "imagegen/bundle/output.h"
-#include "imagegen/sparse/sparse.h"
+#include "imagegen/sparse/map.h"
 
 struct disk {
 	const struct bundle *b;
 	struct output *out;
 	struct flash flash;
 	EVP_MD_CTX *md;
-	uint64_t hashed;       /* bytes of the disk that md has seen */
-	struct output *sparse; /* NULL: out is the output; else what is made of it */
-	uint64_t sparse_at;
-	bool reread; /* something was written before them: the file is hashed at the end */
+	uint64_t hashed;        /* bytes of the disk that md has seen */
+	struct sparse_map *map; /* NULL: the image is raw */
+	uint64_t len;           /* of the file */
+	bool reread;            /* something was written before what md has seen, or is sparse: the file is hashed at the end */
 };
 
 static void disk_free(void *state)
@@ -29,7 +27,7 @@ static void disk_free(void *state)
 	if (!s)
 		return;
 	output_free(s->out);
-	output_free(s->sparse);
+	sparse_map_free(s->map);
 	flash_fini(&s->flash);
 	EVP_MD_CTX_free(s->md);
 	free(s);
@@ -50,8 +48,24 @@ static void hash_zeros_to(struct disk *s, uint64_t at)
 		hash(s, zeros, (size_t)num_min(sizeof(zeros), at - s->hashed));
 }
 
+/* Content outside raw chunks is zeros: a hole that was given as data. */
+static int put_sparse(struct disk *s, uint64_t at, const uint8_t *data, size_t len, struct diag *d)
+{
+	while (len) {
+		uint64_t file_at = 0, n = 0;
+		if (sparse_map_find(s->map, at, len, &file_at, &n) && output_write(s->out, data, (size_t)n, file_at, d) < 0)
+			return -1;
+		at += n;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 static int put(struct disk *s, uint64_t at, const void *data, size_t len, struct diag *d)
 {
+	if (s->map)
+		return put_sparse(s, at, data, len, d);
 	s->reread |= at < s->hashed;
 	if (!s->reread) {
 		hash_zeros_to(s, at);
@@ -77,6 +91,41 @@ static int put_frame(struct disk *s, uint64_t at, uint64_t end, struct diag *d)
 	return 0;
 }
 
+/* The disk with its content, to be asked for its extents. */
+static struct image *whole(const struct disk *s)
+{
+	const struct flash *f = &s->flash;
+	const struct flash_place *first = &f->places[0], *last = &f->places[f->places_count - 1];
+	uint64_t end = last->at + last->len;
+	struct image *front CLEANUP(image_freep) = image_slice(f->frame, 0, first->at);
+	struct image *back CLEANUP(image_freep) = image_slice(f->frame, end, image_len(f->frame) - end);
+	struct image_piece *pieces CLEANUP_FREE = mem_array(struct image_piece, f->places_count + 2);
+	pieces[0] = (struct image_piece){ .img = front };
+	for (size_t i = 0; i < f->places_count; i++)
+		pieces[i + 1] = (struct image_piece){ .img = s->b->parts[f->places[i].part].img, .at = f->places[i].at };
+	pieces[f->places_count + 1] = (struct image_piece){ .img = back, .at = end };
+	return image_compose(image_len(f->frame), pieces, f->places_count + 2);
+}
+
+static int put_sparse_frame(void *ctx, const void *data, size_t len, uint64_t at, struct diag *d)
+{
+	struct disk *s = ctx;
+	return output_write(s->out, data, len, at, d);
+}
+
+/* All holes become zeros: on a whole disk nothing of what was there is to stay. */
+static int plan_sparse(struct disk *s, struct diag *d)
+{
+	const struct sparse_opts opts = { .len = image_len(s->flash.frame), .fill = true };
+	struct image *img CLEANUP(image_freep) = whole(s);
+	struct sparse_plan *p CLEANUP(sparse_plan_freep) = NULL;
+	if (sparse_plan_new(img, &opts, &p, d) < 0 || sparse_map_new(p, put_sparse_frame, s, &s->map, d) < 0)
+		return -1;
+	s->len = sparse_plan_len(p, 0);
+	s->reread = true;
+	return output_resize(s->out, s->len, d);
+}
+
 static int plan(const struct bundle *b, bool sparse, void **ret_state, struct diag *d)
 {
 	void *state CLEANUP(disk_freep) = mem_new(struct disk);
@@ -87,13 +136,12 @@ static int plan(const struct bundle *b, bool sparse, void **ret_state, struct di
 	s->md = EVP_MD_CTX_new();
 	if (!s->md || EVP_DigestInit_ex(s->md, EVP_sha256(), NULL) != 1)
 		abort();
-	char *name CLEANUP_FREE = bundle_name(b, b->oem ? &b->oem->names.disk : NULL, "{product}-{version}.img", NULL, d);
-	char *sparse_name CLEANUP_FREE = sparse ? bundle_name(b, NULL, "{product}-{version}.simg", NULL, d) : NULL;
-	if (sparse && (!sparse_name || output_open(b->out_dir, sparse_name, &s->sparse, d) < 0))
+	s->len = image_len(s->flash.frame);
+	char *name CLEANUP_FREE = sparse ? bundle_name(b, NULL, "{product}-{version}.simg", NULL, d)
+					 : bundle_name(b, b->oem ? &b->oem->names.disk : NULL, "{product}-{version}.img", NULL, d);
+	if (!name || output_open(b->out_dir, name, &s->out, d) < 0)
 		return -1;
-	if (!name || output_open(b->out_dir, name, &s->out, d) < 0 || output_resize(s->out, image_len(s->flash.frame), d) < 0)
-		return -1;
-	if (put_frame(s, 0, s->flash.places[0].at, d) < 0)
+	if ((sparse ? plan_sparse(s, d) : output_resize(s->out, s->len, d)) < 0 || put_frame(s, 0, s->flash.places[0].at, d) < 0)
 		return -1;
 	*ret_state = TAKE(state);
 	return 0;
@@ -118,73 +166,25 @@ static int disk_write(void *state, size_t part, uint64_t at, const void *data, u
 	return 0;
 }
 
-static int sink_write(void *ctx, const void *data, size_t len, struct diag *d)
-{
-	struct disk *s = ctx;
-	if (output_write(s->sparse, data, len, s->sparse_at, d) < 0)
-		return -1;
-	s->sparse_at += len;
-	return 0;
-}
-
-/* All holes become zeros: on a whole disk nothing of what was there is to stay. */
-static int make_sparse(struct disk *s, struct image *raw, struct diag *d)
-{
-	const struct sparse_opts opts = { .len = image_len(raw), .fill = true };
-	const struct sparse_sink sink = { .write = sink_write, .ctx = s };
-	struct sparse_plan *p CLEANUP(sparse_plan_freep) = NULL;
-	uint8_t *buf CLEANUP_FREE = mem_zeroed(1, MIB);
-	if (sparse_plan_new(raw, &opts, &p, d) < 0)
-		return -1;
-	struct sparse *writer CLEANUP(sparse_freep) = sparse_new(p, 0, &sink);
-	for (uint64_t at = 0; at < image_len(raw);) {
-		struct extent e = image_extent(raw, at);
-		uint64_t n = e.at + e.len - at;
-		if (e.data) {
-			n = num_min(n, MIB);
-			if (image_read(raw, at, buf, (size_t)n, d) < 0)
-				return -1;
-		}
-		if (sparse_add(writer, e.data ? buf : NULL, n, d) < 0)
-			return -1;
-		at += n;
-	}
-	return sparse_end(writer, d);
-}
-
-static int finish_sparse(struct disk *s, struct bundle_outputs *outputs, struct diag *d)
-{
-	char *path CLEANUP_FREE = mem_printf("/proc/self/fd/%d", output_fd(s->out));
-	struct image *raw CLEANUP(image_freep) = NULL;
-	struct loc loc = LOC_FILE(output_path(s->out));
-	int rc = image_open(path, &raw);
-	if (rc)
-		return diag_fail(d, MVP0811, &loc, "cannot read back: %s", strerror(-rc));
-	return make_sparse(s, raw, d) < 0 ? -1 : output_done(s->sparse, "disk-sparse", s->sparse_at, NULL, outputs, d);
-}
-
 static int disk_finish(void *state, struct bundle_outputs *outputs, struct diag *d)
 {
 	struct disk *s = state;
-	uint64_t len = image_len(s->flash.frame);
 	uint8_t sha256[32];
 	const struct flash_place *last = &s->flash.places[s->flash.places_count - 1];
-	if (put_frame(s, last->at + last->len, len, d) < 0)
+	if (put_frame(s, last->at + last->len, image_len(s->flash.frame), d) < 0)
 		return -1;
-	if (s->sparse)
-		return finish_sparse(s, outputs, d);
 	if (s->reread)
-		return output_done(s->out, "disk", len, NULL, outputs, d);
-	hash_zeros_to(s, len);
+		return output_done(s->out, s->map ? "disk-sparse" : "disk", s->len, NULL, outputs, d);
+	hash_zeros_to(s, s->len);
 	if (EVP_DigestFinal_ex(s->md, sha256, NULL) != 1)
 		abort();
-	return output_done(s->out, "disk", len, sha256, outputs, d);
+	return output_done(s->out, "disk", s->len, sha256, outputs, d);
 }
 
 static int disk_publish(void *state, struct diag *d)
 {
 	struct disk *s = state;
-	return output_publish(s->sparse ? s->sparse : s->out, d);
+	return output_publish(s->out, d);
 }
 
 const struct packer packer_disk = {

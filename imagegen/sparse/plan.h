@@ -7,6 +7,7 @@
 #define SPARSE_MAGIC 0xED26FF3A
 #define SPARSE_HEADER_LEN 28u
 #define SPARSE_CHUNK_LEN 12u
+#define SPARSE_CHUNK_MAX (SPARSE_CHUNK_LEN + 4) /* with the value of a fill */
 
 enum chunk_type { CHUNK_RAW = 0xCAC1, CHUNK_FILL = 0xCAC2, CHUNK_DONT_CARE = 0xCAC3 };
 
@@ -36,5 +37,9 @@ static inline uint64_t chunk_len(const struct chunk *c)
 		return SPARSE_CHUNK_LEN + c->blocks * SPARSE_BLOCK;
 	return c->type == CHUNK_FILL ? SPARSE_CHUNK_LEN + 4 : SPARSE_CHUNK_LEN;
 }
+
+void sparse_emit_header(const struct sparse_plan *p, size_t piece, uint8_t ret[SPARSE_HEADER_LEN]);
+/* All of a chunk but its content. Returns its length. */
+size_t sparse_emit_chunk(const struct chunk *c, uint8_t ret[SPARSE_CHUNK_MAX]);
 
 #endif

@@ -1,5 +1,7 @@
 #include "imagegen/sparse/sparse.h"
 
+#include <string.h>
+
 #include "imagegen/base/bytes.h"
 #include "imagegen/base/diag.h"
 #include "imagegen/base/mem.h"
@@ -9,7 +11,6 @@
 struct sparse {
 	const struct sparse_plan *plan;
 	const struct piece *piece;
-	uint32_t chunks; /* for the header */
 	struct sparse_sink sink;
 	uint64_t at;       /* bytes of the image added */
 	size_t chunk;      /* index of the chunk in the piece that byte at belongs to */
@@ -22,7 +23,6 @@ struct sparse *sparse_new(const struct sparse_plan *plan, size_t piece, const st
 	struct sparse *s = mem_new(struct sparse);
 	s->plan = plan;
 	s->piece = &plan->pieces[piece];
-	s->chunks = sparse_plan_chunks(plan, piece);
 	s->sink = *sink;
 	s->chunk_at = s->piece->lead * SPARSE_BLOCK;
 	return s;
@@ -50,14 +50,33 @@ static int put_zeros(struct sparse *s, uint64_t len, struct diag *d)
 	return 0;
 }
 
+void sparse_emit_header(const struct sparse_plan *p, size_t piece, uint8_t ret[SPARSE_HEADER_LEN])
+{
+	memset(ret, 0, SPARSE_HEADER_LEN);
+	put_le32(ret, SPARSE_MAGIC);
+	put_le16(ret + 4, 1); /* version 1.0 */
+	put_le16(ret + 8, SPARSE_HEADER_LEN);
+	put_le16(ret + 10, SPARSE_CHUNK_LEN);
+	put_le32(ret + 12, SPARSE_BLOCK);
+	put_le32(ret + 16, (uint32_t)p->total);
+	put_le32(ret + 20, sparse_plan_chunks(p, piece));
+}
+
+size_t sparse_emit_chunk(const struct chunk *c, uint8_t ret[SPARSE_CHUNK_MAX])
+{
+	memset(ret, 0, SPARSE_CHUNK_MAX);
+	put_le16(ret, c->type);
+	put_le32(ret + 4, c->blocks);
+	put_le32(ret + 8, (uint32_t)chunk_len(c)); /* at most 64 MiB + 12 */
+	put_le32(ret + 12, c->value);
+	return c->type == CHUNK_FILL ? SPARSE_CHUNK_MAX : SPARSE_CHUNK_LEN;
+}
+
 static int put_chunk(struct sparse *s, const struct chunk *c, struct diag *d)
 {
-	uint8_t h[SPARSE_CHUNK_LEN + 4] = { 0 };
-	put_le16(h, c->type);
-	put_le32(h + 4, c->blocks);
-	put_le32(h + 8, (uint32_t)chunk_len(c)); /* at most 64 MiB + 12 */
-	put_le32(h + 12, c->value);
-	return put(s, h, c->type == CHUNK_FILL ? sizeof(h) : SPARSE_CHUNK_LEN, d);
+	uint8_t h[SPARSE_CHUNK_MAX];
+	size_t len = sparse_emit_chunk(c, h);
+	return put(s, h, len, d);
 }
 
 static int put_dont_care(struct sparse *s, uint64_t blocks, struct diag *d)
@@ -68,15 +87,9 @@ static int put_dont_care(struct sparse *s, uint64_t blocks, struct diag *d)
 
 static int start(struct sparse *s, struct diag *d)
 {
-	uint8_t h[SPARSE_HEADER_LEN] = { 0 };
+	uint8_t h[SPARSE_HEADER_LEN];
 	s->started = true;
-	put_le32(h, SPARSE_MAGIC);
-	put_le16(h + 4, 1); /* version 1.0 */
-	put_le16(h + 8, SPARSE_HEADER_LEN);
-	put_le16(h + 10, SPARSE_CHUNK_LEN);
-	put_le32(h + 12, SPARSE_BLOCK);
-	put_le32(h + 16, (uint32_t)s->plan->total);
-	put_le32(h + 20, s->chunks);
+	sparse_emit_header(s->plan, (size_t)(s->piece - s->plan->pieces), h);
 	return put(s, h, sizeof(h), d) < 0 ? -1 : put_dont_care(s, s->piece->lead, d);
 }
 

@@ -3,7 +3,7 @@
 
 #include "imagegen/base/buf.h"
 #include "imagegen/base/bytes.h"
-#include "imagegen/sparse/sparse.h"
+#include "imagegen/sparse/map.h"
 
 static int to_buf(void *ctx, const void *data, size_t len, struct diag *d)
 {
@@ -187,6 +187,58 @@ static void test_refuses_lengths_that_cannot_be(void **state)
 	}
 }
 
+static int place(void *ctx, const void *data, size_t len, uint64_t at, struct diag *d)
+{
+	struct buf *out = ctx;
+	(void)d;
+	assert_true(at + len <= out->len);
+	memcpy(out->data + at, data, len);
+	return 0;
+}
+
+/* Content that comes from the end to the front, in steps that divide neither blocks nor chunks, gives the same file as in order. */
+static void test_out_of_order_the_file_is_the_same(void **state)
+{
+	(void)state;
+	struct image *img CLEANUP(image_freep) = holey();
+	const struct sparse_opts opts = { .len = 2 * MIB, .fill = true };
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct sparse_plan *plan CLEANUP(sparse_plan_freep) = NULL;
+	struct sparse_map *map CLEANUP(sparse_map_freep) = NULL;
+	struct buf want CLEANUP(buf_fini) = BUF_MAX(256 * MIB), got CLEANUP(buf_fini) = BUF_MAX(256 * MIB);
+	uint8_t *all CLEANUP_FREE = whole(img);
+	assert_int_equal(sparse_plan_new(img, &opts, &plan, d), 0);
+	write_piece(img, &opts, plan, 0, 1000, &want);
+	for (size_t i = 0; i < want.len; i++)
+		buf_putc(&got, 0);
+	assert_int_equal(sparse_map_new(plan, place, &got, &map, d), 0);
+	uint64_t steps = (image_len(img) + 776) / 777;
+	for (uint64_t i = steps; i-- > 0;) {
+		uint64_t at = i * 777, end = num_min(at + 777, image_len(img));
+		while (at < end) {
+			uint64_t file_at = 0, n = 0;
+			if (sparse_map_find(map, at, end - at, &file_at, &n))
+				memcpy(got.data + file_at, all + at, n);
+			assert_true(n > 0 && n <= end - at);
+			at += n;
+		}
+	}
+	assert_memory_equal(got.data, want.data, want.len);
+}
+
+static void test_pieces_cannot_come_out_of_order(void **state)
+{
+	(void)state;
+	struct image *img CLEANUP(image_freep) = holey();
+	const struct sparse_opts opts = { .len = 2 * MIB, .limit = 64 * KIB };
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	struct sparse_plan *plan CLEANUP(sparse_plan_freep) = NULL;
+	struct sparse_map *map CLEANUP(sparse_map_freep) = NULL;
+	assert_int_equal(sparse_plan_new(img, &opts, &plan, d), 0);
+	assert_int_equal(sparse_map_new(plan, place, NULL, &map, d), -1);
+	expect_only(&d, MVP0001);
+}
+
 static void test_too_much_or_too_little_data_is_an_error(void **state)
 {
 	(void)state;
@@ -214,6 +266,8 @@ int main(void)
 		cmocka_unit_test(test_scan_finds_constant_blocks),
 		cmocka_unit_test(test_pieces_stay_below_the_limit),
 		cmocka_unit_test(test_refuses_lengths_that_cannot_be),
+		cmocka_unit_test(test_out_of_order_the_file_is_the_same),
+		cmocka_unit_test(test_pieces_cannot_come_out_of_order),
 		cmocka_unit_test(test_too_much_or_too_little_data_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
