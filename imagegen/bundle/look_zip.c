@@ -8,10 +8,12 @@
 #include "imagegen/bundle/look_int.h"
 #include "imagegen/bundle/ota.h"
 #include "imagegen/bundle/payload_read.h"
+#include "imagegen/bundle/scatter.h"
 #include "imagegen/zip/read.h"
 #include "imagegen/zip/zip.h"
 
 #define TEXT_MAX ((size_t)64 * KIB)
+#define SCATTER_MAX ((size_t)MIB)
 
 int look_payload(const struct image *img, uint64_t at, uint64_t len, const char *label, struct look *l, struct diag *d)
 {
@@ -97,6 +99,45 @@ static int look_update(const struct image *img, const struct zip_dir *z, const c
 	return look_payload(img, payload->at, payload->len, label, l, d);
 }
 
+/* MediaTek's: PLATFORM_Android_scatter.txt says which member goes where. */
+static const struct zip_entry *find_scatter(const struct zip_dir *z)
+{
+	static const char end[] = "_Android_scatter.txt";
+	for (size_t i = 0; i < z->count; i++) {
+		size_t len = strlen(z->v[i].name);
+		if (len >= sizeof(end) - 1 && !strcmp(z->v[i].name + len - (sizeof(end) - 1), end))
+			return &z->v[i];
+	}
+	return NULL;
+}
+
+static int look_scatter(const struct image *img, const struct zip_dir *z, const struct zip_entry *e, const char *label, struct look *l,
+			struct diag *d)
+{
+	struct loc loc = LOC_AT(label, e->at);
+	struct scatter s CLEANUP(scatter_fini) = { 0 };
+	uint8_t *text CLEANUP_FREE = NULL;
+	size_t files = 0;
+	if (zip_take(img, label, e, SCATTER_MAX, &text, d) < 0)
+		return -1;
+	const char *wrong = scatter_parse(text, (size_t)e->len, &s);
+	if (wrong)
+		return diag_fail(d, MVP0570, &loc, "the scatter file of the package is damaged: %s", wrong);
+	for (size_t i = 0; i < s.count; i++) {
+		const struct scatter_part *p = &s.parts[i];
+		if (p->file && !zip_find(z, p->file))
+			return diag_fail(d, MVP0570, &loc,
+					 "the scatter file names '%s' for partition '%s', which the package does not have", p->file,
+					 p->name);
+		files += p->file != NULL;
+		look_add(l, p->name, p->at, p->len, mem_printf("partition, file %s", p->file ? p->file : "-"));
+	}
+	l->kind = "package for MediaTek's flashing tools";
+	l->title = mem_printf("%s, project %s, %s, %zu partitions, %zu of them with a file, CRCs right", s.platform ? s.platform : "-",
+			      s.project ? s.project : "-", s.storage ? s.storage : "-", s.count, files);
+	return 0;
+}
+
 int look_zip(const struct image *img, const char *label, struct look *l, struct diag *d)
 {
 	struct zip_dir z CLEANUP(zip_dir_fini) = { 0 };
@@ -107,6 +148,8 @@ int look_zip(const struct image *img, const char *label, struct look *l, struct 
 		return look_update(img, &z, label, l, d);
 	if (inner)
 		return look_factory(img, inner, label, l, d);
+	if (find_scatter(&z))
+		return look_scatter(img, &z, find_scatter(&z), label, l, d);
 	l->kind = zip_find(&z, "rawprogram0.xml")    ? "package for the emergency download mode"
 		  : zip_find(&z, "android-info.txt") ? "fastboot update package"
 						     : "zip archive";
