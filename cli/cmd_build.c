@@ -32,7 +32,7 @@ const char *const *build_formats(size_t *ret_count)
 	return names;
 }
 
-static const char *const *components(size_t *ret_count)
+const char *const *build_components(size_t *ret_count)
 {
 	*ret_count = COMPONENTS;
 	return component_names;
@@ -46,7 +46,7 @@ static const struct opt opts[] = {
 	OPT_STRING(0, "carrier", struct build_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
 	OPT_STRING(0, "component", struct build_args, component, "NAME",
 		   "make updates of this component alone: hypervisor, personal or work; without --format nothing else",
-		   .choices = components),
+		   .choices = build_components),
 	OPT_STRING(0, "ota-from", struct build_args, ota_from, "FILE",
 		   "make updates from the build whose full update package FILE is, not full ones"),
 	OPT_FLAG(0, "no-cache", struct build_args, no_cache, "make everything anew: neither look into the cache nor keep anything there"),
@@ -292,32 +292,34 @@ static int progress(void *ctx, const char *what, uint64_t done, uint64_t total)
 	return cli_progress(ctx, what, (uint64_t)(percent * 1000), 100 * 1000);
 }
 
-/* Its place in the list, which the options' parser has looked it up in. */
-static size_t component_of(const char *name)
+void build_take_component(struct build_opts *o, const char *name)
 {
-	size_t c = COMPONENTS;
-	while (name && c && strcmp(component_names[c - 1], name) != 0)
-		c--;
-	return name && c ? c - 1 : COMPONENT_HYPERVISOR;
+	static const char *const updates[] = { "ota" };
+	for (size_t i = 0; name && i < COMPONENTS; i++)
+		if (!strcmp(component_names[i], name))
+			o->component = i;
+	if (name && !o->formats_count) {
+		o->formats = updates;
+		o->formats_count = ARRAY_LEN(updates);
+	}
 }
 
 static int run(struct cli *cli, const void *args)
 {
-	static const char *const updates[] = { "ota" };
 	const struct build_args *a = args;
 	struct build_opts o = {
 		.out_dir = a->out ? a->out : "out",
 		.jobs = cli->jobs,
 		.cache = !a->no_cache,
-		.formats = a->component && !a->formats.count ? updates : a->formats.v,
-		.formats_count = a->component && !a->formats.count ? 1 : a->formats.count,
-		.component = component_of(a->component),
+		.formats = a->formats.v,
+		.formats_count = a->formats.count,
 		.oem = a->oem,
 		.carrier = a->carrier,
 		.ota_from = a->ota_from,
 		.progress = progress,
 		.progress_ctx = cli,
 	};
+	build_take_component(&o, a->component);
 	if (a->dry_run && (a->check || a->depfile))
 		return diag_fail(cli->diag, MVP0002, NULL, "--dry-run makes nothing that %s could be about",
 				 a->check ? "--check-reproducible" : "--depfile");

@@ -10,7 +10,7 @@
 
 struct sign_args {
 	bool prepare, attach, no_cache;
-	const char *dir, *out, *oem, *carrier;
+	const char *dir, *out, *oem, *carrier, *component, *ota_from;
 	struct opt_list formats;
 };
 
@@ -23,6 +23,11 @@ static const struct opt opts[] = {
 		 .choices = build_formats),
 	OPT_STRING(0, "oem", struct sign_args, oem, "NAME", "build for this OEM profile, not for those of the manifest"),
 	OPT_STRING(0, "carrier", struct sign_args, carrier, "NAME", "build for this carrier, not for that of the manifest"),
+	OPT_STRING(0, "component", struct sign_args, component, "NAME",
+		   "make updates of this component alone: hypervisor, personal or work; without --format nothing else",
+		   .choices = build_components),
+	OPT_STRING(0, "ota-from", struct sign_args, ota_from, "FILE",
+		   "make updates from the build whose full update package FILE is, not full ones"),
 	OPT_FLAG(0, "no-cache", struct sign_args, no_cache,
 		 "compile the hypervisor anew: neither look into the cache nor keep anything there"),
 };
@@ -90,11 +95,13 @@ static int run(struct cli *cli, const void *args)
 		.formats_count = a->formats.count,
 		.oem = a->oem,
 		.carrier = a->carrier,
+		.ota_from = a->ota_from,
 		.exchange = dir,
 		.progress = cli_progress,
 		.progress_ctx = cli,
 	};
 	struct manifest *m CLEANUP(manifest_freep) = NULL;
+	build_take_component(&o, a->component);
 	if (a->prepare == a->attach)
 		return diag_fail(cli->diag, MVP0003, NULL, "expected one of --prepare and --attach");
 	if (build_epoch(&o.epoch, cli->diag) || manifest_load(cli->operands[0], &m, cli->diag))

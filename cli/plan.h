@@ -23,5 +23,9 @@ void json_layout(struct jsonw *j, const char *key, const struct layout *l);
 /* cmd_build.c: what a build takes from elsewhere than its manifest. */
 MUST_USE int build_epoch(int64_t *ret_epoch, struct diag *d); /* SOURCE_DATE_EPOCH, or a fixed time */
 const char *const *build_formats(size_t *ret_count);          /* names of bundle formats */
+const char *const *build_components(size_t *ret_count);       /* names of what can be updated alone */
+struct build_opts;
+/* name is one of them, or NULL: then updates are of the whole handset. Without formats of its own an update is all that is made. */
+void build_take_component(struct build_opts *o, const char *name);
 
 #endif

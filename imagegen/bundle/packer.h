@@ -54,6 +54,7 @@ struct bundle {
 	/* Asked when all is written and nothing has its name yet: -1, having said why, and nothing gets it. NULL: not asked. */
 	int (*approve)(void *ctx, struct diag *d);
 	void *approve_ctx;
+	bool discard; /* all is packed, to see what has to be signed, and nothing gets its name */
 };
 
 struct bundle_output {

@@ -461,6 +461,8 @@ int bundle_write(const struct bundle_job *jobs, size_t jobs_count, unsigned thre
 	}
 	if (run(&p, total, progress, progress_ctx, d) < 0)
 		return -1;
+	if (jobs[0].bundle->discard)
+		return 0;
 	for (size_t i = 0; i < jobs_count; i++) {
 		const struct bundle *b = jobs[i].bundle;
 		if (b->approve && (i == 0 || b != jobs[i - 1].bundle) && b->approve(b->approve_ctx, d) < 0)

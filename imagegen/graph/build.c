@@ -426,6 +426,12 @@ static bool find_unchanged(struct build *b, struct build_result *ret, char **ret
 	return true;
 }
 
+static unsigned missing(const struct build *b)
+{
+	return (b->trust.oem ? signer_missing(b->trust.oem) : 0) + (b->trust.enterprise ? signer_missing(b->trust.enterprise) : 0);
+}
+
+/* When signatures are only asked for, updates are packed to see what they sign, once all that goes into them is signed. */
 static int pack(struct build *b, struct build_result *r)
 {
 	struct bundle_content contents[ALL_PARTS];
@@ -434,7 +440,8 @@ static int pack(struct build *b, struct build_result *r)
 			       .contents_count = ALL_PARTS,
 			       .jobs = b->jobs,
 			       .signer = b->trust.oem,
-			       .cache = b->signed_cache };
+			       .cache = b->signed_cache,
+			       .discard = b->prepare };
 	o.approve = approve;
 	o.approve_ctx = b;
 	struct recall_job keep CLEANUP(recall_job_fini) = { .cache = b->signed_cache,
@@ -444,6 +451,8 @@ static int pack(struct build *b, struct build_result *r)
 	build_digest(b, o.digest);
 	if (make_boot(b) || make_vbmeta(b, o.digest))
 		return -1;
+	if (b->prepare && (missing(b) || !pack_has_updates(b->pack)))
+		return 0;
 	for (size_t i = 1; i < PARTS; i++) {
 		const struct task *t = &b->tasks[i];
 		if (is_updated(b, t->persona)) {
@@ -451,7 +460,7 @@ static int pack(struct build *b, struct build_result *r)
 			o.signer = trust_of(&b->trust, b->m, &b->m->personas[i - 1]);
 		}
 	}
-	for (size_t i = 1; i < PARTS; i++)
+	for (size_t i = 1; i < PARTS && !b->prepare; i++)
 		if (!b->tasks[i].recalled && !is_updated(b, b->tasks[i].persona))
 			recall_add(&keep, b->tasks[i].persona->name, b->tasks[i].sealed, &b->tasks[i].recall, &b->tasks[i].disk);
 	list_contents(b, contents);
@@ -459,6 +468,8 @@ static int pack(struct build *b, struct build_result *r)
 		o.more = &more;
 	if (pack_run(b->pack, &o, r, b->d))
 		return -1;
+	if (b->prepare)
+		return 0;
 	b->made_out_dir = false;
 	r->layout = b->layout;
 	r->core_text = b->hyp.core_text;
@@ -550,17 +561,14 @@ static int run_once(const struct manifest *m, const struct build_opts *opts, str
 int build_prepare(const struct manifest *m, const struct build_opts *opts, unsigned *ret_missing, struct diag *d)
 {
 	struct build b CLEANUP(build_fini) = { .m = m, .opts = opts, .d = d, .prepare = true };
-	uint8_t digest[32];
+	struct build_result r CLEANUP(build_result_fini) = { 0 };
 	count_jobs(&b);
 	if (plan(&b))
 		return -1;
 	open_caches(&b);
-	if (make_parts(&b))
+	if (make_parts(&b) || pack(&b, &r))
 		return -1;
-	build_digest(&b, digest);
-	if (make_boot(&b) || make_vbmeta(&b, digest))
-		return -1;
-	*ret_missing = (b.trust.oem ? signer_missing(b.trust.oem) : 0) + (b.trust.enterprise ? signer_missing(b.trust.enterprise) : 0);
+	*ret_missing = missing(&b);
 	return 0;
 }
 

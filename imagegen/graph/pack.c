@@ -219,6 +219,7 @@ static int plan_variant(struct pack *p, struct variant *v, const struct pack_opt
 		.out_dir = v->out_dir,
 		.approve = o->approve,
 		.approve_ctx = o->approve_ctx,
+		.discard = o->discard,
 	};
 	derive_uuid(o->master, o->digest, "mvp handset disk uuid", v->bundle.disk_uuid);
 	v->update = v->bundle;
@@ -275,6 +276,15 @@ static struct bundle_job job_of(const struct variant *v, const struct packer *p)
 	return (struct bundle_job){ p->update ? &v->update : &v->bundle, p };
 }
 
+bool pack_has_updates(const struct pack *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		for (size_t k = 0; k < p->variants[i].packers_count; k++)
+			if (p->variants[i].packers[k]->update)
+				return true;
+	return false;
+}
+
 int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, struct diag *d)
 {
 	struct bundle_job *jobs CLEANUP_FREE = NULL;
@@ -290,12 +300,13 @@ int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, 
 	count = 0;
 	for (size_t i = 0; i < p->count; i++)
 		for (size_t k = 0; k < p->variants[i].packers_count; k++)
-			jobs[count++] = job_of(&p->variants[i], p->variants[i].packers[k]);
+			if (!o->discard || p->variants[i].packers[k]->update)
+				jobs[count++] = job_of(&p->variants[i], p->variants[i].packers[k]);
 	if (o->more)
 		jobs[count++] = *o->more;
 	if (bundle_write(jobs, count, o->jobs, p->opts->progress, p->opts->progress_ctx, &r->outputs, d))
 		return -1;
-	for (size_t i = 0; i < p->count; i++)
+	for (size_t i = 0; i < p->count && !o->discard; i++)
 		p->variants[i].made_out_dir = false;
 	report(p, r);
 	return 0;

@@ -31,7 +31,9 @@ struct pack_opts {
 	const struct bundle_job *more;             /* packers besides those of the profiles; NULL: none */
 	int (*approve)(void *ctx, struct diag *d); /* as in struct bundle */
 	void *approve_ctx;
+	bool discard; /* as in struct bundle, and of updates alone */
 };
+bool pack_has_updates(const struct pack *p);
 /* Fills the partitions and outputs of r. */
 MUST_USE int pack_run(struct pack *p, const struct pack_opts *o, struct build_result *r, struct diag *d);
 /* The same before anything is made: partitions and bundles of ret. A content without bytes stands for one whose size is not known. */
