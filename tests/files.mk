@@ -79,14 +79,14 @@ $(O)/uboot/u-boot.bin: scripts/uboot scripts/debian-source | $(O)/deps/test
 $(O)/avbtool/avbtool.py: scripts/avbtool scripts/debian-source | $(O)/deps/test
 	scripts/avbtool $(@D)
 
-# The tool that takes super partitions apart; built once, of what the same source package has.
-$(O)/lpunpack/lpunpack: scripts/lpunpack scripts/debian-source | $(O)/deps/test
-	scripts/lpunpack $(@D)
+# The tools that take super partitions apart and print what they hold; built once, of what the same source package has.
+$(O)/lptools/lpdump: scripts/lptools scripts/debian-source | $(O)/deps/test
+	scripts/lptools $(@D)
 
 include tests/bench.mk
 
 # The whole product with foreign tools and QEMU.
-e2e: all demo-manifest $(E2E_BIN) $(BENCH_BIN) $(O)/uboot/u-boot.bin $(O)/avbtool/avbtool.py $(O)/lpunpack/lpunpack $(O)/deps/run \
+e2e: all demo-manifest $(E2E_BIN) $(BENCH_BIN) $(O)/uboot/u-boot.bin $(O)/avbtool/avbtool.py $(O)/lptools/lpdump $(O)/deps/run \
 		$(O)/deps/test
 	@O=$(abspath $(O)) python3 tests/e2e/run.py $(T)
 

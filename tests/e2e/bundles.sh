@@ -341,7 +341,7 @@ t 'super: metadata is sound and the logical partition is in it' super
 super_unpacked() # by AOSP's own lpunpack, which checks all digests of the metadata
 {
 	mkdir -p unpacked
-	"$O"/lpunpack/lpunpack super.raw unpacked
+	"$O"/lptools/lpunpack super.raw unpacked
 	equal "$(ls unpacked | tr '\n' ' ')" 'product_a.img product_b.img '
 	cmp unpacked/product_a.img a/firmware/google/product.img
 	equal "$(stat -c %s unpacked/product_b.img)" 0
@@ -349,9 +349,45 @@ super_unpacked() # by AOSP's own lpunpack, which checks all digests of the metad
 	cp super.raw wrong.raw
 	printf x | dd of=wrong.raw bs=1 seek=4100 conv=notrunc status=none
 	printf x | dd of=wrong.raw bs=1 seek=8196 conv=notrunc status=none
-	refuses "$O"/lpunpack/lpunpack wrong.raw unpacked
+	refuses "$O"/lptools/lpunpack wrong.raw unpacked
 }
 t 'super: lpunpack takes it apart' super_unpacked
+
+super_dumped() # by AOSP's lpdump: the same in each slot, in super.img as in super_empty.img
+{
+	for slot in 0 1; do # it knows no third, which ours has for Virtual A/B
+		"$O"/lptools/lpdump -s $slot super.raw >dump
+		equal "$(head -n 1 dump)" "Slot $slot:"
+		sed 1d dump >dump.$slot
+		cmp dump.0 dump.$slot
+	done
+	"$O"/lptools/lpdump a/google/acme-7-super_empty.img | cmp - dump.0
+	python3 - <<-'EOL'
+	import os, re
+	text = open("dump.0").read()
+	def one(pattern):
+	    found = re.findall(pattern, text, re.M)
+	    assert len(found) == 1, (pattern, found, text)
+	    return found[0]
+	assert one(r"^Metadata version: (.*)") == "10.2"
+	assert one(r"^Metadata slot count: (.*)") == "3"
+	assert one(r"^Header flags: (.*)") == "virtual_ab_device"
+	parts = dict(re.findall(r"^  Name: (product_\w+)\n  Group: (\w+)", text, re.M))
+	assert sorted(parts) == ["product_a", "product_b"] and len(set(parts.values())) == 2, parts
+	first, last, start = map(int, one(r"^    (\d+) \.\. (\d+) linear super (\d+)"))
+	want = open("a/firmware/google/product.img", "rb").read()
+	assert (first, (last + 1) * 512) == (0, len(want))
+	with open("super.raw", "rb") as f:
+	    f.seek(start * 512)
+	    assert f.read(len(want)) == want
+	size = int(one(r"^Block device table:\n-+\n  Partition name: super\n  First sector: \d+\n  Size: (\d+) bytes"))
+	assert size == os.path.getsize("super.raw"), size
+	EOL
+	"$O"/lptools/lpdump -j super.raw | python3 -c 'import json, sys; print(*sorted(p["name"] for p in json.load(sys.stdin)["partitions"]))' >names
+	equal "$(cat names)" 'product_a product_b'
+	refuses "$O"/lptools/lpdump wrong.raw
+}
+t 'super: lpdump prints what was asked for' super_dumped
 
 # MediaTek: the scatter file by PyYAML, and each image where it says.
 mtk()
@@ -444,6 +480,10 @@ inspects()
 		'PGPT bootloader radio boot vbmeta personal work SGPT'
 	"$mvpctl" inspect a/lg/acme_7_verizon.kdz | grep -q 'version 3.*operator VZW.US.*digests right'
 	"$mvpctl" inspect a/google/acme-7.img | grep -q '^  boot_b '
+	"$mvpctl" inspect a/mediatek/acme-mtk-7.zip >out
+	grep -q 'MediaTek.*MT6765, project acme, EMMC, 11 partitions, 6 of them with a file' out
+	grep -q '^  boot_b .*partition, file boot.img' out
+	grep -q '^  lk_a .*partition, file -' out
 }
 inspect_damage()
 {
