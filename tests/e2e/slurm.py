@@ -16,7 +16,7 @@ os.environ["O"] = os.path.abspath(sys.argv[1])
 from kit import env, mini  # noqa: E402
 from kit.env import check, check_equal, run  # noqa: E402
 from test_carrier import MANIFEST  # noqa: E402
-from test_kernels import FLAT_AT, Guest  # noqa: E402
+from kit.flat import FLAT_AT, Guest  # noqa: E402
 
 OEMS, CARRIERS = ("generic", "lg"), ("verizon", "open")
 READY_S, JOBS_S = 60, 900
