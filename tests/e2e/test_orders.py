@@ -1,5 +1,5 @@
-"""Orders that `mvpctl order` makes, to a handset that obeys or refuses, with receipts that are verified. Personas are bare-metal programs; an
-order that comes to Linux is in test_wipe.py."""
+"""Orders that `mvpctl order` makes, to a handset that obeys or refuses, with receipts that are verified. Personas are bare-metal programs;
+an order that comes to a Linux is in test_wipe.py."""
 import base64
 import os
 import secrets
@@ -58,13 +58,18 @@ def _becomes(handset, wanted, what):
     wait_until(lambda: state(handset) == wanted, LONG, f"work is {wanted} {what}")
 
 
+def _in_memory(handset, key):
+    with handset.qmp.paused():
+        return Memory(handset.qmp).find(key)
+
+
 def _lock(office, handset, key):
     """Locked, work is gone from memory, and no passcode opens it until it may."""
-    check(Memory(handset.qmp).find(key), "the search of memory does not find the volume key while work is open")
+    check(_in_memory(handset, key), "the search of memory does not find the volume key while work is open")
     office.obeyed(handset, office.order("lock", "--reason", "audit"))
     wait_until(lambda: handset.said("mvp", "work: stopped, its memory is scrubbed"), LONG, "work's memory is scrubbed")
     check_equal(state(handset), "barred", "work after a lock")
-    check(not Memory(handset.qmp).find(key), "the volume key is in memory after a lock")
+    check(not _in_memory(handset, key), "the volume key is in memory after a lock")
     handset.send("mvp", f"unlock {PASSCODE}")
     handset.expect("mvp", "no persona is locked", LONG)
     check_equal(state(handset, "personal"), "running", "personal after a lock")

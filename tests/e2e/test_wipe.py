@@ -164,14 +164,15 @@ def test_wipe_from_afar():
         check_equal({container.volume_key(used, secret) for secret in (bound, recovery)}, {key}, "the volume key after binding")
         secrets = Secrets(office, key, bound, office.disk)
         check_equal(_in_flash(office.disk, secrets.flash), list(secrets.flash), "what the search of the flash finds before the wipe")
-        before = Memory(handset.qmp)
-        check_equal(len(_in_memory(before, secrets.schedule)), 30, "round keys that the search of memory finds before the wipe")
-        check(before.find(plain), "the search of memory does not find work's data before the wipe")
-        check(before.used(ram["address"], ram["size"]) > 16 << 20, "work's memory is not where it is expected")
-        check(before.find(got), "the search of memory does not find what work got from the network before the wipe")
         never = {"the passcode": PASSCODE.encode(), "the recovery key": recovery, "the slot's secret": bound,
                  "the slot's secret, as bytes": bytes.fromhex(bound.decode())}
-        check_equal(_in_memory(before, never), [], "what no memory should hold once work is open")
+        with handset.qmp.paused():
+            before = Memory(handset.qmp)
+            check_equal(len(_in_memory(before, secrets.schedule)), 30, "round keys that the search of memory finds before the wipe")
+            check(before.find(plain), "the search of memory does not find work's data before the wipe")
+            check(before.used(ram["address"], ram["size"]) > 16 << 20, "work's memory is not where it is expected")
+            check(before.find(got), "the search of memory does not find what work got from the network before the wipe")
+            check_equal(_in_memory(before, never), [], "what no memory should hold once work is open")
 
         begin = _uptime(handset)
         order = office.order("wipe", "--reason", "left in a taxi")
@@ -192,7 +193,8 @@ def test_wipe_from_afar():
         check_equal([path for path in server.got if path.endswith(".receipt")], [f"/fleet/{DIGITS}/{SERIAL}.1.receipt"], "receipts")
         check_equal(state(handset), "wiped", "work after the wipe")
 
-        after = Memory(handset.qmp)
+        with handset.qmp.paused():
+            after = Memory(handset.qmp)
         mine = {"work's data": plain, "the seed of it": SEED.encode(), "what work sent": sent, "what work got": got}
         check_equal(_in_memory(after, secrets.schedule | never | mine), [], "what is left in memory")
         check_equal(after.used(ram["address"], ram["size"]), 0, "bytes of work's memory that were not scrubbed")

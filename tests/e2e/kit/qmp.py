@@ -1,5 +1,6 @@
 """QEMU's machine protocol: keys, touches and the screen of a handset that runs (`mvpctl run --qmp unix:PATH`)."""
 import collections
+import contextlib
 import json
 import os
 import socket
@@ -53,6 +54,15 @@ class Qmp:
                     return answer["return"]
         except OSError as e:
             raise Failure(f"QEMU does not answer {command}: {e}") from e
+
+    @contextlib.contextmanager
+    def paused(self):
+        """The machine stands still, and so does its clock: nothing changes, and nobody works but who looks at it."""
+        self.ask("stop")
+        try:
+            yield
+        finally:
+            self.ask("cont")
 
     def human(self, line):
         """A line to QEMU's monitor, which has nothing to say to it."""
