@@ -5,14 +5,16 @@ import functools
 import glob
 import os
 import re
+import shutil
 import struct
 import subprocess
 import zlib
 
 from kit import container, env, gpt, mini, ota
-from kit.env import check, check_equal, run
+from kit.env import check, check_equal, run, wait_until
 from kit.flat import FLAT_AT, Guest
 from kit.handset import Handset
+from kit.qmp import Qmp, shows_reason
 
 MANIFEST = """mvp: 1
 name: slots
@@ -185,16 +187,42 @@ def test_one_persona_is_updated():
     return 5
 
 
-def _refused(phone, record_of_personal, log, lines):
-    """Personal's slots as they are tried, and what runs in the end."""
+def _boot(phone, record_of_personal, log, lines, work):
+    """Personal's slots as they are tried, and what runs in the end; work(handset) looks at the other side, which has been unlocked."""
     phone.set_record("personal", *record_of_personal)
-    with Handset(phone.disk, log) as handset:
-        for line in lines:
-            handset.expect("mvp", "^personal: " + line, 60)
-        handset.send("mvp", f"unlock {mini.PASSCODE}")
-        _runs(handset, "work", 1, "a")
-        handset.send("mvp", "poweroff")
-        check(handset.wait() == 0, "the handset's power-off is not a clean end")
+    folder = env.short_folder()
+    path = os.path.join(folder, "q")
+    try:
+        with Handset(phone.disk, log, arguments=(f"--qmp=unix:{path}",)) as handset, Qmp(path) as qmp:
+            for line in lines:
+                handset.expect("mvp", "^personal: " + line, 60)
+            handset.send("mvp", f"unlock {mini.PASSCODE}")
+            work(handset, lambda: qmp.screen(os.path.join(folder, "screen.ppm")))
+            handset.send("mvp", "poweroff")
+            check(handset.wait() == 0, "the handset's power-off is not a clean end")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _work_runs(version, slot):
+    def work(handset, _):
+        _runs(handset, "work", version, slot)
+        handset.expect("mvp", f"^work: slot {slot} is good", 60)
+    return work
+
+
+def _work_is_older(handset, screen):
+    """Neither slot of it is started; console and screen say so."""
+    for slot in "ba":
+        handset.expect("mvp", f"^work: slot {slot} is not started: {OLDER}", 60)
+    handset.expect("mvp", f"^work: not started: {OLDER}", 60)
+    check(handset.silent("work"), "something of work ran")
+    handset.send("mvp", "switch")
+    handset.expect("mvp", "front work", 60)
+    wait_until(lambda: shows_reason(screen()), 30, "the screen shows a reason")
+
+
+OLDER = "it is older than what has run before"
 
 
 def test_a_slot_that_is_not_what_was_signed_is_left():
@@ -203,16 +231,20 @@ def test_a_slot_that_is_not_what_was_signed_is_left():
     damaged = bytes(b ^ 255 for b in phone.personal(phone.at["boot_b"] + DAMAGE_AT, 16))
     sound = phone.personal(phone.at["boot_b"] + DAMAGE_AT, 16)
     phone.write("personal", phone.at["boot_b"] + DAMAGE_AT, damaged)
-    _refused(phone, ((14, 1, True), (15, 7, False)), "slots-broken",
-             ["slot b$", "slot b is not started: its boot image is not ", "slot a$", "started"])
+    _boot(phone, ((14, 1, True), (15, 7, False)), "slots-broken",
+          ["slot b$", "slot b is not started: its boot image is not ", "slot a$", "started"], _work_runs(1, "a"))
     check(phone.rollback_indexes()[0] <= 1, "what was never started has raised the rollback index")
-    # Whole again, it runs; then the old one does not any more, and the index stays.
+    # Whole again, it runs, as does work's; then the old ones do not any more, and the indexes stay: personal falls back to the new one,
+    # work has only old ones left.
     phone.write("personal", phone.at["boot_b"] + DAMAGE_AT, sound)
-    _refused(phone, ((14, 1, True), (15, 7, False)), "slots-whole", ["slot b$", "started", "slot b is good"])
-    _refused(phone, ((15, 1, True), (14, 1, True)), "slots-older",
-             ["slot a$", "slot a is not started: it is older than what has run before", "slot b$", "started"])
-    check_equal(phone.rollback_indexes()[0], 2, "rollback index after an old slot was refused")
-    return 3
+    phone.apply("work", phone.build("work", "whole", 2), 7)
+    _boot(phone, ((14, 1, True), (15, 7, False)), "slots-whole", ["slot b$", "started", "slot b is good"], _work_runs(2, "b"))
+    check_equal(phone.rollback_indexes(), [2, 2], "rollback indexes")
+    phone.apply("work", phone.old["work"], 7)
+    _boot(phone, ((15, 1, True), (14, 1, True)), "slots-older", ["slot a$", f"slot a is not started: {OLDER}", "slot b$", "started"],
+          _work_is_older)
+    check_equal(phone.rollback_indexes(), [2, 2], "rollback indexes after old slots were refused")
+    return 4
 
 
 def test_packing_looks_at_what_the_handset_has():
@@ -234,3 +266,52 @@ def test_packing_looks_at_what_the_handset_has():
         run([env.MVPCTL, "verify", "--key", key, phone.old[persona]])
     check("vbmeta_a" in run([env.MVPCTL, "verify", phone.built]).stdout, "verify does not say that it saw the slot's vbmeta")
     return 5
+
+
+def _sign_all(phone, asked):
+    """What was asked for and has no signature yet, by the bare private operation; the names."""
+    keys = {}
+    for name in ("oem", "enterprise"):
+        key = os.path.join(phone.folder, f"keys/{name}.pem")
+        keys[run(["openssl", "pkey", "-in", key, "-pubout"]).stdout] = key
+    names = sorted(name.removesuffix(".padded") for name in os.listdir(asked) if name.endswith(".padded"))
+    names = [name for name in names if not os.path.exists(os.path.join(asked, name + ".sig"))]
+    for name in names:
+        path = os.path.join(asked, name)
+        with open(path + ".pub", encoding="utf-8") as f:
+            key = keys[f.read()]
+        run(["openssl", "pkeyutl", "-decrypt", "-inkey", key, "-pkeyopt", "rsa_padding_mode:none", "-in", path + ".padded",
+             "-out", path + ".sig"])
+    return names
+
+
+def test_an_update_is_signed_elsewhere():
+    """Round by round, as each signature covers those before it; in the end it is the update that a build with the key makes."""
+    phone = phone_1()
+    path, asked, out = (os.path.join(phone.folder, name) for name in ("elsewhere.yaml", "asked", "elsewhere"))
+    text = MANIFEST.format(version=1, personal=phone.kernels["good"], work=phone.kernels["good"], hypervisor=1, needs=1)
+    for name in ("oem", "enterprise"):
+        key = os.path.join(phone.folder, f"keys/{name}.pem")
+        run(["openssl", "pkey", "-in", key, "-pubout", "-out", os.path.join(phone.folder, f"{name}.pub")])
+        check(text.count(f"keys/{name}.pem") == 1, f"the manifest has other keys than expected:\n{text}")
+        text = text.replace(f"keys/{name}.pem", f"{{public: {name}.pub}}")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    sign = [env.MVPCTL, "sign", "-q", "--component", "work", "--signatures", asked]
+    rounds = []
+    while not rounds or rounds[-1]:
+        check(len(rounds) < 5, f"there is no end of signing: {rounds}")
+        run([*sign, "--prepare", path])
+        rounds.append(_sign_all(phone, asked))
+    update = "ota-generic-work-"
+    check_equal(rounds, [["vbmeta", "vbmeta-personal", "vbmeta-work"], ["ota-certificate", update + "metadata", update + "payload"],
+                         [update + "package"], []], "what is asked for in each round")
+    check(not glob.glob(os.path.join(asked, "*.zip")), "asking for signatures made a package")
+    run([*sign, "--attach", "-o", out, path])
+    made, = glob.glob(os.path.join(out, "*"))
+    check_equal(env.sha256(made), env.sha256(phone.old["work"]), "the update signed elsewhere")
+    # One that does not fit is refused.
+    shutil.copy(os.path.join(asked, update + "metadata.sig"), os.path.join(asked, update + "payload.sig"))
+    said = run([*sign, "--attach", "-o", out, path], status=7).stderr
+    check("MVP0634" in said, f"another signature was not refused: {said}")
+    return len(rounds) + 1

@@ -7,11 +7,10 @@ import struct
 from kit import container, env, gpt, mini
 from kit.env import check, check_equal, wait_until
 from kit.office import Office, state
+from kit.qmp import shows_reason
 
 LONG = 240
 PASSCODE = mini.LONG_PASSCODE
-WARN_COLOUR = (0xff, 0xc1, 0x07)
-BAR = 32
 HEADER = 0x4000  # bytes of each of a container's headers
 KERNEL_END = 4096 + mini.BARE_LEN  # in a boot image: behind the kernel's first byte, and before its last
 
@@ -54,11 +53,7 @@ class Flash:
 
 
 def _shows_reason(handset):
-    """A line of the lock screen in the colour of what is wrong. The bar has that colour for alerts, too: it does not count."""
-    def warned():
-        picture = handset.screen()
-        return WARN_COLOUR in picture.colours(BAR, picture.height - BAR)
-    wait_until(warned, 30, "the screen shows a reason")
+    wait_until(lambda: shows_reason(handset.screen()), 30, "the screen shows a reason")
 
 
 def _personal_refused(flash, log, why):

@@ -10,6 +10,8 @@ from .env import Failure, check, wait_until
 
 AXIS_MAX = 0x7fff  # QEMU's absolute axes
 TIMEOUT_S = 60
+WARN_COLOUR = (0xff, 0xc1, 0x07)
+BAR = 32  # lines of the trusted bar
 
 
 class Qmp:
@@ -145,3 +147,8 @@ class Picture:
             for colour, n in collections.Counter(row[i:i + 3] for i in range(0, length, 3)).items():
                 found[tuple(colour)] += n * times
         return dict(found)
+
+
+def shows_reason(picture):
+    """A line of the lock screen in the colour of what is wrong. The bar has that colour for alerts, too: it does not count."""
+    return WARN_COLOUR in picture.colours(BAR, picture.height - BAR)
