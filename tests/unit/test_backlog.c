@@ -1,8 +1,8 @@
 /* What a slow packer gets through its backlog is what was put, in order, however far behind it is. */
 #include "tests/unit/formats.h"
 
+#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 
 #include "imagegen/bundle/backlog.h"
 
@@ -42,7 +42,7 @@ static int take(void *ctx, size_t part, uint64_t at, const void *data, uint64_t 
 	assert_true(hole(t->piece) == !data && (hole(t->piece) || len <= MIB));
 	for (uint64_t i = 0; data && i < len; i++)
 		if (p[i] != (uint8_t)(t->piece * 31 + t->done + i))
-			return diag_fail(d, MVP0001, NULL, "byte %llu of piece %zu", (unsigned long long)(t->done + i), t->piece);
+			return diag_fail(d, MVP0001, NULL, "byte %" PRIu64 " of piece %zu", t->done + i, t->piece);
 	t->done += len;
 	t->taken += len;
 	if (t->done == len_of(t->piece)) {
