@@ -9,7 +9,7 @@ import struct
 import zlib
 
 from kit import build, env, gpt, mini, ota
-from kit.env import check, run
+from kit.env import check, run, wait_until
 from kit.flat import FLAT_AT, Guest
 from kit.handset import Console
 
@@ -110,8 +110,8 @@ def _start(board, ready, boot="boot", good=""):
     board.expect("", rf"^personal\| {ready['personal']}", 240)
     board.write(f"mvp|unlock {mini.PASSCODE}\n".encode())
     board.expect("", rf"^work\| {ready['work']}", 240)
-    if good:
-        board.expect("", f"^mvp\\| slot {good} is good", 60)
+    if good:  # which may be said before work is up
+        wait_until(lambda: board.said("", rf"^mvp\| slot {good} is good"), 60, "the slot is good")
     board.write(b"mvp|poweroff\n")
     check(board.wait(60) == 0, "the handset's power-off is not a clean end")
 
