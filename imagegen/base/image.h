@@ -35,6 +35,9 @@ struct image *image_mem(void *buf TAKES, size_t len);
  * (copied). */
 struct image *image_fd(int fd TAKES, uint64_t len, struct extent *extents TAKES, size_t extents_count, const char *label);
 
+/* The same where the file system says what was written. */
+struct image *image_file(int fd TAKES, uint64_t len, const char *label);
+
 /* The file or block device at path; its holes are found. 0 or -errno; -ENOTBLK: it is neither. */
 MUST_USE int image_open(const char *path, struct image **ret_img);
 

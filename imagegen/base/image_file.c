@@ -1,9 +1,9 @@
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/image.h"
+#include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 
@@ -33,20 +33,24 @@ static void find_extents(int fd, uint64_t len, struct extent **ret, size_t *ret_
 	*ret_count = count;
 }
 
-int image_open(const char *path, struct image **ret_img)
+struct image *image_file(int fd TAKES, uint64_t len, const char *label)
 {
-	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	off_t len = S_ISREG(st.st_mode) ? st.st_size : S_ISBLK(st.st_mode) ? lseek(fd, 0, SEEK_END) : -1;
-	if (len < 0)
-		return -ENOTBLK;
 	struct extent *extents = NULL;
 	size_t count = 0;
-	find_extents(fd, (uint64_t)len, &extents, &count);
+	find_extents(fd, len, &extents, &count);
+	return image_fd(fd, len, extents, count, label);
+}
+
+int image_open(const char *path, struct image **ret_img)
+{
+	int fd CLEANUP(fd_closep) = io_open_input(path);
+	if (fd < 0)
+		return fd;
+	off_t len = lseek(fd, 0, SEEK_END); /* of a disk, too */
+	if (len < 0)
+		return -errno;
 	int own = fd;
 	fd = -1;
-	*ret_img = image_fd(own, (uint64_t)len, extents, count, path);
+	*ret_img = image_file(own, (uint64_t)len, path);
 	return 0;
 }

@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "imagegen/base/foreign.h"
@@ -56,6 +59,25 @@ int io_read_fd(int fd, size_t max, uint8_t **ret_data, size_t *ret_len)
 	*ret_data = TAKE(data);
 	*ret_len = len;
 	return 0;
+}
+
+int io_open_input(const char *path)
+{
+	/* O_NONBLOCK means something to pipes and terminals only, and these are refused. */
+	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return errno == ENXIO ? -ENOTBLK : -errno; /* a socket, or a device without a driver */
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return -ENOTBLK;
+	int own = fd;
+	fd = -1;
+	return own;
+}
+
+const char *io_open_error(int error)
+{
+	return error == -ENOTBLK ? "it is neither a file nor a disk" : strerror(-error);
 }
 
 int io_write_all(int fd, const void *data, size_t len)
@@ -113,11 +135,27 @@ int io_pread_all(int fd, void *data, size_t len, uint64_t at)
 
 #define WRITE_BEHIND (8 * MIB)
 
-void io_write_behind(int fd, uint64_t *pending, uint64_t len)
+void io_write_behind(int fd, _Atomic uint64_t *pending, uint64_t len)
 {
-	*pending += len;
-	if (*pending < WRITE_BEHIND)
+	if (atomic_fetch_add(pending, len) + len < WRITE_BEHIND)
 		return;
-	*pending = 0;
+	atomic_store(pending, 0);
 	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* 0: to the end; what fails here, fsync reports */
+}
+
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80 /* Linux, include/uapi/linux/fs.h */
+#endif
+
+int io_pwrite_behind(int fd, const void *data, size_t len, uint64_t at, _Atomic uint64_t *pending)
+{
+	const struct iovec piece = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
+	ssize_t n = len <= CHUNK && at <= INT64_MAX - CHUNK ? pwritev2(fd, &piece, 1, (off_t)at, RWF_DONTCACHE) : 0;
+	size_t done = n > 0 ? (size_t)n : 0;
+	if (done == len)
+		return 0;
+	int r = io_pwrite_all(fd, (const uint8_t *)data + done, len - done, at + done);
+	if (!r)
+		io_write_behind(fd, pending, len - done);
+	return r;
 }

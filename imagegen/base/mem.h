@@ -1,5 +1,5 @@
 /* Memory. The aborting calls are for small things this program decides the size of; anything sized by input goes through mem_try(), with a
- * ceiling and a diagnostic of the caller's. All memory comes zeroed and is freed with free(). */
+ * ceiling and a diagnostic of the caller's. All memory but mem_large()'s comes zeroed, and all is freed with free(). */
 #ifndef IMAGEGEN_MEM_H
 #define IMAGEGEN_MEM_H
 
@@ -13,6 +13,8 @@
 
 /* Never NULL, also for 0 items. */
 void *mem_zeroed(size_t count, size_t size);
+/* Buffers of some MiB that are filled over and over: on huge pages where there are any. What is in them is undefined. */
+void *mem_large(size_t len);
 char *mem_strdup(const char *s); /* NULL for NULL */
 char *mem_strndup(const char *s, size_t len);
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2);

@@ -19,6 +19,7 @@ struct disk {
 	struct sparse_map *map; /* NULL: the image is raw */
 	uint64_t len;           /* of the file */
 	bool reread;            /* something was written before what md has seen, or is sparse: the file is hashed at the end */
+	bool kept;              /* in memory, since it is going to be read back */
 };
 
 static void disk_free(void *state)
@@ -49,7 +50,7 @@ static void hash_zeros_to(struct disk *s, uint64_t at)
 }
 
 /* Content outside raw chunks is zeros: a hole that was given as data. */
-static int put_sparse(struct disk *s, uint64_t at, const uint8_t *data, size_t len, struct diag *d)
+static int put_sparse(const struct disk *s, uint64_t at, const uint8_t *data, size_t len, struct diag *d)
 {
 	while (len) {
 		uint64_t file_at = 0, n = 0;
@@ -62,15 +63,20 @@ static int put_sparse(struct disk *s, uint64_t at, const uint8_t *data, size_t l
 	return 0;
 }
 
-static int put(struct disk *s, uint64_t at, const void *data, size_t len, struct diag *d)
+static void hash_at(struct disk *s, uint64_t at, const void *data, size_t len)
 {
-	if (s->map)
-		return put_sparse(s, at, data, len, d);
 	s->reread |= at < s->hashed;
 	if (!s->reread) {
 		hash_zeros_to(s, at);
 		hash(s, data, len);
 	}
+}
+
+static int put(struct disk *s, uint64_t at, const void *data, size_t len, struct diag *d)
+{
+	if (s->map)
+		return put_sparse(s, at, data, len, d);
+	hash_at(s, at, data, len);
 	return output_write(s->out, data, len, at, d);
 }
 
@@ -133,6 +139,8 @@ static int plan(const struct bundle *b, bool sparse, void **ret_state, struct di
 	s->b = b;
 	if (flash_plan(b, 512, -1, b->flash_len, &s->flash, d) < 0)
 		return -1;
+	for (size_t i = 0; i < b->parts_count; i++)
+		s->kept |= b->parts[i].slots; /* the second one lies before what follows in the first */
 	s->md = EVP_MD_CTX_new();
 	if (!s->md || EVP_DigestInit_ex(s->md, EVP_sha256(), NULL) != 1)
 		abort();
@@ -160,8 +168,26 @@ static int sparse_disk_plan(const struct bundle *b, void **ret_state, struct dia
 static int disk_write(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
 {
 	struct disk *s = state;
+	(void)d;
 	for (size_t i = 0; data && i < s->flash.places_count; i++)
-		if (s->flash.places[i].part == part && put(s, s->flash.places[i].at + at, data, (size_t)len, d) < 0)
+		if (s->flash.places[i].part == part)
+			hash_at(s, s->flash.places[i].at + at, data, (size_t)len);
+	return 0;
+}
+
+static int store_at(const struct disk *s, uint64_t at, const void *data, size_t len, struct diag *d)
+{
+	if (s->map)
+		return put_sparse(s, at, data, len, d);
+	return s->kept ? output_write(s->out, data, len, at, d) : output_store(s->out, data, len, at, d);
+}
+
+/* Where the bytes belong is known: they need not wait for those before them. */
+static int disk_store(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
+{
+	const struct disk *s = state;
+	for (size_t i = 0; data && i < s->flash.places_count; i++)
+		if (s->flash.places[i].part == part && store_at(s, s->flash.places[i].at + at, data, (size_t)len, d) < 0)
 			return -1;
 	return 0;
 }
@@ -192,6 +218,7 @@ const struct packer packer_disk = {
 	.summary = "raw GPT disk image, for QEMU, SD cards and eMMC programmers",
 	.plan = disk_plan,
 	.write = disk_write,
+	.store = disk_store,
 	.finish = disk_finish,
 	.publish = disk_publish,
 	.free = disk_free,
@@ -202,6 +229,7 @@ const struct packer packer_disk_sparse = {
 	.summary = "the same as an Android sparse image, for programmers that expand it",
 	.plan = sparse_disk_plan,
 	.write = disk_write,
+	.store = disk_store,
 	.finish = disk_finish,
 	.publish = disk_publish,
 	.free = disk_free,

@@ -1,7 +1,7 @@
 /* Packers: one per bundle format, all fed by one pass over the same contents.
  * The driver (bundle_write) plans, then reads every content once, in order, and hands each piece to every packer whose bundle has a
- * partition for it. A packer's calls come one after the other, but from plan, publish and free another thread than from write and finish;
- * packers run beside each other. */
+ * partition for it. A packer's calls come one after the other, but from plan, publish and free another thread than from write and finish,
+ * and store at any time between plan and finish; packers run beside each other. */
 #ifndef IMAGEGEN_PACKER_H
 #define IMAGEGEN_PACKER_H
 
@@ -79,6 +79,8 @@ struct packer {
 	/* A piece of partition part: data of len bytes, or NULL for a hole (of any length). Partitions come one after the other, in any
 	 * order; the pieces of one ascend without gaps and cover its whole length. */
 	int (*write)(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d);
+	/* Optional: the same piece before write() gets it, by any thread and in any order, for what has its place from the start. */
+	int (*store)(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d);
 	/* Completes the outputs, still under temporary names, and adds each to outputs (output_done). */
 	int (*finish)(void *state, struct bundle_outputs *outputs, struct diag *d);
 	/* Gives the outputs their names. Called when all packers have finished. */

@@ -43,7 +43,7 @@ struct slot {
 	bool hole;
 	struct piece pieces[PIECES_MAX];
 	size_t pieces_count;
-	uint8_t *buf; /* WINDOW bytes */
+	uint8_t *buf; /* WINDOW bytes of the pass's memory */
 };
 
 struct pass;
@@ -81,6 +81,7 @@ struct pass {
 	bool stop;       /* something failed, or the caller cancelled */
 	struct slot *slots;
 	size_t slots_count;
+	uint8_t *memory; /* of all slots */
 	struct consumer *consumers;
 	size_t consumers_count;
 	struct worker *workers;
@@ -150,6 +151,44 @@ static int fill(const struct source *source, struct slot *s, struct diag *d)
 	return 0;
 }
 
+typedef int (*take_fn)(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d);
+
+/* The part of a piece that lies inside the packer's partition: it may be shorter than another bundle's. */
+static int give(const struct consumer *c, take_fn take, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
+{
+	uint64_t end = c->b->parts[part].len;
+	return at < end ? take(c->state, part, at, data, num_min(len, end - at), d) : 0;
+}
+
+/* A window; take is the packer's write or store. */
+static int give_window(const struct consumer *c, take_fn take, const struct slot *s, struct diag *d)
+{
+	size_t part = c->parts[s->source];
+	if (part == NO_PART)
+		return 0;
+	if (s->hole)
+		return give(c, take, part, s->at, NULL, s->len, d);
+	uint64_t done = 0;
+	for (size_t i = 0; i < s->pieces_count; i++) {
+		const struct piece *q = &s->pieces[i];
+		if (give(c, take, part, s->at + done, q->data ? s->buf + done : NULL, q->len, d) < 0)
+			return -1;
+		done += q->len;
+	}
+	return 0;
+}
+
+/* While what was read is still in this CPU's cache. */
+static int store(const struct pass *p, const struct slot *s, struct diag *d)
+{
+	for (size_t i = 0; i < p->consumers_count; i++) {
+		const struct consumer *c = &p->consumers[i];
+		if (c->packer->store && give_window(c, c->packer->store, s, d) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static uint64_t slowest(const struct pass *p)
 {
 	uint64_t n = UINT64_MAX;
@@ -188,7 +227,7 @@ static void *work(void *ctx)
 		s->number = p->number++;
 		s->ready = false;
 		pthread_mutex_unlock(&p->lock);
-		int r = fill(&p->sources[s->source], s, w->diag);
+		int r = fill(&p->sources[s->source], s, w->diag) < 0 || store(p, s, w->diag) < 0 ? -1 : 0;
 		pthread_mutex_lock(&p->lock);
 		s->ready = r == 0;
 		if (r < 0)
@@ -198,30 +237,6 @@ static void *work(void *ctx)
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
-}
-
-/* The part of a piece that lies inside the packer's partition: it may be shorter than another bundle's. */
-static int give(struct consumer *c, size_t part, uint64_t at, const void *data, uint64_t len)
-{
-	uint64_t end = c->b->parts[part].len;
-	return at < end ? c->packer->write(c->state, part, at, data, num_min(len, end - at), c->diag) : 0;
-}
-
-static int consume(struct consumer *c, const struct slot *s)
-{
-	size_t part = c->parts[s->source];
-	if (part == NO_PART)
-		return 0;
-	if (s->hole)
-		return give(c, part, s->at, NULL, s->len);
-	uint64_t done = 0;
-	for (size_t i = 0; i < s->pieces_count; i++) {
-		const struct piece *q = &s->pieces[i];
-		if (give(c, part, s->at + done, q->data ? s->buf + done : NULL, q->len) < 0)
-			return -1;
-		done += q->len;
-	}
-	return 0;
 }
 
 static bool at_end(const struct pass *p, const struct consumer *c)
@@ -244,7 +259,7 @@ static void *pack(void *ctx)
 			continue;
 		}
 		pthread_mutex_unlock(&p->lock);
-		r = consume(c, s);
+		r = give_window(c, c->packer->write, s, c->diag);
 		pthread_mutex_lock(&p->lock);
 		if (r < 0)
 			stop(p);
@@ -312,8 +327,9 @@ static void pass_init(struct pass *p, unsigned threads, size_t jobs_count)
 	p->workers_count = (size_t)num_min(num_max(threads, 1), WORKERS_MAX);
 	p->slots_count = (size_t)num_min(num_max(2 * p->workers_count + 2, SLOTS_MIN), SLOTS_MAX);
 	p->slots = mem_array(struct slot, p->slots_count);
+	p->memory = mem_large(p->slots_count * WINDOW);
 	for (size_t i = 0; i < p->slots_count; i++)
-		p->slots[i].buf = mem_zeroed(1, WINDOW);
+		p->slots[i].buf = p->memory + i * WINDOW;
 	p->workers = mem_array(struct worker, p->workers_count);
 	p->consumers = mem_array(struct consumer, jobs_count);
 }
@@ -328,8 +344,7 @@ static void pass_fini(struct pass *p)
 	}
 	for (size_t i = 0; i < p->workers_count; i++)
 		diag_free(p->workers[i].diag);
-	for (size_t i = 0; i < p->slots_count; i++)
-		free(p->slots[i].buf);
+	free(p->memory);
 	free(p->slots);
 	free(p->workers);
 	free(p->consumers);

@@ -230,9 +230,8 @@ static int finish(struct ext4_writer *w, ext2_filsys *fs, int *fd, struct image 
 		return ext4_failed("cannot write the file system's tables", err, d);
 	if (ftruncate(*fd, (off_t)len) != 0)
 		return diag_fail(d, MVP0403, NULL, "cannot size the work file of file system '%s': %s", w->opts->label, strerror(errno));
-	struct extent *all = mem_new(struct extent);
-	*all = (struct extent){ .len = len, .data = true };
-	struct image *meta = image_fd(*fd, len, all, 1, "the work file of a file system");
+	/* Most of the work file was never written. Read like the rest, the kernel would find memory for all of it and clear that. */
+	struct image *meta = image_file(*fd, len, "the work file of a file system");
 	*fd = -1;
 	*ret_img = ext4_image(meta, w->tree ? tree_spool(w->tree) : NULL, TAKE(w->pieces), w->pieces_count, TAKE(used), used_count, len);
 	return 0;

@@ -29,10 +29,10 @@ struct member {
 
 struct zip {
 	int fd;
-	uint64_t base;    /* byte of the file where the archive starts */
-	uint64_t at;      /* bytes of the archive written */
-	uint64_t pending; /* io_write_behind()'s */
-	uint32_t crc;     /* of all of them up to the open member */
+	uint64_t base;            /* byte of the file where the archive starts */
+	uint64_t at;              /* bytes of the archive written */
+	_Atomic uint64_t pending; /* io_write_behind()'s */
+	uint32_t crc;             /* of all of them up to the open member */
 	uint16_t dos_time, dos_date;
 	char *label;
 	struct member *members;

@@ -75,10 +75,11 @@ static int run_verity(char **argv, struct diag *d)
 	return 0;
 }
 
-/* A packer that does nothing but write what comes, as packers write, so that the pass of a build reads and encrypts as it does there. */
+/* A packer that does nothing but write what comes, as that of a disk image writes, so that the pass of a build reads and encrypts as it
+ * does there. */
 struct out {
 	int fd;
-	uint64_t pending;
+	_Atomic uint64_t pending;
 };
 
 static int out_plan(const struct bundle *b, void **ret_state, struct diag *d)
@@ -89,13 +90,23 @@ static int out_plan(const struct bundle *b, void **ret_state, struct diag *d)
 	return o->fd < 0 ? diag_fail(d, MVP0811, NULL, "cannot open it") : 0;
 }
 
-static int out_write(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
+static int out_store(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
 {
 	struct out *o = state;
 	(void)part;
-	if (data && io_pwrite_all(o->fd, data, (size_t)len, at) < 0)
+	if (data && io_pwrite_behind(o->fd, data, (size_t)len, at, &o->pending) < 0)
 		return diag_fail(d, MVP0811, NULL, "cannot write");
-	io_write_behind(o->fd, &o->pending, data ? len : 0);
+	return 0;
+}
+
+static int out_write(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
+{
+	(void)state;
+	(void)part;
+	(void)at;
+	(void)data;
+	(void)len;
+	(void)d;
 	return 0;
 }
 
@@ -122,7 +133,13 @@ static void out_free(void *state)
 static int run_encrypt(char **argv, struct diag *d)
 {
 	static const struct packer out = {
-		.name = "out", .plan = out_plan, .write = out_write, .finish = out_finish, .publish = out_publish, .free = out_free
+		.name = "out",
+		.plan = out_plan,
+		.write = out_write,
+		.store = out_store,
+		.finish = out_finish,
+		.publish = out_publish,
+		.free = out_free,
 	};
 	static const uint8_t secret[] = "2580";
 	struct image *img CLEANUP(image_freep) = NULL, *container CLEANUP(image_freep) = NULL;

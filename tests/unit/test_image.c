@@ -1,9 +1,11 @@
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -120,6 +122,50 @@ static void test_file_reads_only_its_extents(void **state)
 	assert_image(img, ".bcd..gh");
 }
 
+/* Written from the end, in pieces, by the call that may leave nothing in memory: holes stay holes, and all reads as it was written. */
+static void test_holes_of_files_are_found(void **state)
+{
+	(void)state;
+	struct diag *d CLEANUP(diag_freep) = diag_new();
+	const uint64_t len = 4 * MIB, at[] = { 3 * MIB, MIB };
+	_Atomic uint64_t pending = 0;
+	uint8_t *piece CLEANUP_FREE = mem_large(MIB), *back CLEANUP_FREE = mem_large(MIB);
+	int fd = tmpfile_unlinked("/tmp");
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)len), 0);
+	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		memset(piece, 'a' + (int)i, MIB);
+		assert_int_equal(io_pwrite_behind(fd, piece, MIB, at[i], &pending), 0);
+	}
+	struct image *img CLEANUP(image_freep) = image_file(fd, len, "f");
+	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		memset(piece, 'a' + (int)i, MIB);
+		assert_true(image_extent(img, at[i]).data);
+		assert_int_equal(image_read(img, at[i], back, MIB, d), 0);
+		assert_memory_equal(back, piece, MIB);
+	}
+	memset(piece, 0, MIB);
+	assert_false(image_extent(img, 0).data);
+	assert_false(image_extent(img, 2 * MIB).data);
+	assert_int_equal(image_read(img, 2 * MIB, back, MIB, d), 0);
+	assert_memory_equal(back, piece, MIB);
+}
+
+static void test_pipes_are_no_images(void **state)
+{
+	(void)state;
+	struct tmpdir *dir CLEANUP(tmpdir_freep) = NULL;
+	struct image *img = NULL;
+	assert_int_equal(tmpdir_new("/tmp", &dir), 0);
+	char *path CLEANUP_FREE = mem_printf("%s/pipe", tmpdir_path(dir));
+	assert_int_equal(mkfifo(path, 0600), 0);
+	(void)alarm(20); /* nobody writes to it: opening it must not wait */
+	assert_int_equal(image_open(path, &img), -ENOTBLK);
+	(void)alarm(0);
+	assert_int_equal(image_open(tmpdir_path(dir), &img), -ENOTBLK);
+	assert_null(img);
+}
+
 static void test_short_file_is_reported_with_its_name(void **state)
 {
 	(void)state;
@@ -156,6 +202,8 @@ int main(void)
 		cmocka_unit_test(test_nested_compositions_and_slices),
 		cmocka_unit_test(test_pieces_outlive_their_owners),
 		cmocka_unit_test(test_file_reads_only_its_extents),
+		cmocka_unit_test(test_holes_of_files_are_found),
+		cmocka_unit_test(test_pipes_are_no_images),
 		cmocka_unit_test(test_short_file_is_reported_with_its_name),
 		cmocka_unit_test(test_huge_images_cost_nothing),
 	};
