@@ -1,6 +1,7 @@
 /* cpio: one archive, in any compression, or several one behind the other, as initial RAM disks are made of: the kernel unpacks them all
  * (Linux, Documentation/driver-api/early-userspace/buffer-format.rst), and so does this. */
 #include "imagegen/base/diag.h"
+#include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/layer/archive.h"
@@ -10,6 +11,7 @@
 
 /* The file's bytes, unpacked if the file itself is compressed, from byte `at` on. */
 struct stream {
+	int fd;
 	struct archive *raw;
 	const uint8_t *block; /* borrowed from raw until its next block */
 	size_t block_len;
@@ -53,11 +55,13 @@ static la_ssize_t stream_read(struct archive *inner, void *ctx, const void **ret
 static int stream_open(struct stream *s, const char *path, const struct origin *o, uint64_t at, struct diag *d)
 {
 	struct archive_entry *ae;
-	archive_read_freep(&s->raw);
-	*s = (struct stream){ .at = at };
+	s->at = at;
+	s->fd = io_open_input(path);
+	if (s->fd < 0)
+		return diag_fail(d, MVP0302, o->loc, "'%s' cannot be read: %s", o->label, io_open_error(s->fd));
 	if (archive_reader_new(ARCHIVE_KIND_RAW, &s->raw, d) < 0)
 		return -1;
-	if (archive_read_open_filename(s->raw, path, READ_LEN) != ARCHIVE_OK || archive_read_next_header(s->raw, &ae) != ARCHIVE_OK)
+	if (archive_read_open_fd(s->raw, s->fd, READ_LEN) != ARCHIVE_OK || archive_read_next_header(s->raw, &ae) != ARCHIVE_OK)
 		return archive_damaged(o, s->raw, d);
 	return 0;
 }
@@ -65,6 +69,7 @@ static int stream_open(struct stream *s, const char *path, const struct origin *
 static void stream_fini(struct stream *s)
 {
 	archive_read_freep(&s->raw);
+	fd_closep(&s->fd);
 }
 
 /* Skips the zeros between archives. 1: nothing follows. */
@@ -85,7 +90,7 @@ static int skip_padding(struct stream *s, const struct origin *o, struct diag *d
 /* Merges the archive at byte *at of the stream and moves *at behind it. 1: there is none. */
 static int merge_next(struct tree *t, const struct origin *o, const char *path, uint64_t *at, struct diag *d)
 {
-	struct stream s CLEANUP(stream_fini) = { 0 };
+	struct stream s CLEANUP(stream_fini) = { .fd = -1 };
 	struct archive *a CLEANUP(archive_read_freep) = NULL;
 	if (stream_open(&s, path, o, *at, d) < 0)
 		return -1;

@@ -1,11 +1,11 @@
 /* deb: the files of Debian packages (deb(5), format 2.0): an ar archive whose member data.tar.* holds them. What dpkg would do besides
  * (maintainer scripts, its database) is not done. */
-#include <errno.h>
 #include <glob.h>
 #include <string.h>
 
 #include "imagegen/base/buf.h"
 #include "imagegen/base/diag.h"
+#include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/layer/archive.h"
 
@@ -16,11 +16,13 @@
 struct member {
 	struct archive *outer;
 	uint8_t *bytes;
+	int fd;
 };
 
 static void member_fini(struct member *m)
 {
 	archive_read_freep(&m->outer);
+	fd_closep(&m->fd);
 	free(m->bytes);
 	m->bytes = NULL;
 }
@@ -66,14 +68,15 @@ static int find_data(struct member *m, const struct origin *o, struct diag *d)
 
 static int package_load(struct tree *t, const struct origin *o, const char *path, struct diag *d)
 {
-	struct member m CLEANUP(member_fini) = { archive_read_new(), mem_zeroed(1, READ_LEN) };
+	struct member m CLEANUP(member_fini) = { archive_read_new(), mem_zeroed(1, READ_LEN), -1 };
 	struct archive *inner CLEANUP(archive_read_freep) = NULL;
 	if (!m.outer || archive_read_support_format_ar(m.outer) != ARCHIVE_OK)
 		return diag_fail(d, MVP0001, NULL, "libarchive offers no reader for ar archives");
-	if (access(path, R_OK) != 0)
-		return diag_fail(d, MVP0302, o->loc, "'%s' cannot be read: %s", path, strerror(errno));
 	tree_add_input(t, path);
-	if (archive_read_open_filename(m.outer, path, READ_LEN) != ARCHIVE_OK)
+	m.fd = io_open_input(path);
+	if (m.fd < 0)
+		return diag_fail(d, MVP0302, o->loc, "'%s' cannot be read: %s", path, io_open_error(m.fd));
+	if (archive_read_open_fd(m.outer, m.fd, READ_LEN) != ARCHIVE_OK)
 		return no_package(o, archive_error_string(m.outer), d);
 	if (find_data(&m, o, d) < 0 || archive_reader_new(ARCHIVE_KIND_TAR, &inner, d) < 0)
 		return -1;

@@ -1,5 +1,5 @@
 /* dir: a folder of the host with all it holds. Everything in it belongs to root (0:0): the builder's own numbers mean nothing on the
- * handset. Modes, times, links, devices and extended attributes are kept. */
+ * handset, nor do the labels of its security modules. Modes, times, links, devices and all other extended attributes are kept. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -81,6 +81,16 @@ static int host_error(const struct walk *w, const char *path, const char *what, 
 	return diag_fail(d, MVP0302, w->o.loc, "'%s' cannot be %s: %s", path, what, strerror(errno));
 }
 
+/* Labels and seals of the builder's own security modules: like its user numbers, they mean nothing on the handset. */
+static bool is_hosts_own(const char *name)
+{
+	static const char *const own[] = { "security.selinux", "security.apparmor", "security.ima", "security.evm" };
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (strcmp(name, own[i]) == 0)
+			return true;
+	return strncmp(name, "security.SMACK64", strlen("security.SMACK64")) == 0;
+}
+
 static int read_xattrs(const struct walk *w, const char *path, struct entry *e, struct diag *d)
 {
 	char *names CLEANUP_FREE = mem_zeroed(1, XATTR_LIST_MAX + 1);
@@ -91,6 +101,8 @@ static int read_xattrs(const struct walk *w, const char *path, struct entry *e, 
 	if (len > 0)
 		value = mem_zeroed(1, XATTR_LIST_MAX);
 	for (const char *name = names; name < names + len; name += strlen(name) + 1) {
+		if (is_hosts_own(name))
+			continue;
 		ssize_t n = lgetxattr(path, name, value, XATTR_LIST_MAX);
 		if (n < 0)
 			return host_error(w, path, "asked for its attributes", d);
@@ -105,7 +117,7 @@ static int read_file(struct walk *w, const char *path, struct content *ret, stru
 	struct spool *s = tree_spooler(w->t);
 	uint64_t at = 0;
 	tree_add_input(w->t, path);
-	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW); /* it may have become a pipe by now */
 	if (fd < 0)
 		return host_error(w, path, "read", d);
 	spool_begin(s);

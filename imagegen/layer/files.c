@@ -1,6 +1,5 @@
 /* files: entries written in the manifest itself. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,10 +26,10 @@ static int read_host(struct tree *t, const struct layer_file *f, struct content 
 	uint64_t at = 0;
 	struct stat st;
 	tree_add_input(t, f->host.s);
-	int fd CLEANUP(fd_closep) = open(f->host.s, O_RDONLY | O_CLOEXEC);
+	int fd CLEANUP(fd_closep) = io_open_input(f->host.s);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return diag_fail(d, MVP0302, &f->host.loc, "'%s' cannot be read: %s", f->host.s,
-				 fd < 0 ? strerror(errno) : "it is no regular file");
+				 fd < 0 ? io_open_error(fd) : "it is no regular file");
 	spool_begin(s);
 	for (;;) {
 		ssize_t n = read(fd, piece, PIECE_LEN);

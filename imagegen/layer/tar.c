@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "imagegen/base/diag.h"
+#include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/layer/archive.h"
 
@@ -45,9 +46,9 @@ static int open_file(struct tree *t, const struct origin *o, const char *path, s
 	if (access(path, F_OK) != 0)
 		return diag_fail(d, MVP0301, o->loc, "there is no file '%s'", path);
 	tree_add_input(t, path);
-	ret->fd = open(path, O_RDONLY | O_CLOEXEC);
+	ret->fd = io_open_input(path);
 	if (ret->fd < 0)
-		return diag_fail(d, MVP0302, o->loc, "'%s' cannot be read: %s", o->label, strerror(errno));
+		return diag_fail(d, MVP0302, o->loc, "'%s' cannot be read: %s", o->label, io_open_error(ret->fd));
 	again = fcntl(ret->fd, F_DUPFD_CLOEXEC, 0);
 	ret->next = again < 0 ? SPOOL_NOWHERE : spool_add_file(tree_spooler(t), again, path);
 	ret->bytes = mem_zeroed(1, READ_LEN);

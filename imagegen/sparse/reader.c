@@ -5,6 +5,7 @@
 
 #include "imagegen/base/bytes.h"
 #include "imagegen/base/image.h"
+#include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/sparse/plan.h"
@@ -234,8 +235,7 @@ int sparse_open(const char *path, const struct loc *loc, struct image **ret_img,
 	uint8_t head[4] = { 0 };
 	int r = image_open(path, &file);
 	if (r < 0)
-		return diag_fail(d, r == -ENOENT ? MVP0301 : MVP0302, loc, "the image '%s' cannot be read: %s", path,
-				 r == -ENOTBLK ? "it is neither a file nor a disk" : strerror(-r));
+		return diag_fail(d, r == -ENOENT ? MVP0301 : MVP0302, loc, "the image '%s' cannot be read: %s", path, io_open_error(r));
 	if (image_read(file, 0, head, (size_t)num_min(sizeof(head), image_len(file)), d) < 0)
 		return -1;
 	if (!sparse_is(head, sizeof(head))) {
