@@ -123,8 +123,7 @@ struct bundle_parts {
 	size_t update_count;
 	struct image **images; /* owned: files and empty partitions */
 	struct buf super_empty;
-	char **files; /* paths of the files that were opened; owned */
-	size_t files_count, images_count;
+	size_t images_count;
 };
 MUST_USE int bundle_parts_plan(const struct oem *o, const struct manifest *m, const struct bundle_content *contents, size_t contents_count,
 			       struct bundle_parts *ret, struct diag *d);

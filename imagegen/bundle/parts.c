@@ -1,6 +1,5 @@
 /* From what the build made and how a profile lays the flash out to the partitions of a bundle. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +7,7 @@
 
 #include "imagegen/base/foreign.h"
 #include "imagegen/base/image.h"
+#include "imagegen/base/io.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
@@ -24,11 +24,14 @@ static bool persona(const char *content)
 
 static int open_file(const struct oem_part *p, const char *path, struct image **ret, struct diag *d)
 {
-	int fd CLEANUP(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	int fd CLEANUP(fd_closep) = io_open_input(path);
 	struct stat st;
-	if (fd < 0 && errno == ENOENT && oem_yes(&p->optional))
+	if (fd == -ENOENT && oem_yes(&p->optional))
 		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return diag_fail(d, MVP0554, &p->file.loc, "cannot open '%s' for the partition '%s': %s", path, p->name.s,
+				 io_open_error(fd));
+	if (fstat(fd, &st) < 0)
 		return diag_fail(d, MVP0554, &p->file.loc, "cannot open '%s' for the partition '%s': %s", path, p->name.s, strerror(errno));
 	if (!S_ISREG(st.st_mode) || st.st_size == 0)
 		return diag_fail(d, MVP0554, &p->file.loc, "'%s' for the partition '%s' is %s", path, p->name.s,
@@ -81,8 +84,7 @@ static int add_from_profile(const struct oem_part *o, const struct manifest *m, 
 		return diag_fail(d, MVP0554, &o->content.loc,
 				 "the build makes no '%s' for the partition '%s', which has no size of its own", o->content.s, o->name.s);
 	if (o->file.s) {
-		char *path = manifest_path(m, o->file.s);
-		r->files[r->files_count++] = path;
+		char *path CLEANUP_FREE = manifest_path(m, o->file.s);
 		if (open_file(o, path, &img, d) < 0)
 			return -1;
 		if (!img && !o->size.v)
@@ -198,7 +200,6 @@ int bundle_parts_plan(const struct oem *o, const struct manifest *m, const struc
 	int rc = 0;
 	r.super_empty = BUF_INIT;
 	r.images = mem_array(struct image *, max + 1);
-	r.files = mem_array(char *, max);
 	for (size_t i = 0; o && i < oem_parts_count(o); i++)
 		rc |= add_from_profile(oem_part(o, i), m, contents, contents_count, &r, d);
 	for (size_t i = 0; i < contents_count; i++)
@@ -221,11 +222,8 @@ void bundle_parts_fini(struct bundle_parts *p)
 {
 	for (size_t i = 0; i < p->images_count; i++)
 		image_free(p->images[i]);
-	for (size_t i = 0; i < p->files_count; i++)
-		free(p->files[i]);
 	buf_fini(&p->super_empty);
 	free(p->images);
-	free(p->files);
 	free(p->update);
 	free(p->v);
 	*p = (struct bundle_parts){ 0 };

@@ -361,20 +361,12 @@ static void collect_inputs(const struct stamps *from, struct build_result *r)
 	r->inputs_count = kept;
 }
 
-static void stamp_pack(struct build *b)
-{
-	struct args files CLEANUP(args_fini) = { 0 };
-	pack_inputs(b->pack, &files);
-	for (size_t i = 0; i < files.count; i++)
-		stamps_add(&b->inputs, files.v[i], true);
-}
-
 /* Before anything else is read: a file that changes from now on is seen to have changed. */
 static void stamp_inputs(struct build *b)
 {
 	stamps_add(&b->inputs, b->m->path, true);
 	stamps_add(&b->inputs, b->board->path, true);
-	stamp_pack(b);
+	pack_inputs(b->pack, &b->inputs);
 	if (b->opts->ota_from)
 		stamps_add(&b->inputs, b->opts->ota_from, true);
 	record_stamp_common(b->m, &b->inputs);
@@ -476,7 +468,6 @@ static int pack(struct build *b, struct build_result *r)
 	r->core_image = b->hyp.core_image;
 	r->vault_image = b->hyp.vault_image;
 	memcpy(r->measurement, b->hyp.measurement, sizeof(r->measurement));
-	stamp_pack(b);
 	collect_inputs(&b->inputs, r);
 	record_put(b->signed_cache, b->record, &b->inputs, r);
 	return 0;

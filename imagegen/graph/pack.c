@@ -358,14 +358,17 @@ int pack_foresee(struct pack *p, const struct bundle_content *contents, size_t c
 	return 0;
 }
 
-void pack_inputs(const struct pack *p, struct args *all)
+void pack_inputs(const struct pack *p, struct stamps *s)
 {
 	if (p->carrier)
-		args_add(all, p->carrier->path);
+		stamps_add(s, p->carrier->path, true);
 	for (size_t i = 0; i < p->count; i++) {
-		const struct variant *v = &p->variants[i];
-		args_add(all, v->oem->path);
-		for (size_t k = 0; k < v->parts.files_count; k++)
-			args_add(all, v->parts.files[k]);
+		const struct oem *o = p->variants[i].oem;
+		stamps_add(s, o->path, true);
+		for (size_t k = 0; k < oem_parts_count(o); k++) {
+			char *path CLEANUP_FREE = oem_part(o, k)->file.s ? manifest_path(p->m, oem_part(o, k)->file.s) : NULL;
+			if (path) /* what may be missing is an input once it is there */
+				stamps_add(s, path, access(path, F_OK) == 0);
+		}
 	}
 }

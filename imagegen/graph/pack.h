@@ -39,6 +39,6 @@ MUST_USE int pack_run(struct pack *p, const struct pack_opts *o, struct build_re
 /* The same before anything is made: partitions and bundles of ret. A content without bytes stands for one whose size is not known. */
 MUST_USE int pack_foresee(struct pack *p, const struct bundle_content *contents, size_t contents_count, struct build_plan *ret,
 			  struct diag *d);
-void pack_inputs(const struct pack *p, struct args *all); /* files read, added */
+void pack_inputs(const struct pack *p, struct stamps *s); /* files that are read, also those that may be missing */
 
 #endif
