@@ -39,6 +39,9 @@ enum { KEPT_SHARE = 8 };
 /* Parts are made by tasks; the vbmeta that vouches for them and the device's own partitions, which are empty, follow. */
 enum { PARTS = 1 + PERSONA_MAX, VBMETA = PARTS, OWN, OWN_PARTS = 2, ALL_PARTS = OWN + OWN_PARTS };
 
+/* The last one is done when the task is. */
+enum { TASK_STEPS = PERSONA_STEPS };
+
 /* One artifact made by a thread of its own, with diagnostics of its own. */
 struct task {
 	int (*run)(struct task *t);
@@ -47,7 +50,8 @@ struct task {
 	struct persona_disk disk;
 	struct image *sealed;
 	struct recall recall;
-	bool recalled; /* sealed is from the cache */
+	bool recalled;     /* sealed is from the cache */
+	atomic_uint steps; /* that are done, of TASK_STEPS */
 	struct diag *d;
 	int rc;
 	pthread_t thread;
@@ -178,16 +182,19 @@ static int run_persona(struct task *t)
 	t->recalled = find_persona(b, t);
 	if (t->recalled)
 		return 0;
-	recall_stamp(b->m, &b->persona_opts, &t->disk);
-	if (persona_build(b->m, t->persona, &b->persona_opts, &t->disk, t->d))
+	struct persona_opts opts = b->persona_opts;
+	opts.steps = &t->steps;
+	recall_stamp(b->m, &opts, &t->disk);
+	if (persona_build(b->m, t->persona, &opts, &t->disk, t->d))
 		return -1;
-	return persona_seal(b->m, t->persona, &b->persona_opts, &t->disk, &t->sealed, t->d);
+	return persona_seal(b->m, t->persona, &opts, &t->disk, &t->sealed, t->d);
 }
 
 static void *run_task(void *ctx)
 {
 	struct task *t = ctx;
 	t->rc = t->run(t);
+	atomic_store(&t->steps, TASK_STEPS);
 	return NULL;
 }
 
@@ -196,6 +203,14 @@ static int step(struct build *b, const char *what, uint64_t done, uint64_t total
 	if (b->opts->progress && b->opts->progress(b->opts->progress_ctx, what, done, total))
 		return diag_fail(b->d, MVP0006, NULL, "interrupted");
 	return 0;
+}
+
+static int tell_steps(struct build *b)
+{
+	unsigned done = 0;
+	for (size_t i = 0; i < PARTS; i++)
+		done += atomic_load(&b->tasks[i].steps);
+	return step(b, "building", done, (uint64_t)PARTS * TASK_STEPS);
 }
 
 enum { ASK_EVERY_MS = 50 };
@@ -211,7 +226,7 @@ static void wait_task(struct build *b, struct task *t)
 		until.tv_nsec %= 1000000000L;
 		if (!pthread_timedjoin_np(t->thread, NULL, &until))
 			return;
-		if (!atomic_load(&b->stop) && step(b, "building", 0, 1))
+		if (!atomic_load(&b->stop) && tell_steps(b))
 			atomic_store(&b->stop, true);
 	}
 }
@@ -226,7 +241,7 @@ static const struct persona *task_persona(const struct build *b, size_t i)
 /* Hypervisor and personas; with more than one job at the same time. Diagnostics are merged in a fixed order. */
 static int run_tasks(struct build *b)
 {
-	int rc = step(b, "building", 0, 1);
+	int rc = tell_steps(b);
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < PARTS; i++) {

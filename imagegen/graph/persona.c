@@ -428,6 +428,12 @@ static int load_tree(struct work *w)
 	return tree_load(w->m, &p, w->opts->epoch, w->opts->tmp_dir, &w->tree, w->d);
 }
 
+static void stepped(const struct persona_opts *opts)
+{
+	if (opts->steps)
+		atomic_fetch_add(opts->steps, 1);
+}
+
 int persona_build(const struct manifest *m, const struct persona *p, const struct persona_opts *opts, struct persona_disk *ret,
 		  struct diag *d)
 {
@@ -443,10 +449,13 @@ int persona_build(const struct manifest *m, const struct persona *p, const struc
 	if (has_whole(p) && android_load(m, p, &w.android, d))
 		return -1;
 	take_inputs(&w);
+	stepped(opts);
 	if (load_kernel(&w) || load_initrd(&w) || make_cmdline(&w))
 		return -1;
+	stepped(opts);
 	if (make_digest(&w) || compose(&w, &pd))
 		return -1;
+	stepped(opts);
 	memcpy(pd.digest, w.digest, sizeof(pd.digest));
 	*ret = pd;
 	pd = (struct persona_disk){ 0 };

@@ -2,6 +2,8 @@
 #ifndef IMAGEGEN_PERSONA_H
 #define IMAGEGEN_PERSONA_H
 
+#include <stdatomic.h>
+
 #include "imagegen/cache/stamps.h"
 #include "imagegen/graph/trust.h"
 #include "imagegen/hyp/hyp.h"
@@ -16,7 +18,9 @@ struct persona_opts {
 	const struct trust *trust;
 	const struct board *board; /* what devices the device tree has, whose size places a kernel */
 	uint8_t overlay[32];       /* digest of what a carrier adds to the personal persona; zeros: nothing */
+	atomic_uint *steps;        /* counts those that are done, of PERSONA_STEPS; NULL: nobody asks */
 };
+enum { PERSONA_STEPS = 4 };
 
 /* What an update replaces: a partition of a disk with slots, without the slot's suffix. */
 struct persona_part {
