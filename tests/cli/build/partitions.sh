@@ -1,6 +1,7 @@
 # What does not fit, is not there, or takes another's name is found when the build is planned, each at its line, and nothing is made.
 truncate -s 2M modem.bin
 : >empty.bin
+mkfifo pipe.bin # nobody writes to it: that must not be waited for
 cat >tight.yaml <<-'EOL'
 oem: 1
 name: tight
@@ -10,6 +11,7 @@ partitions:
   - {name: modem, file: modem.bin, size: 1 MiB}
   - {name: radio, file: radio.bin, size: 1 MiB}
   - {name: dsp, file: empty.bin, size: 1 MiB}
+  - {name: radar, file: pipe.bin, size: 1 MiB}
   - {name: sensors, file: sensors.bin, optional: yes}
   - {name: keep, size: 1 MiB}
   - {name: work, size: 1 MiB}
