@@ -148,8 +148,9 @@ int look_zip(const struct image *img, const char *label, struct look *l, struct 
 		return look_update(img, &z, label, l, d);
 	if (inner)
 		return look_factory(img, inner, label, l, d);
-	if (find_scatter(&z))
-		return look_scatter(img, &z, find_scatter(&z), label, l, d);
+	const struct zip_entry *scatter = find_scatter(&z);
+	if (scatter)
+		return look_scatter(img, &z, scatter, label, l, d);
 	l->kind = zip_find(&z, "rawprogram0.xml")    ? "package for the emergency download mode"
 		  : zip_find(&z, "android-info.txt") ? "fastboot update package"
 						     : "zip archive";

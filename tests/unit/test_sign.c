@@ -184,14 +184,15 @@ static void test_what_is_no_key_of_ours_is_refused(void **state)
 	assert_false(signer_is_rsa(s));
 }
 
+#define HELPER_SIGNS "openssl rsautl -sign -raw -inkey ${2%.pub}.pem 2>/dev/null\n"
+
 /* The helper gets avbtool's arguments and the padded digest; openssl's bare private operation makes the signature of it. */
 static void test_a_helper_signs(void **state)
 {
 	(void)state;
 	put_text("helper",
-		 "#!/bin/sh\nset -e\n"
-		 "[ $# = 2 ] && [ \"$1\" = SHA512_RSA2048 -o \"$1\" = SHA256_RSA2048 ] && [ -f \"$2\" ]\n"
-		 "openssl rsautl -sign -raw -inkey ${2%.pub}.pem 2>/dev/null\n",
+		 "#!/bin/sh\n"
+		 "[ $# = 2 ] && [ \"$1\" = SHA512_RSA2048 -o \"$1\" = SHA256_RSA2048 ] && [ -f \"$2\" ] || exit 3\n" HELPER_SIGNS,
 		 0700);
 	struct sign_key k = { .helper = in_folder("helper"), .public_key = in_folder("rsa.pub") };
 	struct signer *s CLEANUP(signer_freep) = open_key(&k);
@@ -207,9 +208,8 @@ static void test_a_helper_does_not_get_passphrases(void **state)
 	assert_int_equal(setenv("MVP_TEST_HIDDEN_NOT", "seen", 1), 0);
 	signer_free(open_key(&(struct sign_key){ .key = in_folder("locked.pem"), .passphrase = "env:MVP_TEST_HIDDEN" }));
 	put_text("helper",
-		 "#!/bin/sh\nset -e\n"
-		 "[ -z \"${MVP_TEST_HIDDEN+is there}\" ] && [ \"$MVP_TEST_HIDDEN_NOT\" = seen ]\n"
-		 "openssl rsautl -sign -raw -inkey ${2%.pub}.pem 2>/dev/null\n",
+		 "#!/bin/sh\n"
+		 "[ -z \"${MVP_TEST_HIDDEN+is there}\" ] && [ \"$MVP_TEST_HIDDEN_NOT\" = seen ] || exit 3\n" HELPER_SIGNS,
 		 0700);
 	struct sign_key k = { .helper = in_folder("helper"), .public_key = in_folder("rsa.pub") };
 	struct signer *s CLEANUP(signer_freep) = open_key(&k);
