@@ -1,4 +1,5 @@
 """A build is reproducible, needs no privilege, fits its budget, and leaves nothing half-made behind."""
+import glob
 import json
 import os
 import random
@@ -27,7 +28,7 @@ def _kernel(path):
     return path
 
 
-def _small(folder, variant=""):
+def _small(folder, variant="", oem="generic"):
     """A manifest whose build takes seconds: the personas' kernels as files, a busybox, no initial RAM disk. Returns its path."""
     kernel = _kernel(os.path.join(folder, "kernel"))
     for name in ("inputs", "personas", "keys"):
@@ -46,7 +47,7 @@ def _small(folder, variant=""):
 name: small
 version: 1.0
 board: qemu-virt
-oem: [generic]
+oem: [{oem}]
 keys: {{master: keys/master.key}}
 hypervisor: {{console: prefixed}}
 personas:
@@ -240,6 +241,68 @@ def test_dry_run():
     check(all("kernel" in s["why"] for s in after["steps"] if s["made"]), f"reasons: {after['steps']}")
     check_equal(sorted(os.listdir(out)), sorted(names)[1:], "the output folder after dry runs")
     shutil.rmtree(folder)
+
+
+RADIO = """oem: 1
+name: radio
+bundles: [disk]
+partitions:
+  - {name: modem, file: modem.bin, size: 1 MiB}
+  - {name: sensors, file: sensors.bin, optional: yes, size: 1 MiB}
+"""
+MAKEFILE = """out/small-1.0.img: {manifest}
+\t{mvpctl} build -q --depfile small.d -o out {manifest}
+-include small.d
+"""
+
+
+def test_depfile():
+    """By make: nothing is to be done after a build, and something is after a change of anything that the build had read."""
+    folder = env.fresh("dep", "a $b #c")  # what make escapes
+    # Copies: their times are set, and other tests build from the originals.
+    for name in ("personas", "keys"):
+        shutil.copytree(os.path.join(env.DEMO, name), os.path.join(folder, name), symlinks=True)
+    os.makedirs(os.path.join(folder, "inputs", "personal"))
+    package = shutil.copy(*glob.glob(os.path.join(env.DEMO, "inputs", "personal", "busybox-static_*.deb")),
+                          os.path.join(folder, "inputs", "personal"))
+    manifest = _small(folder, oem="./radio.yaml")
+    for name, text in (("radio.yaml", RADIO), ("modem.bin", "modem"), ("makefile", MAKEFILE.format(
+            manifest=os.path.basename(manifest), mvpctl=env.MVPCTL))):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            f.write(text)
+    environment = dict(os.environ, XDG_CACHE_HOME=build.compiled_cache(env.fresh("dep", "cache")))
+
+    def make(*arguments):
+        return subprocess.run([env.program("make"), "-s", *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+
+    def is_current():
+        done = make("-q")
+        check(done.returncode in (0, 1), f"make -q: {done.stdout}")
+        return done.returncode == 0
+    done = make()
+    check_equal(done.returncode, 0, f"the first build: {done.stdout}")
+    check(is_current(), "something is to be done after a build")
+    # Of its own kernel, a package, a folder, a passcode, a profile and a partition's file, each by itself.
+    for path in ("kernel", "modem.bin", "radio.yaml", "keys/demo.passcode", "personas/personal/etc/inittab", package):
+        path = os.path.join(folder, path)
+        before = os.stat(path)
+        os.utime(path, (before.st_atime, time.time() + 60))
+        current = is_current()
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        check(not current, f"nothing is to be done after a change of {path}")
+    check(is_current(), "something is to be done after every change was taken back")
+    # One that is gone is the build's business, not make's; one that may be missing counts from the day it is there.
+    os.unlink(os.path.join(folder, "modem.bin"))
+    done = make()
+    check(done.returncode != 0 and "No rule" not in done.stdout and "modem.bin" in done.stdout, f"a file is gone: {done.stdout}")
+    for name in ("modem.bin", "sensors.bin"):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            f.write("here")
+    check_equal(make().returncode, 0, "status of the build with all files")
+    os.utime(os.path.join(folder, "sensors.bin"), (0, time.time() + 60))
+    check(not is_current(), "nothing is to be done after a change of a file that may be missing")
+    shutil.rmtree(os.path.dirname(folder))
 
 
 def test_two_builds_into_one_folder():
