@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "imagegen/base/foreign.h"
@@ -141,21 +140,4 @@ void io_write_behind(int fd, _Atomic uint64_t *pending, uint64_t len)
 		return;
 	atomic_store(pending, 0);
 	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* 0: to the end; what fails here, fsync reports */
-}
-
-#ifndef RWF_DONTCACHE
-#define RWF_DONTCACHE 0x80 /* Linux, include/uapi/linux/fs.h */
-#endif
-
-int io_pwrite_behind(int fd, const void *data, size_t len, uint64_t at, _Atomic uint64_t *pending)
-{
-	const struct iovec piece = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
-	ssize_t n = len <= CHUNK && at <= INT64_MAX - CHUNK ? pwritev2(fd, &piece, 1, (off_t)at, RWF_DONTCACHE) : 0;
-	size_t done = n > 0 ? (size_t)n : 0;
-	if (done == len)
-		return 0;
-	int r = io_pwrite_all(fd, (const uint8_t *)data + done, len - done, at + done);
-	if (!r)
-		io_write_behind(fd, pending, len - done);
-	return r;
 }

@@ -19,9 +19,6 @@ MUST_USE int io_pwrite_all(int fd, const void *data, size_t len, uint64_t at);
 /* To be called after len bytes were written to fd: now and then has the disk begin with them, so that a later fsync finds little left to
  * do. pending is the caller's, 0 at first; any thread may call it. */
 void io_write_behind(int fd, _Atomic uint64_t *pending, uint64_t len);
-/* Both at once, for what nobody is going to read soon: where the kernel can (Linux 6.14, and the file system), the bytes do not stay in
- * memory. */
-MUST_USE int io_pwrite_behind(int fd, const void *data, size_t len, uint64_t at, _Atomic uint64_t *pending);
 MUST_USE int io_pread_all(int fd, void *data, size_t len, uint64_t at); /* -ENODATA if the file ends before */
 
 #endif

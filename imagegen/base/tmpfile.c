@@ -81,6 +81,12 @@ const char *tmpfile_path(const struct tmpfile *t)
 	return t->path;
 }
 
+int tmpfile_open_direct(const struct tmpfile *t)
+{
+	int fd = t->temp ? openat(t->dir_fd, t->temp, O_WRONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC) : -1;
+	return fd >= 0 ? fd : t->temp ? -errno : -EINVAL;
+}
+
 /* rename() gives a file its name atomically; link() does so only if the name is free. */
 static int publish(struct tmpfile *t, bool replace, bool sync)
 {

@@ -16,6 +16,8 @@ struct tmpfile;
 MUST_USE int tmpfile_open(const char *dir, const char *name, mode_t mode, struct tmpfile **ret_t);
 int tmpfile_fd(const struct tmpfile *t);           /* owned by t: never close it */
 const char *tmpfile_path(const struct tmpfile *t); /* the final name */
+/* Another descriptor of it, that writes past the page cache (O_DIRECT of open(2)): the caller's, or -errno. */
+MUST_USE int tmpfile_open_direct(const struct tmpfile *t);
 /* fsync, rename over dir/name, fsync of the folder. On failure the name has what it had before, unless the last step failed: then the file
  * is complete, but a power cut may still undo the renaming. */
 MUST_USE int tmpfile_publish(struct tmpfile *t);

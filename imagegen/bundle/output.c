@@ -13,12 +13,14 @@
 #include "imagegen/base/num.h"
 #include "imagegen/base/tmpfile.h"
 
+#define DIRECT_ALIGN 4096      /* of memory, length and place: no disk has larger blocks */
 #define HASH_PIECE (128 * KIB) /* stays in the CPU's cache between being read and being hashed */
 
 struct output {
 	struct tmpfile *file;
 	char *path;
 	_Atomic uint64_t pending; /* io_write_behind()'s */
+	int direct;               /* past the page cache; -1: the file system has no such thing */
 };
 
 static int io_failed(const char *path, const char *what, int error, struct diag *d)
@@ -31,9 +33,11 @@ int output_open(const char *dir, const char *name, struct output **ret_o, struct
 {
 	struct output *o CLEANUP(output_freep) = mem_new(struct output);
 	o->path = mem_printf("%s/%s", dir, name);
+	o->direct = -1;
 	int r = tmpfile_open(dir, name, 0666, &o->file);
 	if (r < 0)
 		return io_failed(o->path, "create", -r, d);
+	o->direct = tmpfile_open_direct(o->file);
 	*ret_o = TAKE(o);
 	return 0;
 }
@@ -42,6 +46,7 @@ void output_free(struct output *o)
 {
 	if (!o)
 		return;
+	fd_closep(&o->direct);
 	tmpfile_free(o->file);
 	free(o->path);
 	free(o);
@@ -68,7 +73,10 @@ int output_write(struct output *o, const void *data, size_t len, uint64_t at, st
 
 int output_store(struct output *o, const void *data, size_t len, uint64_t at, struct diag *d)
 {
-	int r = io_pwrite_behind(output_fd(o), data, len, at, &o->pending);
+	bool aligned = ((uintptr_t)data | len | at) % DIRECT_ALIGN == 0;
+	int r = o->direct >= 0 && aligned ? io_pwrite_all(o->direct, data, len, at) : -EINVAL;
+	if (r == -EINVAL) /* a file system may take O_DIRECT when it opens a file, and refuse it when it writes */
+		return output_write(o, data, len, at, d);
 	return r < 0 ? io_failed(o->path, "write", -r, d) : 0;
 }
 

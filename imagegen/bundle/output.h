@@ -14,7 +14,8 @@ DEFINE_FREEP(struct output, output_free)
 int output_fd(const struct output *o);           /* owned by o */
 const char *output_path(const struct output *o); /* valid until o is freed */
 MUST_USE int output_write(struct output *o, const void *data, size_t len, uint64_t at, struct diag *d);
-/* The same for what is not going to be read back; any thread may call it. */
+/* The same for what is not going to be read back, past the page cache where the file system can and data, len and at are multiples of
+ * 4096; any thread may call it. */
 MUST_USE int output_store(struct output *o, const void *data, size_t len, uint64_t at, struct diag *d);
 MUST_USE int output_read(struct output *o, void *data, size_t len, uint64_t at, struct diag *d);
 MUST_USE int output_resize(struct output *o, uint64_t len, struct diag *d);

@@ -24,6 +24,7 @@ RUNS = 3
 MIBS = 1024 if os.environ.get("MVP_BENCH_LONG") == "1" else 256
 STEPS = os.path.join(env.O, "bench", "steps")
 JOBS = str(os.cpu_count())
+CONTAINER = "mvp-bench-container"
 SALT = "01020304" + 28 * "00"
 
 
@@ -81,13 +82,14 @@ def verity(folder):
 
 
 def encrypt(folder, where, name):
-    image, out = os.path.join(folder, "image"), os.path.join(where, "mvp-bench-container")
+    image, out = os.path.join(folder, "image"), os.path.join(where, CONTAINER)
     xts, written, ours = [], [], []
     try:
         for _ in range(RUNS):
             xts.append(float(run([STEPS, "xts", str(MIBS), "1"], timeout=600).stdout))
             written.append(float(run([STEPS, "write", out, str(MIBS + 16)], timeout=600).stdout))
-            ours.append(float(run([STEPS, "encrypt", image, out, JOBS], timeout=600).stdout))
+            os.unlink(out)
+            ours.append(float(run([STEPS, "encrypt", image, where, CONTAINER, JOBS], timeout=600).stdout))
     finally:
         if os.path.exists(out):
             os.unlink(out)

@@ -1,7 +1,7 @@
 /* Single steps of a build, for tests/bench/bench_steps.py:
  *
  *	steps verity IMAGE WORK-FOLDER OUT ROOTS JOBS    hash tree and parity of IMAGE behind its copy in OUT; prints seconds and the root
- *	steps encrypt IMAGE OUT JOBS                     a LUKS2 container of IMAGE, written and synced; prints seconds
+ *	steps encrypt IMAGE FOLDER NAME JOBS             a LUKS2 container of IMAGE, written and synced; prints seconds
  *	steps xts MIB JOBS                               OpenSSL's AES-256-XTS alone over that much memory; prints seconds
  *	steps write OUT MIB                              that much written and synced; prints seconds */
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
 #include "imagegen/base/text.h"
+#include "imagegen/bundle/output.h"
 #include "imagegen/bundle/packer.h"
 #include "imagegen/crypt/luks2.h"
 
@@ -77,26 +78,19 @@ static int run_verity(char **argv, struct diag *d)
 
 /* A packer that does nothing but write what comes, as that of a disk image writes, so that the pass of a build reads and encrypts as it
  * does there. */
-struct out {
-	int fd;
-	_Atomic uint64_t pending;
-};
-
 static int out_plan(const struct bundle *b, void **ret_state, struct diag *d)
 {
-	struct out *o = mem_new(struct out);
-	o->fd = open(b->out_dir, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	struct output *o = NULL;
+	if (output_open(b->out_dir, b->product, &o, d) < 0)
+		return -1;
 	*ret_state = o;
-	return o->fd < 0 ? diag_fail(d, MVP0811, NULL, "cannot open it") : 0;
+	return output_resize(o, b->parts[0].len, d);
 }
 
 static int out_store(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
 {
-	struct out *o = state;
 	(void)part;
-	if (data && io_pwrite_behind(o->fd, data, (size_t)len, at, &o->pending) < 0)
-		return diag_fail(d, MVP0811, NULL, "cannot write");
-	return 0;
+	return data ? output_store(state, data, (size_t)len, at, d) : 0;
 }
 
 static int out_write(void *state, size_t part, uint64_t at, const void *data, uint64_t len, struct diag *d)
@@ -112,22 +106,18 @@ static int out_write(void *state, size_t part, uint64_t at, const void *data, ui
 
 static int out_finish(void *state, struct bundle_outputs *outputs, struct diag *d)
 {
-	(void)outputs;
-	return fsync(((struct out *)state)->fd) ? diag_fail(d, MVP0811, NULL, "cannot write") : 0;
+	static const uint8_t unknown[32];
+	return output_done(state, "out", 0, unknown, outputs, d);
 }
 
 static int out_publish(void *state, struct diag *d)
 {
-	(void)state;
-	(void)d;
-	return 0;
+	return output_publish(state, d);
 }
 
 static void out_free(void *state)
 {
-	struct out *o = state;
-	fd_closep(&o->fd);
-	free(o);
+	output_free(state);
 }
 
 static int run_encrypt(char **argv, struct diag *d)
@@ -148,10 +138,10 @@ static int run_encrypt(char **argv, struct diag *d)
 	if (image_open(argv[2], &img) < 0 || luks2_wrap(img, &o, &container, d) < 0)
 		return fail(d, "the image cannot be encrypted");
 	struct bundle_part part = { .name = "work", .img = container, .len = align_up(image_len(container), MIB), .encrypted = true };
-	const struct bundle b = { .product = "x", .version = "1", .board = "x", .parts = &part, .parts_count = 1, .out_dir = argv[3] };
+	const struct bundle b = { .product = argv[4], .version = "1", .board = "x", .parts = &part, .parts_count = 1, .out_dir = argv[3] };
 	const struct bundle_job job = { &b, &out };
 	double start = now();
-	if (bundle_write(&job, 1, (unsigned)strtoul(argv[4], NULL, 10), NULL, NULL, &outputs, d) < 0)
+	if (bundle_write(&job, 1, (unsigned)strtoul(argv[5], NULL, 10), NULL, NULL, &outputs, d) < 0)
 		return fail(d, "the container cannot be written");
 	(void)printf("%.3f\n", now() - start);
 	return 0;
@@ -217,7 +207,7 @@ int main(int argc, char **argv)
 		const char *name;
 		int argc;
 		int (*run)(char **argv, struct diag *d);
-	} steps[] = { { "verity", 7, run_verity }, { "encrypt", 5, run_encrypt }, { "xts", 4, run_xts }, { "write", 4, run_write } };
+	} steps[] = { { "verity", 7, run_verity }, { "encrypt", 6, run_encrypt }, { "xts", 4, run_xts }, { "write", 4, run_write } };
 	struct diag *d CLEANUP(diag_freep) = diag_new();
 	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(steps); i++)
 		if (strcmp(argv[1], steps[i].name) == 0 && argc == steps[i].argc)
