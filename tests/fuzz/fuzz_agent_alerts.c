@@ -1,5 +1,7 @@
 /* What the vault's end of the alert port says to mvp-agent, well-formed or not, and texts of programs: the agent's files are in a folder of
  * memory. Whatever comes, it ends the session or keeps what it was given, cleaned. */
+#include <dirent.h>
+
 #include "vmm/guest/agent/alerts.c"
 #include "vmm/guest/agent/item.c"
 #include "vmm/guest/agent/util.c"
@@ -29,14 +31,26 @@ void alerts_went(uint64_t id)
 	(void)id;
 }
 
+static char dir[64]; /* of the agent's files */
+
+/* libFuzzer ends by exit(). */
+static void remove_dir(void)
+{
+	DIR *files = opendir(dir);
+	for (struct dirent *e; files && (e = readdir(files));)
+		(void)unlinkat(dirfd(files), e->d_name, 0); /* "." and ".." stay */
+	if (files)
+		(void)closedir(files);
+	(void)rmdir(dir);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char dir[64];
 	static struct alerts a;
 	int fds[2];
 	if (!dir[0]) {
 		(void)snprintf(dir, sizeof(dir), "/dev/shm/fuzz_agent.%ld", (long)getpid());
-		if (mkdir(dir, 0700) != 0)
+		if (mkdir(dir, 0700) != 0 || atexit(remove_dir) != 0)
 			__builtin_trap();
 	}
 	memset(&a, 0, sizeof(a));
