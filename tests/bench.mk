@@ -12,12 +12,12 @@ MARKDOWN ?=
 bench: all demo-manifest $(BENCH_BIN) $(O)/bench/inputs/complete $(O)/deps/run $(O)/deps/test
 	@O=$(abspath $(O)) python3 tests/bench/run.py $(if $(MARKDOWN),--markdown '$(MARKDOWN)') $(T)
 
-# A build beside the usual tools. PLACES: folders on the file systems to measure.
+# A build beside the usual tools. PLACES: folders on the file systems to measure. LARGE=1: of a root file system of 1 GiB.
 PLACES ?= /dev/shm $(O)
 ROUNDS ?= 3
 .PHONY: bench-pipeline
 bench-pipeline: all $(O)/deps/test
-	@O=$(abspath $(O)) python3 tests/bench/pipeline.py --rounds $(ROUNDS) $(if $(MARKDOWN),--markdown '$(MARKDOWN)') $(PLACES)
+	@O=$(abspath $(O)) python3 tests/bench/pipeline.py $(if $(LARGE),--large) --rounds $(ROUNDS) $(if $(MARKDOWN),--markdown '$(MARKDOWN)') $(PLACES)
 
 # Peak memory and time of builds of growing images, on the last of PLACES: SIZES GiB of room there.
 SIZES ?= 1 4 16

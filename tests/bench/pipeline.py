@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""pipeline.py [--rounds N] [--markdown FILE] [--sizes GIB... --] [PLACE...]: `mvpctl build` beside the same job done with the usual
+"""pipeline.py [--large] [--rounds N] [--markdown FILE] [--sizes GIB... --] [PLACE...]: `mvpctl build` beside the same job done with the usual
 tools, once plainly and once tuned by hand (pipeline_plain.sh, pipeline_tuned.sh), alternated in the same run, in each PLACE (a folder on the
 disk or file system to measure). O=FOLDER names the build. Prints wall time, CPU time and ratios; exit status 3 if a goal is missed."""
 import argparse
@@ -19,6 +19,7 @@ O = os.path.abspath(os.environ.get("O", os.path.join(ROOT, "build")))
 MVPCTL = os.path.join(O, "mvpctl")
 INPUTS = os.environ.get("PIPELINE_INPUTS", os.path.join(O, "bench", "pipeline"))
 
+GIB = 1 << 30
 MANIFEST = """mvp: 1
 name: bench
 version: 1.0
@@ -31,29 +32,39 @@ personas:
     memory: 128 MiB
     cpus: 1
     boot: {{kernel: "file:kernel", initrd: none}}
-    system: {{layers: [{{tar: base.tar}}, {{dir: overlay}}, {{deb: [extra/busybox-static_*.deb]}}], size: 320 MiB}}
+    system: {{layers: [{{tar: base.tar}}, {{dir: overlay}}, {{deb: [extra/busybox-static_*.deb]}}], size: {size}}}
     userdata: {{size: 64 MiB}}
     network: none
   work:
     memory: 128 MiB
     cpus: 1
     boot: {{kernel: "file:kernel", initrd: none}}
-    system: {{layers: [{{tar: base.tar}}, {{dir: overlay}}, {{deb: [extra/strace_*.deb]}}], size: 320 MiB}}
+    system: {{layers: [{{tar: base.tar}}, {{dir: overlay}}, {{deb: [extra/strace_*.deb]}}], size: {size}}}
     userdata: {{size: 64 MiB}}
     network: none
     encryption: {{passcode: {{file: passcode}}}}
 """
+SYSTEM_MIB = 320
 FORMATS = ["--format", "disk", "--format", "fastboot", "--format", "odin"]
 
 
-def prepare():
+def manifest(console="mux", work_size=None):
+    size = f"{SYSTEM_MIB} MiB"
+    head, work = MANIFEST.format(console=console, size=size).split("  work:")
+    return head + "  work:" + work.replace(f"size: {size}", f"size: {work_size or size}")
+
+
+def prepare(large):
     """What both sides read, besides what pipeline_inputs.sh fetched."""
-    subprocess.run(["sh", os.path.join(HERE, "pipeline_inputs.sh"), INPUTS], check=True)
+    subprocess.run(["sh", os.path.join(HERE, "pipeline_inputs.sh"), INPUTS] + large * ["large"], check=True)
+    base = os.path.getsize(os.path.join(INPUTS, "base.tar"))
+    if base < (GIB if large else 170 * 1000 * 1000):
+        raise SystemExit(f"the root file system in {INPUTS} has {base} bytes only: remove that folder")
     size = 8 << 20
     with open(os.path.join(INPUTS, "kernel"), "wb") as f:
         f.write(struct.pack("<IIQQQQQQ4sI", 0x14000010, 0, 0, size, 2, 0, 0, 0, b"ARM\x64", 0) + random.Random(1).randbytes(size - 64))
-    for name, text in (("master.key", "m" * 32), ("passcode", "2580\n"), ("bench.yaml", MANIFEST.format(console="mux")),
-                       ("policy.yaml", MANIFEST.format(console="prefixed"))):
+    for name, text in (("master.key", "m" * 32), ("passcode", "2580\n"), ("bench.yaml", manifest()),
+                       ("policy.yaml", manifest("prefixed"))):
         path = os.path.join(INPUTS, name)
         if not os.path.exists(path) or open(path, encoding="utf-8").read() != text:
             with open(path, "w", encoding="utf-8") as f:
@@ -61,7 +72,7 @@ def prepare():
             os.chmod(path, 0o600)
 
 
-MEMORY = 3 << 30  # what the longest of the jobs writes
+MEMORY = 3 * GIB  # what the longest of the jobs writes
 
 
 def find_memory():
@@ -112,8 +123,8 @@ class Place:
         print(f"{self.folder}: {what}: {result[0]:.2f} s, {result[1]:.2f} s of CPU, {result[2]:.0f} MiB", file=sys.stderr, flush=True)
         self.results.setdefault(what, []).append(result)
 
-    def ours(self, out, manifest, *options):
-        return timed([MVPCTL, "build", "-q", *FORMATS, *options, "-o", out, os.path.join(INPUTS, manifest)], env=self.env)
+    def ours(self, out, name):
+        return timed([MVPCTL, "build", "-q", *FORMATS, "-o", out, os.path.join(INPUTS, name)], env=self.env)
 
     def forget(self):
         """The peers compile no hypervisor: ours comes from the cache; everything else is made anew."""
@@ -125,14 +136,16 @@ class Place:
         out = self.fresh("ours")
         self.note("full build", self.ours(out, "bench.yaml"))
         self.note("no-op rebuild", self.ours(out, "bench.yaml"))
+        shutil.rmtree(out)  # in memory the others need the room
         self.note("policy edit", self.ours(self.fresh("policy"), "policy.yaml"))
         hypervisors = os.path.join(self.folder, "cache", "mvp", "hypervisor")
         os.rename(hypervisors, hypervisors + ".kept")
         self.note("policy edit, relinked", self.ours(self.fresh("policy"), "policy.yaml"))
         shutil.rmtree(hypervisors)
         os.rename(hypervisors + ".kept", hypervisors)
+        shutil.rmtree(os.path.join(self.folder, "policy"))
         for script in ("tuned", "plain"):
-            self.note(script, timed(["sh", os.path.join(HERE, f"pipeline_{script}.sh"), INPUTS, self.fresh(script)]))
+            self.note(script, timed(["sh", os.path.join(HERE, f"pipeline_{script}.sh"), INPUTS, self.fresh(script), str(SYSTEM_MIB)]))
             shutil.rmtree(os.path.join(self.folder, script))
 
     def run(self, rounds):
@@ -174,24 +187,27 @@ def sizes(place, gibs):
     yield "| system, GiB | wall | CPU | peak memory, MiB | goal | |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for gib in gibs:
-        head, work = MANIFEST.format(console="mux").split("  work:")
-        manifest = os.path.join(INPUTS, f"size-{gib}.yaml")
-        with open(manifest, "w", encoding="utf-8") as f:
-            f.write(head + "  work:" + work.replace("size: 320 MiB", f"size: {gib} GiB"))
+        path = os.path.join(INPUTS, f"size-{gib}.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(manifest(work_size=f"{gib} GiB"))
         place.forget()
-        wall, cpu, peak = timed([MVPCTL, "build", "-q", "--format", "disk", "-o", place.fresh("size"), manifest], env=place.env)
+        wall, cpu, peak = timed([MVPCTL, "build", "-q", "--format", "disk", "-o", place.fresh("size"), path], env=place.env)
         shutil.rmtree(os.path.join(place.folder, "size"))
         yield f"| {gib} | {wall:.1f} | {cpu:.1f} | {peak:.0f} | <= 150 | {'met' if peak <= 150 else '**missed**'} |"
 
 
 def main():
+    global INPUTS, MEMORY, SYSTEM_MIB
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--large", action="store_true", help="a root file system of 1 GiB")
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("--sizes", metavar="GIB", type=int, nargs="+", help="instead: builds with a system of that size, for their memory")
     parser.add_argument("places", nargs="*", metavar="PLACE", default=["/dev/shm", O])
     args = parser.parse_args()
-    prepare()
+    if args.large:
+        INPUTS, MEMORY, SYSTEM_MIB = INPUTS + "-large", 12 * GIB, 1408
+    prepare(args.large)
     if args.sizes:
         place = Place(args.places[-1])
         lines = list(sizes(place, args.sizes))

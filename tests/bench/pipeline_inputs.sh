@@ -1,6 +1,6 @@
 #!/bin/sh
-# pipeline_inputs.sh FOLDER: what bench_pipeline.py builds from: a root file system of Debian packages, a folder layer and two packages. Made
-# once; only packages whose dependencies play no part, since nothing is ever started from it.
+# pipeline_inputs.sh FOLDER [large]: what pipeline.py builds from: a root file system of Debian packages (of 1 GiB, if it is to be large), a
+# folder layer and two packages. Made once; only packages whose dependencies play no part, since nothing is ever started from it.
 set -eu
 folder=$1
 packages="base-files base-passwd bash coreutils dash debconf diffutils dpkg e2fsprogs findutils gcc-12-base git gnupg grep gzip hostname
@@ -8,6 +8,7 @@ libc6 libc-bin libcrypt1 libgcc-s1 libicu72 libperl5.36 libpython3.11-minimal li
 login mawk openssh-client openssl passwd perl perl-base perl-modules-5.36 procps python3.11-minimal sed systemd tar tzdata util-linux
 vim-common vim-runtime zlib1g"
 extra="busybox-static strace"
+[ "${2:-}" != large ] || packages="$packages firefox-esr golang-1.19-src libllvm14 llvm-14-dev openjdk-17-jre-headless"
 [ ! -e "$folder/complete" ] || exit 0
 mkdir -p "$folder/debs" "$folder/root" "$folder/overlay"
 (cd "$folder/debs" && apt-get -qq download $packages $extra)

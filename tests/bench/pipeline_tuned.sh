@@ -1,7 +1,10 @@
 #!/bin/sh
-# The same with the same tools as fast as they allow: personas and packers at once, ciphertext stored, zip -1, OpenSSL's digests. Arguments: folder of the inputs, an empty folder.
+# The same with the same tools as fast as they allow: personas and packers at once, ciphertext stored, zip -1, OpenSSL's digests. Arguments:
+# folder of the inputs, an empty folder, MiB of a system.
 set -eu
-in=$1 out=$2
+in=$1 out=$2 system=$3
+persona=$((system + 76)) # MiB
+sectors=2048 # of a MiB
 u=3e1d4a9c-0000-4000-8000-00000000000
 cd "$out"
 persona() { # name, package, number
@@ -9,27 +12,27 @@ persona() { # name, package, number
 	fakeroot sh -c "tar --numeric-owner -xpf '$in/base.tar' -C r-$1 && cp -a '$in/overlay/.' r-$1/ && \
 		for d in '$in'/extra/$2_*.deb; do dpkg-deb --fsys-tarfile \"\$d\" | tar -xpf - -C r-$1; done && \
 		mke2fs -q -t ext4 -b 4096 -L system -U $u$3 -E hash_seed=$u$3,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 \
-			-O ^has_journal -d r-$1 $1-system.img 320M"
+			-O ^has_journal -d r-$1 $1-system.img ${system}M"
 	rm -rf "r-$1"
 	truncate -s 64M "$1-userdata.img"
 	mke2fs -q -t ext4 -b 4096 -L userdata -E lazy_itable_init=0,lazy_journal_init=0 "$1-userdata.img"
-	truncate -s 396M "$1.img"
+	truncate -s ${persona}M "$1.img"
 	# cryptsetup refuses to encrypt a disk that has a partition table: the peers are spared that of the work disk.
-	[ "$1" = work ] || printf 'label: gpt\nstart=2048,size=16384,name=boot\nstart=18432,size=655360,name=system\nstart=673792,size=131072,name=userdata\n' |
-		sfdisk -q "$1.img"
+	[ "$1" = work ] || printf 'label: gpt\nstart=2048,size=16384,name=boot\nstart=18432,size=%d,name=system\nstart=%d,size=131072,name=userdata\n' \
+		$((system * sectors)) $(((9 + system) * sectors)) | sfdisk -q "$1.img"
 	dd if="$in/kernel" of="$1.img" bs=1M seek=1 conv=notrunc status=none
 	dd if="$1-system.img" of="$1.img" bs=1M seek=9 conv=notrunc,sparse status=none
-	dd if="$1-userdata.img" of="$1.img" bs=1M seek=329 conv=notrunc,sparse status=none
+	dd if="$1-userdata.img" of="$1.img" bs=1M seek=$((9 + system)) conv=notrunc,sparse status=none
 	rm "$1-system.img" "$1-userdata.img"
 }
 persona personal busybox-static 1 &
 personal=$!
 persona work strace 2
 printf 2580 >key
-truncate -s 428M work.img
+truncate -s $((persona + 32))M work.img
 cryptsetup --disable-locks reencrypt --encrypt --batch-mode --type luks2 --cipher aes-xts-plain64 --key-size 512 --sector-size 4096 \
 	--pbkdf pbkdf2 --hash sha256 --pbkdf-force-iterations 200000 --resilience none --reduce-device-size 32M --key-file key work.img
-truncate -s 412M work.img
+truncate -s $((persona + 16))M work.img
 wait $personal
 cp "$in/kernel" boot.img
 mkdir fb odin
@@ -53,12 +56,12 @@ odin() {
 	sync AP.tar.md5
 }
 disk() {
-	truncate -s 820M disk.img
-	printf 'label: gpt\nstart=2048,size=16384,name=boot\nstart=18432,size=811008,name=personal\nstart=829440,size=843776,name=work\n' |
-		sfdisk -q disk.img
+	truncate -s $((2 * persona + 28))M disk.img
+	printf 'label: gpt\nstart=2048,size=16384,name=boot\nstart=18432,size=%d,name=personal\nstart=%d,size=%d,name=work\n' \
+		$((persona * sectors)) $(((9 + persona) * sectors)) $(((persona + 16) * sectors)) | sfdisk -q disk.img
 	dd if=boot.img of=disk.img bs=1M seek=1 conv=notrunc status=none
 	dd if=personal.img of=disk.img bs=1M seek=9 conv=notrunc,sparse status=none
-	dd if=work.img of=disk.img bs=1M seek=405 conv=notrunc,sparse status=none
+	dd if=work.img of=disk.img bs=1M seek=$((9 + persona)) conv=notrunc,sparse status=none
 	openssl dgst -sha256 disk.img >sum-disk
 	sync disk.img
 }
