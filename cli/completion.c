@@ -22,18 +22,26 @@ static void bash_words(const struct opt *opts, size_t count, struct buf *out)
 	}
 }
 
-static void bash_choices(const struct opt *opts, size_t count, struct buf *out)
+/* Arms of the script's first `case`: the words that may follow an option of a command. */
+static void bash_choices(const struct cmd *cmd, const struct cmd *parent, struct buf *out)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (!opts[i].choices)
+	char *name CLEANUP_FREE = cmd_full_name(cmd, parent);
+	for (size_t i = 0; i < cmd->opts_count; i++) {
+		const struct opt *o = &cmd->opts[i];
+		if (!o->choices)
 			continue;
+		buf_printf(out, "\t\"%s --%s\"", name, o->name);
+		if (o->letter)
+			buf_printf(out, " | \"%s -%c\"", name, o->letter);
 		size_t n;
-		const char *const *choices = opts[i].choices(&n);
-		buf_printf(out, "\t--%s) words=\"", opts[i].name);
+		const char *const *choices = o->choices(&n);
+		buf_puts(out, ") words=\"");
 		for (size_t k = 0; k < n; k++)
 			buf_printf(out, "%s%s", k ? " " : "", choices[k]);
 		buf_puts(out, "\"; return ;;\n");
 	}
+	for (size_t i = 0; i < cmd->subs_count; i++)
+		bash_choices(cmd->subs[i], cmd, out);
 }
 
 /* One arm of the script's `case`: the words that may follow a command. */
@@ -54,15 +62,16 @@ static void bash_arm(const struct cmd *cmd, const struct cmd *parent, struct buf
 static void bash_script(struct buf *out)
 {
 	buf_puts(out, "# Completion of mvpctl; sets words and files from the words typed so far.\n"
-		      "_mvpctl_words()\n{\n\tlocal i name=\"\" word\n\tcase $2 in\n");
-	for (size_t i = 0; i < commands_count; i++)
-		bash_choices(commands[i]->opts, commands[i]->opts_count, out);
-	buf_puts(out, "\tesac\n\tfor word in $1; do\n\t\tcase $word in -*) continue ;; esac\n\t\tcase \" $name \" in\n");
+		      "_mvpctl_words()\n{\n\tlocal name=\"\" word\n");
+	buf_puts(out, "\tfor word in $1; do\n\t\tcase $word in -*) continue ;; esac\n\t\tcase \" $name \" in\n");
 	for (size_t i = 0; i < commands_count; i++) {
 		if (commands[i]->subs)
 			buf_printf(out, "\t\t\" %s \") name=\"$name $word\"; break ;;\n", commands[i]->name);
 	}
-	buf_puts(out, "\t\t\"  \") name=$word ;;\n\t\tesac\n\tdone\n\tcase $name in\n");
+	buf_puts(out, "\t\t\"  \") name=$word ;;\n\t\tesac\n\tdone\n\tcase \"$name $2\" in\n");
+	for (size_t i = 0; i < commands_count; i++)
+		bash_choices(commands[i], NULL, out);
+	buf_puts(out, "\tesac\n\tcase $name in\n");
 	for (size_t i = 0; i < commands_count; i++)
 		bash_arm(commands[i], NULL, out);
 	buf_puts(out, "\t*) files=0; words=\"");

@@ -7,6 +7,8 @@ try mvpctl keys ""
 try mvpctl keys i
 try mvpctl build --f
 try mvpctl build --format ""
+try mvpctl variants --format ""
+try mvpctl -q build --component ""
 try mvpctl -q build --out
 try mvpctl validate goo
 try mvpctl keys show --js
