@@ -6,7 +6,7 @@ import time
 
 from kit import alerts, build, env, mini
 from kit.alerts import ALERT_COLOUR, BAR
-from kit.env import check, check_equal
+from kit.env import check, check_equal, wait_until
 from kit.handset import Handset
 from kit.qmp import Qmp
 
@@ -78,7 +78,7 @@ def _policy(handset):
 def _bar(handset):
     """The bar of the persona in front says how many alerts the other one has."""
     check_equal(handset.front(), "personal", "in front")
-    check(ALERT_COLOUR in handset.screen().colours(0, BAR), "no alert in the bar")
+    wait_until(lambda: ALERT_COLOUR in handset.screen().colours(0, BAR), 20, "no alert in the bar")
 
 
 def _dismiss(handset):
@@ -88,10 +88,7 @@ def _dismiss(handset):
     wait_hook(handset, "work", rf"^dismiss personal {first} \w+ \w+ 1 ")
     handset.sh("personal", f"mvp-agent dismiss {second}; mvp-agent dismiss {third}")
     wait_listed(handset, "personal", 0)
-    end = time.monotonic() + 20
-    while ALERT_COLOUR in handset.screen().colours(0, BAR):
-        check(time.monotonic() < end, "the bar still shows alerts that were dismissed")
-        time.sleep(0.3)
+    wait_until(lambda: ALERT_COLOUR not in handset.screen().colours(0, BAR), 20, "the bar still shows alerts that were dismissed")
     handset.sh("work", "mvp-notify --key=k1 Withdrawn")
     wait_listed(handset, "personal", 1)
     handset.sh("work", "mvp-notify --withdraw=k1")
@@ -120,10 +117,7 @@ def _open(handset):
     number = wait_listed(handset, "personal", 1)[0][0]
     handset.sh("personal", f"mvp-agent open {number}")
     wait_hook(handset, "work", rf"^open personal {number} \w+ \w+ 1 ")
-    end = time.monotonic() + 20
-    while handset.front() != "work":
-        check(time.monotonic() < end, "opening an alert of work did not bring it to the front")
-        time.sleep(0.2)
+    handset.wait_front("work", "after an alert of it was opened")
     # The policy lets only the personal side ask.
     number = wait_listed(handset, "work", 1)[0][0]
     handset.sh("work", f"mvp-agent open {number}; mvp-notify AfterOpen")

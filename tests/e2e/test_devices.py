@@ -182,7 +182,7 @@ def _input(handset):
     check(abs(positions[ABS_MT_X] - wanted[0]) <= 2 and abs(positions[ABS_MT_Y] - wanted[1]) <= 2, f"touched {wanted}, got {positions}")
     # The chord: its first key was personal's, and it learns that it is up again; the second is nobody's.
     qmp.press("meta_l", "tab")
-    check_equal(handset.front(), "work", "in front after the chord")
+    handset.wait_front("work", "after the chord")
     qmp.press("b")
     qmp.tap(0.5, 0.01)  # in the bar
     qmp.tap(0.75, 0.5)

@@ -108,7 +108,7 @@ def test_screen():
         _settled(handset, _frame_is(PAINT["work"]), "work's frame")
         for persona in ("personal", "work"):
             handset.qmp.press("meta_l", "tab")
-            check_equal(handset.front(), persona, "in front")
+            handset.wait_front(persona, "after the chord")
             # The switch is done: the very next picture is the other phone, whole.
             picture = handset.screen()
             check(_frame_is(PAINT[persona])(picture), f"not only {persona}'s pixels after the switch")

@@ -214,6 +214,10 @@ class Mini(Console):
         self.send("mvp", "status")
         return self.expect("mvp", r"^status front (\w+)\n")[1]
 
+    def wait_front(self, persona, what, seconds=20):
+        """Until the persona is in front. A key of the board's keyboard may come behind a line typed later, when the host is busy."""
+        wait_until(lambda: self.front() == persona, seconds, f"{persona} is not in front {what}")
+
     def lease(self, persona):
         """Gets an address by DHCP and returns it."""
         self.sh(persona, "udhcpc -i eth0 -n -q -s /dhcp", 60)
