@@ -1,6 +1,6 @@
 /* What the vault's end of the alert port says to mvp-agent, well-formed or not, and texts of programs: the agent's files are in a folder of
  * memory. Whatever comes, it ends the session or keeps what it was given, cleaned. */
-#include <dirent.h>
+#include <ftw.h>
 
 #include "vmm/guest/agent/alerts.c"
 #include "vmm/guest/agent/item.c"
@@ -33,15 +33,18 @@ void alerts_went(uint64_t id)
 
 static char dir[64]; /* of the agent's files */
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
 /* libFuzzer ends by exit(). */
 static void remove_dir(void)
 {
-	DIR *files = opendir(dir);
-	for (struct dirent *e; files && (e = readdir(files));)
-		(void)unlinkat(dirfd(files), e->d_name, 0); /* "." and ".." stay */
-	if (files)
-		(void)closedir(files);
-	(void)rmdir(dir);
+	(void)nftw(dir, remove_one, 4, FTW_DEPTH | FTW_PHYS);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
