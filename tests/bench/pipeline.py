@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""pipeline.py [--large] [--rounds N] [--markdown FILE] [--sizes GIB... --] [PLACE...]: `mvpctl build` beside the same job done with the usual
-tools, once plainly and once tuned by hand (pipeline_plain.sh, pipeline_tuned.sh), alternated in the same run, in each PLACE (a folder on the
-disk or file system to measure). O=FOLDER names the build. Prints wall time, CPU time and ratios; exit status 3 if a goal is missed."""
+"""pipeline.py [--large] [--rounds N] [--markdown FILE] [--sizes GIB... --] [PLACE...]: `mvpctl build` beside the same job done with the
+usual tools, once plainly and once tuned by hand (pipeline_plain.sh, pipeline_tuned.sh), alternated in the same run, in each PLACE (a folder
+on the disk or file system to measure). O=FOLDER names the build. Prints wall time, CPU time and ratios; exit status 3 if a goal is missed."""
 import argparse
 import os
 import random
