@@ -83,8 +83,10 @@ const char *tmpfile_path(const struct tmpfile *t)
 
 int tmpfile_open_direct(const struct tmpfile *t)
 {
-	int fd = t->temp ? openat(t->dir_fd, t->temp, O_WRONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC) : -1;
-	return fd >= 0 ? fd : t->temp ? -errno : -EINVAL;
+	if (!t->temp)
+		return -EINVAL;
+	int fd = openat(t->dir_fd, t->temp, O_WRONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 /* rename() gives a file its name atomically; link() does so only if the name is free. */

@@ -39,7 +39,7 @@ personas:
     memory: 128 MiB
     cpus: 1
     boot: {{kernel: "file:kernel", initrd: none}}
-    system: {{layers: [{{tar: base.tar}}, {{dir: overlay}}, {{deb: [extra/strace_*.deb]}}], size: {size}}}
+    system: {{layers: [{{tar: base.tar}}, {{dir: overlay}}, {{deb: [extra/strace_*.deb]}}], size: {work_size}}}
     userdata: {{size: 64 MiB}}
     network: none
     encryption: {{passcode: {{file: passcode}}}}
@@ -50,8 +50,7 @@ FORMATS = ["--format", "disk", "--format", "fastboot", "--format", "odin"]
 
 def manifest(console="mux", work_size=None):
     size = f"{SYSTEM_MIB} MiB"
-    head, work = MANIFEST.format(console=console, size=size).split("  work:")
-    return head + "  work:" + work.replace(f"size: {size}", f"size: {work_size or size}")
+    return MANIFEST.format(console=console, size=size, work_size=work_size or size)
 
 
 def prepare(large):

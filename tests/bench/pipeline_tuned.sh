@@ -3,7 +3,7 @@
 # folder of the inputs, an empty folder, MiB of a system.
 set -eu
 in=$1 out=$2 system=$3
-persona=$((system + 76)) # MiB
+whole=$((system + 76)) # of a persona, MiB
 sectors=2048 # of a MiB
 u=3e1d4a9c-0000-4000-8000-00000000000
 cd "$out"
@@ -16,7 +16,7 @@ persona() { # name, package, number
 	rm -rf "r-$1"
 	truncate -s 64M "$1-userdata.img"
 	mke2fs -q -t ext4 -b 4096 -L userdata -E lazy_itable_init=0,lazy_journal_init=0 "$1-userdata.img"
-	truncate -s ${persona}M "$1.img"
+	truncate -s ${whole}M "$1.img"
 	# cryptsetup refuses to encrypt a disk that has a partition table: the peers are spared that of the work disk.
 	[ "$1" = work ] || printf 'label: gpt\nstart=2048,size=16384,name=boot\nstart=18432,size=%d,name=system\nstart=%d,size=131072,name=userdata\n' \
 		$((system * sectors)) $(((9 + system) * sectors)) | sfdisk -q "$1.img"
@@ -29,10 +29,10 @@ persona personal busybox-static 1 &
 personal=$!
 persona work strace 2
 printf 2580 >key
-truncate -s $((persona + 32))M work.img
+truncate -s $((whole + 32))M work.img
 cryptsetup --disable-locks reencrypt --encrypt --batch-mode --type luks2 --cipher aes-xts-plain64 --key-size 512 --sector-size 4096 \
 	--pbkdf pbkdf2 --hash sha256 --pbkdf-force-iterations 200000 --resilience none --reduce-device-size 32M --key-file key work.img
-truncate -s $((persona + 16))M work.img
+truncate -s $((whole + 16))M work.img
 wait $personal
 cp "$in/kernel" boot.img
 mkdir fb odin
@@ -56,12 +56,12 @@ odin() {
 	sync AP.tar.md5
 }
 disk() {
-	truncate -s $((2 * persona + 28))M disk.img
+	truncate -s $((2 * whole + 28))M disk.img
 	printf 'label: gpt\nstart=2048,size=16384,name=boot\nstart=18432,size=%d,name=personal\nstart=%d,size=%d,name=work\n' \
-		$((persona * sectors)) $(((9 + persona) * sectors)) $(((persona + 16) * sectors)) | sfdisk -q disk.img
+		$((whole * sectors)) $(((9 + whole) * sectors)) $(((whole + 16) * sectors)) | sfdisk -q disk.img
 	dd if=boot.img of=disk.img bs=1M seek=1 conv=notrunc status=none
 	dd if=personal.img of=disk.img bs=1M seek=9 conv=notrunc,sparse status=none
-	dd if=work.img of=disk.img bs=1M seek=$((9 + persona)) conv=notrunc,sparse status=none
+	dd if=work.img of=disk.img bs=1M seek=$((9 + whole)) conv=notrunc,sparse status=none
 	openssl dgst -sha256 disk.img >sum-disk
 	sync disk.img
 }

@@ -297,8 +297,8 @@ static void *net_main(void *arg)
 	return NULL;
 }
 
-static struct pollfd keyboards[DEVICES];
-static nfds_t keyboards_count;
+static struct pollfd inputs[DEVICES];
+static nfds_t inputs_count;
 
 /* Counts presses. Each key has to go down and up in turn: an event too many or too few shows. */
 static void *keys_main(void *arg)
@@ -306,12 +306,12 @@ static void *keys_main(void *arg)
 	bool down[KEY_CNT] = { 0 };
 	(void)arg;
 
-	while (!stop && keyboards_count) {
-		if (poll(keyboards, keyboards_count, BEAT_MS) < 0)
+	while (!stop && inputs_count) {
+		if (poll(inputs, inputs_count, BEAT_MS) < 0)
 			wrong("poll: %m");
-		for (unsigned i = 0; i < keyboards_count; i++) {
+		for (unsigned i = 0; i < inputs_count; i++) {
 			struct input_event events[64];
-			unsigned n = read_events(keyboards[i].fd, events, 64);
+			unsigned n = read_events(inputs[i].fd, events, 64);
 
 			for (unsigned k = 0; k < n; k++) {
 				const struct input_event *e = &events[k];
@@ -345,7 +345,7 @@ static int load(char **argv)
 			wrong("pthread_create");
 	}
 	/* Before it is said that the load has begun: who reads that types, and no event before this is seen. */
-	keyboards_count = open_devices(keyboards);
+	inputs_count = open_devices(inputs);
 	if (pthread_create(&net, NULL, net_main, NULL) || pthread_create(&keys, NULL, keys_main, NULL))
 		wrong("pthread_create");
 	printf("load: begun\n");
