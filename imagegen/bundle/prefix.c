@@ -13,19 +13,19 @@
 #include "imagegen/zip/zip.h"
 
 #define KIND "digest"
-#define STATE_LEN (8 + 4 + 2 * FOLLOW_STATE_LEN) /* place, CRC-32, both digests */
+#define STATE_LEN (8 + 4 + FOLLOW_MD5_LEN + FOLLOW_SHA256_LEN) /* place, CRC-32, both digests */
 
 /* A place behind a member, and what identifies all before it. */
 struct place {
 	uint8_t key[CACHE_KEY_LEN];
 	uint64_t at;
 	uint32_t crc;
-	struct follow_state md5, sha256; /* of a known one */
+	struct follow_state state; /* of a known one */
 };
 
 struct prefix {
 	struct cache *cache;
-	struct follow *md5, *sha256;
+	struct follow *sums;
 	uint64_t at;
 	uint32_t crc;              /* of what is before the open member */
 	bool in_member;            /* its content is being put: */
@@ -43,8 +43,7 @@ struct prefix *prefix_new(int fd, struct cache *cache)
 {
 	struct prefix *p = mem_new(struct prefix);
 	p->cache = cache && cache_path(cache) ? cache : NULL;
-	p->md5 = follow_new(fd, FOLLOW_MD5);
-	p->sha256 = follow_new(fd, FOLLOW_SHA256);
+	p->sums = follow_new(fd);
 	p->identified = true;
 	return p;
 }
@@ -53,8 +52,7 @@ void prefix_free(struct prefix *p)
 {
 	if (!p)
 		return;
-	follow_free(p->md5);
-	follow_free(p->sha256);
+	follow_free(p->sums);
 	free(p);
 }
 
@@ -92,10 +90,9 @@ static bool find(struct prefix *p, struct place *ret)
 	size_t len;
 	if (!cache_get(p->cache, KIND, ret->key, STATE_LEN, &data, &len) || len != STATE_LEN)
 		return false;
-	ret->at = ret->md5.at = ret->sha256.at = get_le64(data);
+	ret->at = ret->state.at = get_le64(data);
 	ret->crc = get_le32(data + 8);
-	memcpy(ret->md5.words, data + 12, FOLLOW_STATE_LEN);
-	memcpy(ret->sha256.words, data + 12 + FOLLOW_STATE_LEN, FOLLOW_STATE_LEN);
+	memcpy(ret->state.words, data + 12, sizeof(ret->state.words));
 	return true;
 }
 
@@ -121,8 +118,7 @@ void prefix_front(struct prefix *p, const void *header, size_t len)
 
 static void settle(struct prefix *p)
 {
-	follow_to(p->md5, p->at);
-	follow_to(p->sha256, p->at);
+	follow_to(p->sums, p->at);
 }
 
 void prefix_settle(struct prefix *p)
@@ -141,14 +137,12 @@ void prefix_end(struct prefix *p)
 {
 	/* The identities say that it is the same; this says that it really is. */
 	if (p->known && p->next.at == p->at && p->next.crc == p->crc && p->at % FOLLOW_BLOCK == 0) {
-		follow_skip(p->md5, &p->next.md5);
-		follow_skip(p->sha256, &p->next.sha256);
+		follow_skip(p->sums, &p->next.state);
 	} else if (p->identified && p->cache && p->made_count < FOLLOW_MARKS && p->at % FOLLOW_BLOCK == 0) {
 		p->next.at = p->at;
 		p->next.crc = p->crc;
 		p->made[p->made_count++] = p->next;
-		follow_mark(p->md5, p->at);
-		follow_mark(p->sha256, p->at);
+		follow_mark(p->sums, p->at);
 	}
 	p->known = false;
 	settle(p);
@@ -156,38 +150,32 @@ void prefix_end(struct prefix *p)
 
 int prefix_md5(struct prefix *p, uint8_t ret[16])
 {
+	uint8_t sha256[FOLLOW_SHA256_LEN];
 	settle(p);
-	return follow_end(p->md5, p->at, ret);
-}
-
-/* The state at a place, or NULL. */
-static const struct follow_state *state_at(const struct follow *f, uint64_t at)
-{
-	size_t count;
-	const struct follow_state *all = follow_states(f, &count);
-	for (size_t i = 0; i < count; i++)
-		if (all[i].at == at)
-			return &all[i];
-	return NULL;
+	return follow_end(p->sums, p->at, ret, sha256);
 }
 
 static void keep(const struct prefix *p, const struct place *made)
 {
-	const struct follow_state *md5 = state_at(p->md5, made->at), *sha256 = state_at(p->sha256, made->at);
+	size_t count;
+	const struct follow_state *all = follow_states(p->sums, &count);
 	struct buf b CLEANUP(buf_fini) = BUF_MAX(STATE_LEN);
-	if (!md5 || !sha256)
+	for (size_t i = 0; i < count; i++) {
+		if (all[i].at != made->at)
+			continue;
+		buf_le64(&b, made->at);
+		buf_le32(&b, made->crc);
+		buf_append(&b, all[i].words, sizeof(all[i].words));
+		if (!buf_error(&b))
+			cache_put(p->cache, KIND, made->key, b.data, b.len);
 		return;
-	buf_le64(&b, made->at);
-	buf_le32(&b, made->crc);
-	buf_append(&b, md5->words, sizeof(md5->words));
-	buf_append(&b, sha256->words, sizeof(sha256->words));
-	if (!buf_error(&b))
-		cache_put(p->cache, KIND, made->key, b.data, b.len);
+	}
 }
 
 int prefix_sha256(struct prefix *p, uint8_t ret[32])
 {
-	int r = follow_end(p->sha256, p->at, ret);
+	uint8_t md5[FOLLOW_MD5_LEN];
+	int r = follow_end(p->sums, p->at, md5, ret);
 	for (size_t i = 0; r == 0 && i < p->made_count; i++)
 		keep(p, &p->made[i]);
 	return r;

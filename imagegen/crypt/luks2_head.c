@@ -12,15 +12,10 @@
 #include "imagegen/base/text.h"
 #include "imagegen/crypt/luks2_head.h"
 #include "imagegen/crypt/xts.h"
+#include "imagegen/hash/pbkdf2.h"
 
 /* The volume key has 512 random bits, so iterating its digest protects nothing; this is the specification's minimum. */
 #define DIGEST_ITERATIONS MVP_LUKS2_ITERATIONS_MIN
-
-static void pbkdf2(const void *secret, size_t secret_len, const uint8_t *salt, uint32_t iterations, uint8_t *out, size_t out_len)
-{
-	if (PKCS5_PBKDF2_HMAC(secret, (int)secret_len, salt, MVP_LUKS2_SALT_LEN, (int)iterations, EVP_sha256(), (int)out_len, out) != 1)
-		abort();
-}
 
 /* H1 of the anti-forensic splitter: each 32-byte piece becomes SHA-256(big-endian number of the piece, piece). */
 static void af_diffuse(uint8_t block[MVP_LUKS2_KEY_LEN])
@@ -89,7 +84,7 @@ static void emit_area(const struct luks2_opts *opts, const uint8_t volume_key[MV
 	SECRET_ARRAY(slot_key, 64);
 	derive_of(opts, i, "stripes", stream_key, sizeof(stream_key));
 	af_split(volume_key, stream_key, area);
-	pbkdf2(s->secret, s->secret_len, s->salt, s->iterations, slot_key, sizeof(slot_key));
+	pbkdf2_hmac_sha256(s->secret, s->secret_len, s->salt, sizeof(s->salt), s->iterations, slot_key, sizeof(slot_key));
 	struct xts *xts CLEANUP(xts_freep) = xts_new(slot_key, MVP_LUKS2_SLOT_SECTOR);
 	xts_encrypt(xts, 0, area, (size_t)MVP_LUKS2_KEY_LEN * MVP_LUKS2_STRIPES);
 }
@@ -133,7 +128,7 @@ static void emit_digest(struct buf *b, const struct luks2_opts *opts, const uint
 {
 	uint8_t salt[MVP_LUKS2_SALT_LEN], digest[MVP_LUKS2_DIGEST_LEN];
 	derive(opts->master, opts->context, "mvp luks2 digest 0 salt", salt, sizeof(salt));
-	pbkdf2(volume_key, MVP_LUKS2_KEY_LEN, salt, DIGEST_ITERATIONS, digest, sizeof(digest));
+	pbkdf2_hmac_sha256(volume_key, MVP_LUKS2_KEY_LEN, salt, MVP_LUKS2_SALT_LEN, DIGEST_ITERATIONS, digest, sizeof(digest));
 	buf_printf(b,
 		   "\"digests\":{\"0\":{\"type\":\"pbkdf2\",\"keyslots\":[\"0\"%s],\"segments\":[\"0\"],\"hash\":\"sha256\","
 		   "\"iterations\":%d,\"salt\":\"",
