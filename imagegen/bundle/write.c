@@ -14,8 +14,7 @@
 #include "imagegen/bundle/packer.h"
 
 #define WINDOW MIB
-#define SLOTS_MIN 6
-#define SLOTS_MAX 32
+#define SLOTS 16 /* how far packers can be apart: one may hash zeros while another compresses */
 #define WORKERS_MAX 64
 /* Pieces of a window; what is more fragmented is read with its holes. */
 #define PIECES_MAX 64
@@ -80,7 +79,6 @@ struct pass {
 	uint64_t number; /* ... and its number */
 	bool stop;       /* something failed, or the caller cancelled */
 	struct slot *slots;
-	size_t slots_count;
 	uint8_t *memory; /* of all slots */
 	struct consumer *consumers;
 	size_t consumers_count;
@@ -200,7 +198,7 @@ static uint64_t slowest(const struct pass *p)
 /* Is there a slot for the next window, or none to read? */
 static bool may_read(const struct pass *p)
 {
-	return p->stop || p->source == p->sources_count || p->number - slowest(p) < p->slots_count;
+	return p->stop || p->source == p->sources_count || p->number - slowest(p) < SLOTS;
 }
 
 static void stop(struct pass *p)
@@ -221,7 +219,7 @@ static void *work(void *ctx)
 		while (!may_read(p))
 			pthread_cond_wait(&p->freed, &p->lock);
 		p->full--;
-		struct slot *s = &p->slots[p->number % p->slots_count];
+		struct slot *s = &p->slots[p->number % SLOTS];
 		if (p->stop || !next_window(p, s))
 			break;
 		s->number = p->number++;
@@ -251,7 +249,7 @@ static void *pack(void *ctx)
 	int r = 0;
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop && !at_end(p, c)) {
-		struct slot *s = &p->slots[c->windows % p->slots_count];
+		struct slot *s = &p->slots[c->windows % SLOTS];
 		if (!s->ready || s->number != c->windows) {
 			p->hungry++;
 			pthread_cond_wait(&p->filled, &p->lock);
@@ -325,10 +323,9 @@ static void pass_init(struct pass *p, unsigned threads, size_t jobs_count)
 	pthread_cond_init(&p->freed, NULL);
 	pthread_condattr_destroy(&attr);
 	p->workers_count = (size_t)num_min(num_max(threads, 1), WORKERS_MAX);
-	p->slots_count = (size_t)num_min(num_max(2 * p->workers_count + 2, SLOTS_MIN), SLOTS_MAX);
-	p->slots = mem_array(struct slot, p->slots_count);
-	p->memory = mem_large(p->slots_count * WINDOW);
-	for (size_t i = 0; i < p->slots_count; i++)
+	p->slots = mem_array(struct slot, SLOTS);
+	p->memory = mem_large(SLOTS * WINDOW);
+	for (size_t i = 0; i < SLOTS; i++)
 		p->slots[i].buf = p->memory + i * WINDOW;
 	p->workers = mem_array(struct worker, p->workers_count);
 	p->consumers = mem_array(struct consumer, jobs_count);
