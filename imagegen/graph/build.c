@@ -34,8 +34,6 @@
 #include "imagegen/hyp/sources.h"
 #include "mvp/identity.h"
 
-/* Of the cache's bound a single partition may take no more than this part. */
-enum { KEPT_SHARE = 8 };
 /* Parts are made by tasks; the vbmeta that vouches for them and the device's own partitions, which are empty, follow. */
 enum { PARTS = 1 + PERSONA_MAX, VBMETA = PARTS, OWN, OWN_PARTS = 2, ALL_PARTS = OWN + OWN_PARTS };
 
@@ -451,9 +449,8 @@ static int pack(struct build *b, struct build_result *r)
 			       .discard = b->prepare };
 	o.approve = approve;
 	o.approve_ctx = b;
-	struct recall_job keep CLEANUP(recall_job_fini) = { .cache = b->signed_cache,
-							    .bundle = { .out_dir = b->opts->out_dir },
-							    .max_len = b->bound / KEPT_SHARE };
+	struct recall_job keep CLEANUP(
+		recall_job_fini) = { .cache = b->signed_cache, .bundle = { .out_dir = b->opts->out_dir }, .bound = b->bound };
 	const struct bundle_job more = { .bundle = &keep.bundle, .packer = &recall_packer };
 	build_digest(b, o.digest);
 	if (make_boot(b) || make_vbmeta(b, o.digest))
@@ -469,7 +466,7 @@ static int pack(struct build *b, struct build_result *r)
 	}
 	for (size_t i = 1; i < PARTS && !b->prepare; i++)
 		if (!b->tasks[i].recalled && !is_updated(b, b->tasks[i].persona))
-			recall_add(&keep, b->tasks[i].persona->name, b->tasks[i].sealed, &b->tasks[i].recall, &b->tasks[i].disk);
+			recall_add(&keep, b->tasks[i].persona->name, b->tasks[i].sealed, &b->tasks[i].recall, &b->tasks[i].disk, b->d);
 	list_contents(b, contents);
 	if (keep.bundle.parts_count)
 		o.more = &more;

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imagegen/base/diag.h"
 #include "imagegen/base/image.h"
 #include "imagegen/base/mem.h"
 #include "imagegen/base/num.h"
+#include "imagegen/base/text.h"
 #include "imagegen/cache/digest.h"
 #include "imagegen/cache/disk.h"
 #include "imagegen/cache/fields.h"
@@ -127,7 +129,19 @@ void recall_stamp(const struct manifest *m, const struct persona_opts *opts, str
 	stamp_own(m, opts, &pd->inputs);
 }
 
-void recall_add(struct recall_job *j, const char *name, struct image *img, struct recall *r, const struct persona_disk *pd)
+/* Of the cache's bound a single partition may take no more than this part. */
+enum { KEPT_SHARE = 4 };
+
+static void warn_of_size(const struct recall_job *j, const char *name, uint64_t len, struct diag *d)
+{
+	char has[TEXT_SIZE_LEN], most[TEXT_SIZE_LEN];
+	unsigned long long gibs = align_up(len, GIB) / GIB * KEPT_SHARE;
+	diag_warn(d, MVP0835, NULL, "the partition of '%s' takes %s, and the cache keeps none above %s: each build makes it anew", name,
+		  text_size(len, has), text_size(j->bound / KEPT_SHARE, most));
+	diag_hint(d, "raise the cache's bound: MVP_CACHE_SIZE='%llu GiB'", gibs);
+}
+
+void recall_add(struct recall_job *j, const char *name, struct image *img, struct recall *r, const struct persona_disk *pd, struct diag *d)
 {
 	uint64_t data = 0;
 	for (uint64_t at = 0; at < image_len(img);) {
@@ -135,12 +149,16 @@ void recall_add(struct recall_job *j, const char *name, struct image *img, struc
 		data += e.data ? e.len : 0;
 		at = e.at + e.len;
 	}
+	if (!cache_path(j->cache))
+		return;
+	if (data > j->bound / KEPT_SHARE) {
+		warn_of_size(j, name, data, d);
+		return;
+	}
 	/* What is young cannot be recognised later. */
 	for (size_t i = 0; i < pd->inputs.count; i++)
 		if (pd->inputs.v[i].young)
 			return;
-	if (data > j->max_len || !cache_path(j->cache))
-		return;
 	disk_key(r, pd, img, r->id);
 	r->identified = true;
 	if (!j->parts)

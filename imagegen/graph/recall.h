@@ -33,9 +33,10 @@ struct recall_job {
 	struct bundle bundle; /* the first member of bundle_job points here */
 	struct bundle_part *parts;
 	struct recall_part from[PERSONA_MAX];
-	uint64_t max_len; /* larger ones are not kept */
+	uint64_t bound; /* bytes that the cache may take: what would be a quarter of it or more is not kept */
 };
-void recall_add(struct recall_job *j, const char *name, struct image *img, struct recall *r, const struct persona_disk *pd);
+/* One that is larger is warned of: each build makes it anew. */
+void recall_add(struct recall_job *j, const char *name, struct image *img, struct recall *r, const struct persona_disk *pd, struct diag *d);
 void recall_job_fini(struct recall_job *j);
 extern const struct packer recall_packer;
 

@@ -228,7 +228,8 @@ def test_dry_run():
     check(not first["unchanged"] and not os.path.exists(out), f"before the first build: {first}")
     check_equal(made(first), {"hypervisor": True, "personal": True, "work": True}, "what is to be made first")
     time.sleep(0.1)  # younger inputs cannot be recognised
-    run([env.MVPCTL, "build", "-q", "-o", out, manifest], env=environment)
+    text = run([env.MVPCTL, "build", "-o", out, manifest], env=environment).stderr
+    check("MVP0835" not in text, f"a cache that is large enough: {text}")
     names = _outputs(out)
     after = plan()
     check(after["unchanged"], f"after the build: {after['why']}")
@@ -245,6 +246,8 @@ def test_dry_run():
     check_equal(made(after), {"hypervisor": False, "personal": True, "work": True}, "what is to be made when the kernel has changed")
     check(all("kernel" in s["why"] for s in after["steps"] if s["made"]), f"reasons: {after['steps']}")
     check_equal(sorted(os.listdir(out)), sorted(names)[1:], "the output folder after dry runs")
+    text = run([env.MVPCTL, "build", "-o", out, manifest], env=dict(environment, MVP_CACHE_SIZE="1 MiB")).stderr
+    check("MVP0835" in text and "'work'" in text and "MVP_CACHE_SIZE" in text, f"a partition that is too large for the cache: {text}")
     shutil.rmtree(folder)
 
 
