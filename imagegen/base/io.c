@@ -32,7 +32,7 @@ int io_read_fd(int fd, size_t max, uint8_t **ret_data, size_t *ret_len)
 		return -EFBIG;
 	/* One byte more than expected, so that the end is seen without growing. */
 	size_t cap = S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size + 2 : 4096, len = 0;
-	uint8_t *data CLEANUP_FREE = mem_try(1, cap);
+	uint8_t *data CLEANUP_FREE = mem_try_large(cap);
 	if (!data)
 		return -ENOMEM;
 	for (;;) {

@@ -21,13 +21,14 @@ void *mem_zeroed(size_t count, size_t size)
 
 #define HUGE_LEN ((size_t)2 << 20) /* of x86-64 and of arm64 with pages of 4 KiB; elsewhere it only aligns */
 
-/* On huge pages where there are any; NULL without memory. To have a page of 4 KiB costs a virtual machine up to 20 us. */
-static void *get_large(size_t len)
+void *mem_try_large(size_t len)
 {
 	size_t whole;
+	if (len < 2 * HUGE_LEN)
+		return malloc(len ? len : 1);
 	if (__builtin_add_overflow(len, HUGE_LEN - 1, &whole))
 		return NULL;
-	whole = whole < HUGE_LEN ? HUGE_LEN : whole / HUGE_LEN * HUGE_LEN;
+	whole = whole / HUGE_LEN * HUGE_LEN;
 	void *p = aligned_alloc(HUGE_LEN, whole);
 	if (p)
 		(void)madvise(p, whole, MADV_HUGEPAGE); /* a kernel without them has small ones */
@@ -36,7 +37,7 @@ static void *get_large(size_t len)
 
 void *mem_large(size_t len)
 {
-	void *p = get_large(len);
+	void *p = mem_try_large(len);
 	if (!p)
 		out_of_memory();
 	return p;
@@ -93,10 +94,5 @@ void mem_grow(void *pointer_to_array, size_t count, size_t *capacity, size_t siz
 void *mem_try(size_t count, size_t size)
 {
 	size_t bytes;
-	if (__builtin_mul_overflow(count, size, &bytes))
-		return NULL;
-	if (bytes < 2 * HUGE_LEN)
-		return calloc(bytes ? bytes : 1, 1);
-	void *p = get_large(bytes);
-	return p ? memset(p, 0, bytes) : NULL;
+	return __builtin_mul_overflow(count, size, &bytes) ? NULL : calloc(bytes ? bytes : 1, 1);
 }

@@ -111,9 +111,10 @@ int bootimg_compose(const struct bootimg_parts *parts, struct image **ret_img, s
 	uint8_t dtb[DTB_MAX];
 	size_t dtb_at = ramdisk_at + align_up(parts->ramdisk_len, PAGE), dtb_len = parts->header == 2 ? empty_dtb(dtb) : 0;
 	size_t len = dtb_at + align_up(dtb_len, PAGE);
-	uint8_t *out = mem_try(1, len);
+	uint8_t *out = mem_try_large(len);
 	if (!out)
 		return diag_fail(d, MVP0505, NULL, "no memory for a boot image of %zu bytes", len);
+	memset(out, 0, len);
 	if (parts->header == 2)
 		emit_v2(parts, cmdline_len, dtb, dtb_len, out);
 	else

@@ -35,7 +35,7 @@ struct source {
 #define NO_PART SIZE_MAX
 
 struct slot {
-	uint64_t number; /* of the window it holds */
+	uint64_t number; /* of the window it holds, or held */
 	bool ready;
 	size_t source;
 	uint64_t at, len; /* in the source; longer than WINDOW only for a hole */
@@ -79,18 +79,20 @@ struct pass {
 	uint64_t number; /* ... and its number */
 	bool stop;       /* something failed, or the caller cancelled */
 	struct slot *slots;
-	uint8_t *memory; /* of all slots */
+	uint8_t *memory;    /* of all slots */
+	size_t idle[SLOTS]; /* a stack: what was used last is still in the CPU's cache */
+	size_t idle_count;
+	size_t holder[SLOTS]; /* of window n in [n % SLOTS]: its slot */
+	uint64_t over;        /* windows that every packer is done with */
 	struct consumer *consumers;
 	size_t consumers_count;
 	struct worker *workers;
 	size_t workers_count;
 };
 
-/* The next window, a long hole as one. False when there is none. */
-static bool next_window(struct pass *p, struct slot *s)
+/* The next window, a long hole as one; there is one. */
+static void next_window(struct pass *p, struct slot *s)
 {
-	if (p->source == p->sources_count)
-		return false;
 	const struct source *source = &p->sources[p->source];
 	uint64_t left = source->len - p->at, img_len = image_len(source->img), hole_end = source->len;
 	s->source = p->source;
@@ -108,7 +110,6 @@ static bool next_window(struct pass *p, struct slot *s)
 		p->source++;
 		p->at = 0;
 	}
-	return true;
 }
 
 static void add_piece(struct slot *s, uint64_t len, bool data)
@@ -195,10 +196,17 @@ static uint64_t slowest(const struct pass *p)
 	return n;
 }
 
+/* Slots of windows that every packer is done with now. */
+static void release(struct pass *p)
+{
+	for (uint64_t n = slowest(p); p->over < n; p->over++)
+		p->idle[p->idle_count++] = p->holder[p->over % SLOTS];
+}
+
 /* Is there a slot for the next window, or none to read? */
 static bool may_read(const struct pass *p)
 {
-	return p->stop || p->source == p->sources_count || p->number - slowest(p) < SLOTS;
+	return p->stop || p->source == p->sources_count || p->idle_count;
 }
 
 static void stop(struct pass *p)
@@ -219,9 +227,12 @@ static void *work(void *ctx)
 		while (!may_read(p))
 			pthread_cond_wait(&p->freed, &p->lock);
 		p->full--;
-		struct slot *s = &p->slots[p->number % SLOTS];
-		if (p->stop || !next_window(p, s))
+		if (p->stop || p->source == p->sources_count)
 			break;
+		size_t slot = p->idle[--p->idle_count];
+		struct slot *s = &p->slots[slot];
+		next_window(p, s);
+		p->holder[p->number % SLOTS] = slot;
 		s->number = p->number++;
 		s->ready = false;
 		pthread_mutex_unlock(&p->lock);
@@ -249,7 +260,7 @@ static void *pack(void *ctx)
 	int r = 0;
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop && !at_end(p, c)) {
-		struct slot *s = &p->slots[c->windows % SLOTS];
+		const struct slot *s = &p->slots[p->holder[c->windows % SLOTS]];
 		if (!s->ready || s->number != c->windows) {
 			p->hungry++;
 			pthread_cond_wait(&p->filled, &p->lock);
@@ -263,6 +274,7 @@ static void *pack(void *ctx)
 			stop(p);
 		c->windows++;
 		c->bytes += s->len;
+		release(p);
 		if (p->full && may_read(p))
 			pthread_cond_broadcast(&p->freed);
 	}
@@ -325,8 +337,10 @@ static void pass_init(struct pass *p, unsigned threads, size_t jobs_count)
 	p->workers_count = (size_t)num_min(num_max(threads, 1), WORKERS_MAX);
 	p->slots = mem_array(struct slot, SLOTS);
 	p->memory = mem_large(SLOTS * WINDOW);
-	for (size_t i = 0; i < SLOTS; i++)
+	for (size_t i = 0; i < SLOTS; i++) {
 		p->slots[i].buf = p->memory + i * WINDOW;
+		p->idle[p->idle_count++] = i;
+	}
 	p->workers = mem_array(struct worker, p->workers_count);
 	p->consumers = mem_array(struct consumer, jobs_count);
 }
